@@ -1,0 +1,66 @@
+"""What a recurrent cell is: the contract between its equations and the loop that runs them through time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+State = tuple[Tensor, ...]
+"""The state of a layer between two steps, one tensor of shape (batch, size) for each of ``Cell.states``."""
+
+Weights = Mapping[str, Tensor]
+"""Tensors by parameter name without the layer's suffix: weight_ih, weight_hh, bias_ih, bias_hh and the cell's own."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one step of a cell returns.
+
+    Attributes:
+        state: the new state, in the order of ``Cell.states``.
+        gates: the activated gates, each of shape (batch, hidden_size), in the order of ``Cell.gates``.
+    """
+
+    state: State
+    gates: tuple[Tensor, ...]
+
+
+StepFunction = Callable[[Tensor, Tensor, State, Weights], Step]
+"""``step(input_gates, recurrent_gates, state, weights)``, the equations of one time step.
+
+``input_gates``: W_ih x_t + b_ih, shape (batch, gates * hidden_size).
+``recurrent_gates``: W_hh h_{t-1} + b_hh for the gates in ``Cell.recurrent_gates``, shape
+(batch, recurrent gates * hidden_size). The two come apart so that a cell can gate one and not the other.
+A product that needs a value from inside the step (the reset state of the original GRU, the new cell
+state of a peephole) is taken in the step, from ``weights``.
+"""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A recurrent cell: its gates, its states and the equations of one step.
+
+    Padding, direction, depth and dropout wrap a cell and never live in it.
+
+    Attributes:
+        name: the name under which CELLS lists it.
+        gates: the blocks of ``hidden_size`` rows in weight_ih, weight_hh and the biases, in order;
+            torch.nn's order where torch has the cell.
+        states: the names of the states; the first is the output, "hidden".
+        step: the equations.
+        recurrent_gates: the leading gates whose recurrent product the time loop takes before the step; all by default.
+        own_weights: the shapes of the weights beyond torch's four, by name, for a given hidden_size.
+    """
+
+    name: str
+    gates: tuple[str, ...]
+    states: tuple[str, ...]
+    step: StepFunction
+    recurrent_gates: tuple[str, ...] = ()
+    own_weights: Callable[[int], Mapping[str, tuple[int, ...]]] = lambda _: {}
+
+    def __post_init__(self) -> None:
+        if not self.recurrent_gates:
+            object.__setattr__(self, "recurrent_gates", self.gates)

@@ -1,0 +1,81 @@
+"""Files that are whole or not there at all, whatever happens while they are written."""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from throughtime.errors import ThroughTimeError
+
+
+class DiskFullError(ThroughTimeError, OSError):
+    """There is no room for a file; what stood there before is untouched."""
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside ``path`` to write to; on leaving, it takes the place of ``path`` atomically.
+
+    The bytes are forced to the disk before the rename, so that after a crash or a kill the file is
+    the old one or the new one, never a part. On an error the old file stays and the temporary one is removed.
+
+    Raises:
+        DiskFullError: where the disk is full.
+    """
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    os.close(descriptor)
+    temporary = Path(name)
+    try:
+        with _explained_when_full(path):
+            yield temporary
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+        _sync_folder(path.parent)
+    finally:
+        with suppress(FileNotFoundError):
+            temporary.unlink()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a whole UTF-8 file atomically.
+
+    Raises:
+        DiskFullError: where the disk is full.
+    """
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+@contextmanager
+def _explained_when_full(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        # safetensors reports a full disk through an error of its own that keeps only the system's words.
+        is_full = getattr(error, "errno", None) == errno.ENOSPC or os.strerror(errno.ENOSPC) in str(error)
+        if not is_full:
+            raise
+        message = f"{path}: the disk is full; free some space and run again, nothing that stood there was changed"
+        raise DiskFullError(message) from error
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

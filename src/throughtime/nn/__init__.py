@@ -1,0 +1,26 @@
+"""Modules with weights: recurrent layers that stand in for torch.nn's, single steps, dropouts, embedding."""
+
+from __future__ import annotations
+
+from throughtime.nn.conversion import negate_update_gate
+from throughtime.nn.dropout import LockedDropout
+from throughtime.nn.embedding import Embedding
+from throughtime.nn.initialization import orthogonal_blocks_
+from throughtime.nn.recurrent import Recurrent
+from throughtime.nn.recurrent_cells import GRUCell, LSTMCell, RecurrentCell, RNNCell
+from throughtime.nn.rnn import GRU, LSTM, RNN
+
+__all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
+    "Embedding",
+    "GRUCell",
+    "LSTMCell",
+    "LockedDropout",
+    "RNNCell",
+    "Recurrent",
+    "RecurrentCell",
+    "negate_update_gate",
+    "orthogonal_blocks_",
+]

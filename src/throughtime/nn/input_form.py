@@ -1,0 +1,96 @@
+"""The forms in which a batch of sequences may come to a recurrent layer, and go from it in the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
+
+from throughtime.errors import ArgumentError, check_shape
+from throughtime.sequence import SequenceBatch
+
+Sequences = Tensor | PackedSequence | SequenceBatch
+
+
+@dataclass(frozen=True)
+class InputForm:
+    """A layer's input as a SequenceBatch, and what is needed to give outputs and states back in its form.
+
+    Attributes:
+        sequence: the input, values of shape (time, batch, input_size). A PackedSequence's rows stay in its
+            own order, longest first, so that dropout masks fall as torch's do.
+        batched: False where a tensor of shape (time, input_size) came.
+        batch_first: True where a tensor of shape (batch, time, input_size) came.
+        packed: the PackedSequence, where one came.
+        plain: False where a SequenceBatch came.
+    """
+
+    sequence: SequenceBatch
+    batched: bool = True
+    batch_first: bool = False
+    packed: PackedSequence | None = None
+    plain: bool = True
+
+    @classmethod
+    def of(cls, sequences: Sequences, *, input_size: int, batch_first: bool) -> InputForm:
+        """Read a layer's input.
+
+        Raises:
+            ArgumentError: if it is none of the three types, its shape does not fit, or it has no time steps.
+        """
+        if isinstance(sequences, PackedSequence):
+            check_shape("input.data", sequences.data.shape, ("values", input_size))
+            in_own_order = PackedSequence(sequences.data, sequences.batch_sizes)
+            return cls(SequenceBatch.from_packed(in_own_order), packed=sequences)
+        if isinstance(sequences, SequenceBatch):
+            check_shape("input.values", sequences.values.shape, ("time", "batch", input_size))
+            form = cls(sequences, plain=False)
+        elif not isinstance(sequences, Tensor):  # pyright: ignore[reportUnnecessaryIsInstance]
+            kind = type(sequences).__name__
+            raise ArgumentError(
+                f"`input` must be a Tensor, a PackedSequence or a SequenceBatch, got a {kind}"
+            )
+        elif sequences.dim() == 2:
+            check_shape("input", sequences.shape, ("time", input_size))
+            form = cls(SequenceBatch(sequences.unsqueeze(1)), batched=False)
+        elif batch_first:
+            check_shape("input", sequences.shape, ("batch", "time", input_size))
+            form = cls(SequenceBatch(sequences.transpose(0, 1)), batch_first=True)
+        else:
+            check_shape("input", sequences.shape, ("time", "batch", input_size))
+            form = cls(SequenceBatch(sequences))
+        if form.sequence.values.shape[0] == 0:
+            raise ArgumentError("`input` must have at least one time step, got none")
+        return form
+
+    def read_state(self, name: str, state: Tensor, *, layers: int, size: int) -> Tensor:
+        """Bring the caller's initial state to shape (layers, batch, size) in the order of ``sequence``.
+
+        Raises:
+            ArgumentError: if its shape or dtype does not fit; ``name`` is what the message calls it.
+        """
+        batch = self.sequence.values.shape[1]
+        check_shape(name, state.shape, (layers, batch, size) if self.batched else (layers, size))
+        if not self.batched:
+            return state.unsqueeze(1)
+        order = None if self.packed is None else self.packed.sorted_indices
+        return state if order is None else state.index_select(1, order)
+
+    def give_state(self, state: Tensor) -> Tensor:
+        """Bring a final state of shape (layers, batch, size) to the caller's form and order."""
+        if not self.batched:
+            return state.squeeze(1)
+        order = None if self.packed is None else self.packed.unsorted_indices
+        return state if order is None else state.index_select(1, order)
+
+    def give_output(self, output: SequenceBatch) -> Sequences:
+        """Bring the layer's output to the form in which its input came."""
+        if self.packed is not None:
+            in_own_order = PackedSequence(self.packed.data, self.packed.batch_sizes)
+            return self.packed._replace(data=output.to_packed(like=in_own_order).data)
+        if not self.plain:
+            return output
+        if not self.batched:
+            return output.values.squeeze(1)
+        return output.values.transpose(0, 1) if self.batch_first else output.values

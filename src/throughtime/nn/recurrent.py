@@ -1,0 +1,322 @@
+"""Recurrent layers: depth, directions, dropout and every form of input, around any cell."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping
+from typing import Any, Literal, TypedDict, Unpack
+
+import torch
+from torch import Tensor, nn
+from torch.nn import init
+
+from throughtime.cells import CELLS, Cell, State, projected
+from throughtime.errors import ArgumentError, check_choice, check_positive_integer, check_range
+from throughtime.nn.dropout import drop_between_layers
+from throughtime.nn.frozen_bias import FrozenGateBias, split_frozen_biases
+from throughtime.nn.initialization import gate_rows, orthogonal_blocks_
+from throughtime.nn.input_form import InputForm, Sequences
+from throughtime.recurrence import BACKENDS, run
+from throughtime.sequence import SequenceBatch
+
+CANDIDATE = "candidate"
+"""The block of a cell's rows that is new content and no gate."""
+
+
+class LayerOptions(TypedDict, total=False):
+    """What every recurrent layer takes by keyword beyond torch.nn's arguments; see ``Recurrent``."""
+
+    locked_dropout: bool
+    gate_biases: Mapping[str, float] | None
+    freeze_gate_biases: bool
+    recurrent_init: Literal["uniform", "orthogonal"]
+    backend: str
+
+
+class RecurrentOptions(LayerOptions, total=False):
+    """The options of ``Recurrent``."""
+
+    device: torch.device | str | None
+    dtype: torch.dtype | None
+
+
+class Recurrent(nn.Module):
+    """A stack of recurrent layers of any cell in ``throughtime.cells.CELLS``.
+
+    ``RNN``, ``LSTM`` and ``GRU`` are this class under torch.nn's signatures. Parameters carry torch.nn's names
+    (weight_ih_l{k}, weight_hh_l{k}, bias_ih_l{k}, bias_hh_l{k}, weight_hr_l{k}, then the cell's own, each with
+    ``_reverse`` for the second direction), layout, order and initial values: with the same seed they are equal.
+
+    Args:
+        cell_name: a name in CELLS.
+        input_size: features of the input.
+        hidden_size: units of a layer.
+        num_layers: layers above each other.
+        bias: whether the cells have bias_ih and bias_hh.
+        batch_first: whether tensors come and go as (batch, time, feature) instead of (time, batch, feature).
+        dropout: the probability with which an output of a layer is dropped on its way to the next one.
+        bidirectional: whether each layer runs in both directions and concatenates the outputs.
+        proj_size: size to which an LSTM's output is projected, less than hidden_size; 0 for none.
+        **options: device and dtype, as in torch.nn, and:
+            locked_dropout: drop the same features at each time step of a sequence (see ``LockedDropout``).
+            gate_biases: the total bias of gates by name, as in ``{"forget": 1.0}``; bias_hh of the gate is zero.
+            freeze_gate_biases: keep all gates' biases at their initial or loaded values in training; the
+                candidate's bias is trained.
+            recurrent_init: "uniform", or "orthogonal": each gate's block of weight_hh (Saxe et al., 2014).
+            backend: "auto", "torch" or "reference"; see ``throughtime.recurrence.run``.
+
+    Attributes:
+        last_backend: the name of the backend that ran in the last call; None before the first.
+
+    Raises:
+        ArgumentError: if an argument has a value that cannot be used.
+    """
+
+    def __init__(
+        self,
+        cell_name: str,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        proj_size: int = 0,
+        **options: Unpack[RecurrentOptions],
+    ) -> None:
+        super().__init__()
+        check_choice("cell_name", cell_name, CELLS)
+        for name, size in (
+            ("input_size", input_size),
+            ("hidden_size", hidden_size),
+            ("num_layers", num_layers),
+        ):
+            check_positive_integer(name, size)
+        for name, flag in (("bias", bias), ("batch_first", batch_first), ("bidirectional", bidirectional)):
+            if not isinstance(flag, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise ArgumentError(f"`{name}` must be True or False, got {flag!r}")
+        check_range("dropout", dropout, low=0, high=1)
+        if not isinstance(proj_size, int) or not 0 <= proj_size < hidden_size:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ArgumentError(
+                f"`proj_size` must be an integer from 0 to {hidden_size - 1}, got {proj_size!r}"
+            )
+        if dropout > 0 and num_layers == 1:
+            message = f"`dropout` {dropout} does nothing: it acts between layers, and `num_layers` is 1"
+            warnings.warn(message, stacklevel=2 if type(self) is Recurrent else 3)
+        self.cell_name = cell_name
+        self.mode = cell_name.upper()
+        self.input_size = input_size
+        self.hidden_size = hidden_size
+        self.num_layers = num_layers
+        self.bias = bias
+        self.batch_first = batch_first
+        self.dropout = float(dropout)
+        self.bidirectional = bidirectional
+        self.proj_size = proj_size
+        self.last_backend: str | None = None
+        device, dtype = options.pop("device", None), options.pop("dtype", None)
+        self._set_options(**options)
+        for layer in range(num_layers):
+            for direction in range(self.num_directions):
+                for name, shape in self._weight_shapes(layer).items():
+                    weight = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
+                    self.register_parameter(name + self._suffix(layer, direction), weight)
+        self.reset_parameters()
+        if self.freeze_gate_biases:
+            self._freeze_gate_biases()
+
+    def _set_options(
+        self,
+        *,
+        locked_dropout: bool = False,
+        gate_biases: Mapping[str, float] | None = None,
+        freeze_gate_biases: bool = False,
+        recurrent_init: str = "uniform",
+        backend: str = "auto",
+    ) -> None:
+        gates = [gate for gate in self.cell.gates if gate != CANDIDATE]
+        gate_biases = dict(gate_biases or {})
+        for option, used in (("gate_biases", bool(gate_biases)), ("freeze_gate_biases", freeze_gate_biases)):
+            if used and not (self.bias and gates):
+                reason = f"the cell {self.cell_name!r} has no gates" if self.bias else "`bias` is False"
+                raise ArgumentError(f"`{option}` has nothing to act on: {reason}")
+        for gate, value in gate_biases.items():
+            check_choice("gate_biases", gate, gates)
+            check_range(f"gate_biases[{gate!r}]", value)
+        check_choice("recurrent_init", recurrent_init, ("uniform", "orthogonal"))
+        check_choice("backend", backend, ("auto", *BACKENDS))
+        self.locked_dropout = locked_dropout
+        self.gate_biases = gate_biases
+        self.freeze_gate_biases = freeze_gate_biases
+        self.recurrent_init = recurrent_init
+        self.backend = backend
+
+    @property
+    def cell(self) -> Cell:
+        """The cell that runs: the one of the name, projected where there is a projection."""
+        cell = CELLS[self.cell_name]
+        return projected(cell) if self.proj_size else cell
+
+    @property
+    def num_directions(self) -> int:
+        """2 if bidirectional, else 1."""
+        return 2 if self.bidirectional else 1
+
+    @property
+    def output_size(self) -> int:
+        """Features of the output of one direction: proj_size where there is a projection, else hidden_size."""
+        return self.proj_size or self.hidden_size
+
+    @property
+    def state_sizes(self) -> tuple[int, ...]:
+        """The size of each of the cell's states."""
+        return (self.output_size, *(self.hidden_size for _ in self.cell.states[1:]))
+
+    @property
+    def all_weights(self) -> list[list[Tensor]]:
+        """The weights of each layer and direction, in torch.nn's order."""
+        pairs = [
+            (layer, direction) for layer in range(self.num_layers) for direction in range(self.num_directions)
+        ]
+        return [list(self.weights(*pair).values()) for pair in pairs]
+
+    def weights(self, layer: int, direction: int = 0) -> dict[str, Tensor]:
+        """Collect the weights of one layer and direction by their names without the layer's suffix."""
+        suffix = self._suffix(layer, direction)
+        weights: dict[str, Tensor] = {}
+        for name in self._weight_shapes(layer):
+            weight: Any = getattr(self, name + suffix)
+            weights[name] = weight() if isinstance(weight, FrozenGateBias) else weight
+        return weights
+
+    def flatten_parameters(self) -> None:
+        """Do nothing: torch.nn has this method for the sake of cuDNN."""
+
+    def reset_parameters(self) -> None:
+        """Draw all weights that are not frozen anew, uniformly from ±1/√hidden_size, then apply the options."""
+        bound = 1 / math.sqrt(self.hidden_size)
+        for weight in self.parameters():
+            init.uniform_(weight, -bound, bound)
+        for layer in range(self.num_layers):
+            for direction in range(self.num_directions):
+                weights = self.weights(layer, direction)
+                if self.recurrent_init == "orthogonal":
+                    orthogonal_blocks_(weights["weight_hh"], len(self.cell.gates))
+                for gate, value in self.gate_biases.items():
+                    rows = slice(*gate_rows(self.cell.gates, gate, self.hidden_size))
+                    with torch.no_grad():  # a frozen bias is a copy here and keeps its value
+                        weights["bias_ih"][rows] = value
+                        weights["bias_hh"][rows] = 0
+
+    def forward(
+        self,
+        input: Sequences,  # noqa: A002 - torch's name
+        hx: Tensor | State | None = None,
+    ) -> tuple[Sequences, Tensor | State]:
+        """Run the layers over a batch of sequences.
+
+        Args:
+            input: a tensor of shape (time, batch, input_size), or (batch, time, input_size) if batch_first, or
+                (time, input_size) for one sequence; or a PackedSequence; or a SequenceBatch.
+            hx: the initial state, shape (num_layers * directions, batch, size), in the order of the caller's
+                batch; a tuple of them for a cell with several states; zeros if None.
+
+        Returns:
+            The last layer's outputs in the form of the input, shape (time, batch, directions * output size),
+            and the final state in the form of ``hx``.
+
+        Raises:
+            ArgumentError: if a shape or dtype does not fit.
+            BackendError: if ``backend`` cannot run the cell, or for dropout between layers on MPS.
+        """
+        form = InputForm.of(input, input_size=self.input_size, batch_first=self.batch_first)
+        self._check_dtype("input", form.sequence.values)
+        initial = self._read_state(form, hx)
+        sequence = form.sequence
+        final: list[State] = []
+        for layer in range(self.num_layers):
+            if layer and self.training and self.dropout > 0:
+                sequence = drop_between_layers(sequence, self.dropout, locked=self.locked_dropout)
+            outputs: list[SequenceBatch] = []
+            for direction in range(self.num_directions):
+                state = None if initial is None else tuple(part[len(final)] for part in initial)
+                weights = self.weights(layer, direction)
+                output, state, self.last_backend = run(
+                    self.cell, sequence, state, weights, reverse=direction == 1, backend=self.backend
+                )
+                outputs.append(output)
+                final.append(state)
+            values = [output.values for output in outputs]
+            sequence = SequenceBatch(
+                values[0] if len(values) == 1 else torch.cat(values, dim=-1), sequence.lengths
+            )
+        state = tuple(form.give_state(torch.stack(parts)) for parts in zip(*final, strict=True))
+        return form.give_output(sequence), state if len(state) > 1 else state[0]
+
+    def _read_state(self, form: InputForm, hx: Tensor | State | None) -> State | None:
+        if hx is None:
+            return None
+        sizes = self.state_sizes
+        states = (hx,) if isinstance(hx, Tensor) else tuple(hx)
+        if len(states) != len(sizes):
+            names = ", ".join(self.cell.states)
+            raise ArgumentError(f"`hx` must hold {len(sizes)} tensors ({names}), got {len(states)}")
+        names = ["hx"] if len(sizes) == 1 else [f"hx[{index}]" for index in range(len(sizes))]
+        layers = self.num_layers * self.num_directions
+        for name, state in zip(names, states, strict=True):
+            self._check_dtype(name, state)
+        return tuple(
+            form.read_state(name, state, layers=layers, size=size)
+            for name, state, size in zip(names, states, sizes, strict=True)
+        )
+
+    def _check_dtype(self, name: str, value: Tensor) -> None:
+        dtype = self.weight_ih_l0.dtype
+        if value.dtype != dtype and not torch.is_autocast_enabled(value.device.type):
+            raise ArgumentError(f"`{name}` must have the dtype of the weights, {dtype}, got {value.dtype}")
+
+    def _weight_shapes(self, layer: int) -> dict[str, tuple[int, ...]]:
+        """Name the weights of one direction of a layer, and their shapes, in torch.nn's order."""
+        rows = len(self.cell.gates) * self.hidden_size
+        columns = self.input_size if layer == 0 else self.num_directions * self.output_size
+        shapes: dict[str, tuple[int, ...]] = {
+            "weight_ih": (rows, columns),
+            "weight_hh": (rows, self.output_size),
+        }
+        if self.bias:
+            shapes |= {"bias_ih": (rows,), "bias_hh": (rows,)}
+        if self.proj_size:
+            shapes["weight_hr"] = (self.proj_size, self.hidden_size)
+        return {**shapes, **self.cell.own_weights(self.hidden_size)}
+
+    @staticmethod
+    def _suffix(layer: int, direction: int) -> str:
+        return f"_l{layer}{'_reverse' if direction else ''}"
+
+    def _freeze_gate_biases(self) -> None:
+        candidate = gate_rows(self.cell.gates, CANDIDATE, self.hidden_size)
+        for name, parameter in list(self.named_parameters()):
+            if name.startswith("bias_"):
+                delattr(self, name)
+                self.add_module(name, FrozenGateBias(parameter, candidate))
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *arguments: Any) -> None:
+        split_frozen_biases(state_dict, prefix, self._modules)
+        super()._load_from_state_dict(state_dict, prefix, *arguments)
+
+    def extra_repr(self) -> str:
+        """Describe the settings in the module's repr: the sizes, and what is not at its default."""
+        shown = [f"{self.input_size}, {self.hidden_size}"]
+        defaults = {
+            "num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0, "bidirectional": False,
+            "proj_size": 0, "locked_dropout": False, "gate_biases": {}, "freeze_gate_biases": False,
+            "recurrent_init": "uniform", "backend": "auto",
+        }  # fmt: skip
+        shown += [
+            f"{name}={getattr(self, name)!r}"
+            for name, value in defaults.items()
+            if getattr(self, name) != value
+        ]
+        return ", ".join(shown)

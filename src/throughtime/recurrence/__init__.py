@@ -1,0 +1,9 @@
+"""A cell over a sequence: the reference loop, torch's kernels, and the choice between them."""
+
+from __future__ import annotations
+
+from throughtime.recurrence.reference import run_reference
+from throughtime.recurrence.run import BACKENDS, Backend, run
+from throughtime.recurrence.torch_native import run_torch
+
+__all__ = ["BACKENDS", "Backend", "run", "run_reference", "run_torch"]

@@ -1,0 +1,71 @@
+"""From a batch and a network to the loss that training lowers."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from throughtime.bptt import run_window
+
+
+class Objective(NamedTuple):
+    """What a model returns for a batch.
+
+    Attributes:
+        loss: scalar, the mean over ``count`` targets; in nats where it is a cross-entropy.
+        count: how many targets the mean is over.
+        state: what the next batch starts from; nested tuples of tensors, or None where nothing is carried.
+    """
+
+    loss: Tensor
+    count: int
+    state: object = None
+
+
+class TokenWindow(Protocol):
+    """A window of a text for truncated backpropagation through time, as ``data.batching`` makes it.
+
+    Attributes:
+        inputs: shape (time, batch), int64, token ids.
+        targets: shape (loss steps, batch), int64, what follows each of the last inputs.
+        carry: after how many of the inputs the state is kept for the next window.
+        starts_sequence: whether the state is zero before the window.
+    """
+
+    @property
+    def inputs(self) -> Tensor: ...  # noqa: D102
+    @property
+    def targets(self) -> Tensor: ...  # noqa: D102
+    @property
+    def carry(self) -> int: ...  # noqa: D102
+    @property
+    def starts_sequence(self) -> bool: ...  # noqa: D102
+
+
+class NextTokenObjective(nn.Module):
+    """The mean cross-entropy, in nats, of each next token of a text given all before it.
+
+    Args:
+        network: has ``recur(tokens, state) -> (outputs, state)`` over (time, batch) tokens, and
+            ``scores(outputs)`` that gives unnormalised log-probabilities of shape (..., vocabulary).
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, window: TokenWindow, carried: object) -> Objective:
+        """Run the window on from the carried state; the loss is over its last outputs alone."""
+        state = None if window.starts_sequence else carried
+        outputs, state = run_window(self.network.recur, window.inputs, state, carry=window.carry)
+        scores = self.network.scores(outputs[-len(window.targets) :])
+        return Objective(next_token_loss(scores, window.targets), window.targets.numel(), state)
+
+
+def next_token_loss(scores: Tensor, targets: Tensor, *, reduction: str = "mean") -> Tensor:
+    """Cross-entropy in nats of (..., vocabulary) scores against (...) targets, in float32 at least."""
+    precise = scores if scores.dtype == torch.float64 else scores.float()
+    return functional.cross_entropy(precise.flatten(0, -2), targets.flatten(), reduction=reduction)

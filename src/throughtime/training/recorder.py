@@ -1,0 +1,129 @@
+"""Keeps what a run produces: the log, the best weights, the checkpoint, and the display."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import torch
+from torch import nn
+
+from throughtime.training.checkpoint import load_tree, save_tree
+from throughtime.training.figures import save_loss_curve
+from throughtime.training.model_folder import ModelFolder, keep_metrics_until, read_metrics
+from throughtime.training.progress import Display, duration, perplexity
+from throughtime.training.trainer import Position, StepReport, Trainer
+
+
+class Recorder:
+    """Observes one run of training and writes its model folder.
+
+    Args:
+        folder: where to write; only the main process writes.
+        network: whose weights are kept whenever a validation is the best so far.
+        display: where to show progress.
+        seconds: the run's time budget, if it has one, to tell the time left.
+        log_every: steps between two lines of the log.
+        is_main: whether this process writes and shows.
+    """
+
+    def __init__(
+        self,
+        folder: ModelFolder,
+        network: nn.Module,
+        *,
+        display: Display,
+        seconds: float | None,
+        log_every: int = 10,
+        is_main: bool = True,
+    ) -> None:
+        self.folder = folder
+        self.network = network
+        self.display = display
+        self.seconds = seconds
+        self.log_every = log_every
+        self.is_main = is_main
+        self._begun = time.monotonic()
+        self._targets_before: int | None = None
+        self._recent_loss: float | None = None
+        self._validation = ""
+
+    def resume(self, trainer: Trainer) -> None:
+        """Load the checkpoint into the trainer and cut the log back to it."""
+        trainer.load_state(load_tree(self.folder.state_file))
+        if self.is_main:
+            keep_metrics_until(self.folder.metrics_file, trainer.position.step)
+
+    def stepped(self, position: Position, report: StepReport) -> None:
+        """Note one update: a line in the log every ``log_every`` steps, and the bar."""
+        if position.step % self.log_every == 0:
+            loss = position.interval_loss / position.interval_steps
+            position.interval_loss, position.interval_steps = 0.0, 0
+            self._log(
+                {
+                    "step": position.step,
+                    "epoch": position.epoch,
+                    "loss": loss,
+                    "gradient_norm": report.gradient_norm,
+                    "clipped_fraction": position.clipped_steps / position.step,
+                    "learning_rate_factor": report.learning_rate_factor,
+                    "seconds": round(position.seconds, 2),
+                }
+            )
+        self._show(position, report)
+
+    def validated(self, position: Position, loss: float, *, is_best: bool) -> None:
+        """Note a validation, and keep the weights if it is the best."""
+        record = {"step": position.step, "epoch": position.epoch, "validation_loss": loss}
+        self._log({**record, "seconds": round(position.seconds, 2)})
+        if not self.is_main:
+            return
+        if is_best:
+            self.folder.save_weights(self.network)
+        self._validation = f"validation {loss:.4f}"
+        clipped = position.clipped_steps / position.step
+        self.display.line(
+            f"step {position.step:,}  epoch {position.epoch}  {duration(position.seconds)}  "
+            f"train {self._recent_loss or 0:.4f}  validation {loss:.4f} nats, perplexity {perplexity(loss):.2f}"
+            f"  clipped {clipped:.0%}{'  (best)' if is_best else ''}"
+        )
+
+    def checkpoint(self, trainer: Trainer) -> None:
+        """Write what a resumed run needs."""
+        state = trainer.state()
+        if self.is_main:
+            save_tree(self.folder.state_file, state)
+
+    def finish(self) -> None:
+        """Draw the loss curve from the log."""
+        if self.is_main:
+            save_loss_curve(read_metrics(self.folder.metrics_file), self.folder.figure_file)
+
+    def _log(self, record: dict[str, object]) -> None:
+        if self.is_main:
+            with self.folder.metrics_file.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(record) + "\n")
+
+    def _show(self, position: Position, report: StepReport) -> None:
+        if self._targets_before is None:
+            # Speed is counted from after the first step, which pays for allocation and warming up.
+            self._targets_before, self._begun = position.targets, time.monotonic()
+        self._recent_loss = report.loss if self._recent_loss is None else 0.95 * self._recent_loss + 0.05 * report.loss
+        elapsed = max(time.monotonic() - self._begun, 1e-9)
+        speed = (position.targets - self._targets_before) / elapsed
+        done = max(report.fraction, 1e-9)
+        left = self.seconds * (1 - done) if self.seconds else position.seconds * (1 - done) / done
+        loss = self._recent_loss
+        self.display.update(
+            "training",
+            report.fraction,
+            f"loss {loss:.3f}  perplexity {perplexity(loss):.2f}  {self._validation}  "
+            f"{speed:,.0f} tokens/s  {duration(left)} left",
+        )
+
+
+def describe_hardware(device: torch.device) -> str:
+    """The device and the number of threads, for the model card."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{device.type}, {torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}"
