@@ -1,3 +1,59 @@
-"""Recurrent neural networks on PyTorch: exact layers, backpropagation through time, and the tasks they are used for."""
+"""Recurrent neural networks on PyTorch: exact layers, backpropagation through time, and the tasks they are used for.
+
+>>> import throughtime
+>>> layer = throughtime.nn.LSTM(3, 5, bidirectional=True)
+>>> model = throughtime.LanguageModel.fit("book.txt", time_budget="3m")  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0.dev0"
+
+if TYPE_CHECKING:
+    from throughtime import bptt, cells, data, decoding, models, nn, recurrence, training
+    from throughtime.data import TextInMemory
+    from throughtime.errors import ThroughTimeError
+    from throughtime.sequence import SequenceBatch
+    from throughtime.tasks.language_model import LanguageModel
+    from throughtime.tasks.loading import load
+
+# Importing torch takes a second, which `throughtime --help` need not wait for.
+_MODULES = ("bptt", "cells", "data", "decoding", "models", "nn", "recurrence", "training")
+_NAMES = {
+    "LanguageModel": "throughtime.tasks.language_model",
+    "SequenceBatch": "throughtime.sequence",
+    "TextInMemory": "throughtime.data",
+    "ThroughTimeError": "throughtime.errors",
+    "load": "throughtime.tasks.loading",
+}
+
+__all__ = [
+    "LanguageModel",
+    "SequenceBatch",
+    "TextInMemory",
+    "ThroughTimeError",
+    "bptt",
+    "cells",
+    "data",
+    "decoding",
+    "load",
+    "models",
+    "nn",
+    "recurrence",
+    "training",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name in _MODULES:
+        return importlib.import_module(f"throughtime.{name}")
+    if name in _NAMES:
+        return getattr(importlib.import_module(_NAMES[name]), name)
+    raise AttributeError(f"module 'throughtime' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -79,7 +79,7 @@ def check_shape(name: str, shape: Sequence[int], expected: Sequence[int | str]) 
         isinstance(want, str) or have == want for have, want in zip(shape, expected, strict=True)
     )
     if not fits:
-        wanted = ", ".join(map(str, expected))
+        wanted = ", ".join(map(str, expected)) + ("," if len(expected) == 1 else "")
         raise ArgumentError(f"`{name}` must have shape ({wanted}), got {tuple(shape)}")
 
 

@@ -11,7 +11,7 @@ State = tuple[Tensor, ...]
 """The state of a layer between two steps, one tensor of shape (batch, size) for each of ``Cell.states``."""
 
 Weights = Mapping[str, Tensor]
-"""Tensors by parameter name without the layer's suffix: weight_ih, weight_hh, bias_ih, bias_hh and the cell's own."""
+"""Tensors by name without the layer's suffix: weight_ih, weight_hh, bias_ih, bias_hh and the cell's own."""
 
 
 @dataclass(frozen=True)
@@ -47,10 +47,12 @@ class Cell:
     Attributes:
         name: the name under which CELLS lists it.
         gates: the blocks of ``hidden_size`` rows in weight_ih, weight_hh and the biases, in order;
-            torch.nn's order where torch has the cell.
+            torch.nn's order where torch has the cell. The block named "candidate" is the new content, the
+            others are gates.
         states: the names of the states; the first is the output, "hidden".
         step: the equations.
-        recurrent_gates: the leading gates whose recurrent product the time loop takes before the step; all by default.
+        recurrent_gates: the leading gates whose recurrent product the time loop takes before the step; all
+            by default.
         own_weights: the shapes of the weights beyond torch's four, by name, for a given hidden_size.
     """
 

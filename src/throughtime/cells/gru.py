@@ -1,7 +1,7 @@
 """Gated recurrent unit with the reset gate after the recurrent product, as in torch.nn.GRU and cuDNN.
 
-r_t = σ(W_ir x_t + b_ir + W_hr h_{t-1} + b_hr)
-z_t = σ(W_iz x_t + b_iz + W_hz h_{t-1} + b_hz)
+r_t = sigmoid(W_ir x_t + b_ir + W_hr h_{t-1} + b_hr)
+z_t = sigmoid(W_iz x_t + b_iz + W_hz h_{t-1} + b_hz)
 n_t = tanh(W_in x_t + b_in + r_t ⊙ (W_hn h_{t-1} + b_hn))
 h_t = (1 - z_t) ⊙ n_t + z_t ⊙ h_{t-1}
 """

@@ -1,13 +1,14 @@
 """The original gated recurrent unit: Cho et al. (2014), https://arxiv.org/abs/1406.1078, version 3.
 
-r_t = σ(W_ir x_t + b_ir + W_hr h_{t-1} + b_hr)
-z_t = σ(W_iz x_t + b_iz + W_hz h_{t-1} + b_hz)
+r_t = sigmoid(W_ir x_t + b_ir + W_hr h_{t-1} + b_hr)
+z_t = sigmoid(W_iz x_t + b_iz + W_hz h_{t-1} + b_hz)
 n_t = tanh(W_in x_t + b_in + W_hn (r_t ⊙ h_{t-1}) + b_hn)
 h_t = (1 - z_t) ⊙ n_t + z_t ⊙ h_{t-1}
 
 z is the share of the old state that stays, as in torch.nn.GRU. Chung et al. (2014) and many textbooks
 write h_t = (1 - z_t) ⊙ h_{t-1} + z_t ⊙ n_t instead; their z is 1 - z of this file, and since
-σ(-a) = 1 - σ(a) their weights are these with the rows of z negated (``throughtime.nn.negate_update_gate``).
+sigmoid(-a) = 1 - sigmoid(a) their weights are these with the rows of z negated: see
+``throughtime.nn.negate_update_gate``.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from throughtime.cells.cell import Cell, State, Step, Weights
 
 
 def step(input_gates: Tensor, recurrent_gates: Tensor, state: State, weights: Weights) -> Step:
-    """Take one step; the rows of the weights stand in the order r, z, n, and the product of n is taken here."""
+    """Take one step, n's recurrent product included; the rows of the weights stand in the order r, z, n."""
     (hidden,) = state
     bias_hh = weights.get("bias_hh")
     input_r, input_z, input_n = input_gates.chunk(3, dim=-1)

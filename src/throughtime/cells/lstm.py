@@ -1,9 +1,9 @@
 """Long short-term memory with a forget gate: Gers, Schmidhuber and Cummins (2000), as in torch.nn.LSTM.
 
-i_t = σ(W_ii x_t + b_ii + W_hi h_{t-1} + b_hi)
-f_t = σ(W_if x_t + b_if + W_hf h_{t-1} + b_hf)
+i_t = sigmoid(W_ii x_t + b_ii + W_hi h_{t-1} + b_hi)
+f_t = sigmoid(W_if x_t + b_if + W_hf h_{t-1} + b_hf)
 g_t = tanh(W_ig x_t + b_ig + W_hg h_{t-1} + b_hg)
-o_t = σ(W_io x_t + b_io + W_ho h_{t-1} + b_ho)
+o_t = sigmoid(W_io x_t + b_io + W_ho h_{t-1} + b_ho)
 c_t = f_t ⊙ c_{t-1} + i_t ⊙ g_t
 h_t = o_t ⊙ tanh(c_t)
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from throughtime.errors import ArgumentError, check_positive_integer, check_range
@@ -75,6 +76,21 @@ class RecurrentLanguageModel(nn.Module):
     def hidden_matrices(self) -> list[nn.Parameter]:
         """The matrices that are neither embedding nor output: what the Muon optimiser may move."""
         return [weight for weight in self.recurrent.parameters() if weight.ndim == 2]  # noqa: PLR2004
+
+    @torch.no_grad()
+    def inherit(self, parent: RecurrentLanguageModel) -> None:
+        """Take the weights of a model whose vocabulary is the beginning of this one's.
+
+        Tokens that the parent doesn't know get the mean of its vectors, and a score as low as its rarest token's.
+        """
+        known = parent.vocabulary_size
+        own = self.state_dict()
+        for name, weight in parent.state_dict().items():
+            if own[name].shape == weight.shape:
+                own[name].copy_(weight)
+                continue
+            own[name][:known] = weight
+            own[name][known:] = weight.min() if weight.ndim == 1 else weight.mean(0)
 
     def recur(self, tokens: Tensor, state: Any = None) -> tuple[Tensor, Any]:  # noqa: ANN401
         """Read tokens of shape (time, batch), int64, on from a state (zero where None).

@@ -16,9 +16,9 @@ def negate_update_gate(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
     In torch.nn, in ONNX and here z is the share of the old state: h_t = (1 - z_t) ⊙ n_t + z_t ⊙ h_{t-1}.
     In Chung et al. (2014), https://arxiv.org/abs/1412.3555, and in many lectures it is the share of the new:
-    h_t = (1 - z_t) ⊙ h_{t-1} + z_t ⊙ n_t. Since σ(-a) = 1 - σ(a), the two networks are the same if the rows
-    that make z have opposite signs. The original unit also resets before the product (``reset="before"``),
-    which no sign can change.
+    h_t = (1 - z_t) ⊙ h_{t-1} + z_t ⊙ n_t. Since sigmoid(-a) = 1 - sigmoid(a), the two networks are the same
+    if the rows that make z have opposite signs. The original unit also resets before the product
+    (``reset="before"``), which no sign can change.
 
     Args:
         weights: a GRU layer's state_dict, or some of its tensors: rows in the order r, z, n.

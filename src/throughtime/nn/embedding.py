@@ -28,7 +28,7 @@ class Embedding(nn.Embedding):
 
     def __init__(self, *arguments: Any, dropout: float = 0.0, **options: Any) -> None:
         check_range("dropout", dropout, low=0, high=1)
-        super().__init__(*arguments, **options)
+        super().__init__(*arguments, **options)  # pyright: ignore[reportUnknownMemberType]
         self.dropout = dropout
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch's name

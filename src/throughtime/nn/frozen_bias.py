@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -51,11 +50,12 @@ class FrozenGateBias(nn.Module):
         return f"{self.gates.numel()} fixed, {self.candidate.numel()} trained"
 
 
-def split_frozen_biases(
-    state_dict: dict[str, Any], prefix: str, children: Mapping[str, nn.Module | None]
-) -> None:
-    """Cut the whole biases in ``state_dict``, in place, into the parts that FrozenGateBias children load."""
-    for name, child in children.items():
+def split_frozen_biases(module: nn.Module, state_dict: dict[str, Any], prefix: str, *_: object) -> None:
+    """Cut the whole biases in ``state_dict``, in place, into the parts that FrozenGateBias children load.
+
+    A hook for ``module.register_load_state_dict_pre_hook``.
+    """
+    for name, child in module.named_children():
         if isinstance(child, FrozenGateBias) and prefix + name in state_dict:
             for part, value in child.split(state_dict.pop(prefix + name)).items():
                 state_dict[f"{prefix}{name}.{part}"] = value

@@ -44,9 +44,9 @@ class RecurrentOptions(LayerOptions, total=False):
 class Recurrent(nn.Module):
     """A stack of recurrent layers of any cell in ``throughtime.cells.CELLS``.
 
-    ``RNN``, ``LSTM`` and ``GRU`` are this class under torch.nn's signatures. Parameters carry torch.nn's names
-    (weight_ih_l{k}, weight_hh_l{k}, bias_ih_l{k}, bias_hh_l{k}, weight_hr_l{k}, then the cell's own, each with
-    ``_reverse`` for the second direction), layout, order and initial values: with the same seed they are equal.
+    ``RNN``, ``LSTM`` and ``GRU`` are this class under torch.nn's signatures. Parameters have torch.nn's names
+    (weight_ih_l{k}, weight_hh_l{k}, bias_ih_l{k}, bias_hh_l{k}, weight_hr_l{k}, then the cell's own, each
+    with ``_reverse`` for the second direction), layout and order, and with the same seed the same values.
 
     Args:
         cell_name: a name in CELLS.
@@ -60,7 +60,7 @@ class Recurrent(nn.Module):
         proj_size: size to which an LSTM's output is projected, less than hidden_size; 0 for none.
         **options: device and dtype, as in torch.nn, and:
             locked_dropout: drop the same features at each time step of a sequence (see ``LockedDropout``).
-            gate_biases: the total bias of gates by name, as in ``{"forget": 1.0}``; bias_hh of the gate is zero.
+            gate_biases: the total bias of gates by name, as in ``{"forget": 1.0}``; it stands in bias_ih.
             freeze_gate_biases: keep all gates' biases at their initial or loaded values in training; the
                 candidate's bias is trained.
             recurrent_init: "uniform", or "orthogonal": each gate's block of weight_hh (Saxe et al., 2014).
@@ -116,20 +116,13 @@ class Recurrent(nn.Module):
         self.bidirectional = bidirectional
         self.proj_size = proj_size
         self.last_backend: str | None = None
-        device, dtype = options.pop("device", None), options.pop("dtype", None)
-        self._set_options(**options)
-        for layer in range(num_layers):
-            for direction in range(self.num_directions):
-                for name, shape in self._weight_shapes(layer).items():
-                    weight = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
-                    self.register_parameter(name + self._suffix(layer, direction), weight)
-        self.reset_parameters()
-        if self.freeze_gate_biases:
-            self._freeze_gate_biases()
+        self._build(**options)
 
-    def _set_options(
+    def _build(
         self,
         *,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
         locked_dropout: bool = False,
         gate_biases: Mapping[str, float] | None = None,
         freeze_gate_biases: bool = False,
@@ -152,6 +145,14 @@ class Recurrent(nn.Module):
         self.freeze_gate_biases = freeze_gate_biases
         self.recurrent_init = recurrent_init
         self.backend = backend
+        for layer in range(self.num_layers):
+            for direction in range(self.num_directions):
+                for name, shape in self._weight_shapes(layer).items():
+                    weight = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
+                    self.register_parameter(name + self._suffix(layer, direction), weight)
+        self.reset_parameters()
+        if freeze_gate_biases:
+            self._freeze_gate_biases()
 
     @property
     def cell(self) -> Cell:
@@ -166,7 +167,7 @@ class Recurrent(nn.Module):
 
     @property
     def output_size(self) -> int:
-        """Features of the output of one direction: proj_size where there is a projection, else hidden_size."""
+        """Features of one direction's output: proj_size where there is a projection, else hidden_size."""
         return self.proj_size or self.hidden_size
 
     @property
@@ -195,7 +196,7 @@ class Recurrent(nn.Module):
         """Do nothing: torch.nn has this method for the sake of cuDNN."""
 
     def reset_parameters(self) -> None:
-        """Draw all weights that are not frozen anew, uniformly from ±1/√hidden_size, then apply the options."""
+        """Draw the weights that are not frozen anew, uniform within ±1/√hidden_size; apply the options."""
         bound = 1 / math.sqrt(self.hidden_size)
         for weight in self.parameters():
             init.uniform_(weight, -bound, bound)
@@ -218,8 +219,8 @@ class Recurrent(nn.Module):
         """Run the layers over a batch of sequences.
 
         Args:
-            input: a tensor of shape (time, batch, input_size), or (batch, time, input_size) if batch_first, or
-                (time, input_size) for one sequence; or a PackedSequence; or a SequenceBatch.
+            input: a tensor of shape (time, batch, input_size), or (batch, time, input_size) if batch_first,
+                or (time, input_size) for one sequence; or a PackedSequence; or a SequenceBatch.
             hx: the initial state, shape (num_layers * directions, batch, size), in the order of the caller's
                 batch; a tuple of them for a cell with several states; zeros if None.
 
@@ -253,7 +254,7 @@ class Recurrent(nn.Module):
                 values[0] if len(values) == 1 else torch.cat(values, dim=-1), sequence.lengths
             )
         state = tuple(form.give_state(torch.stack(parts)) for parts in zip(*final, strict=True))
-        return form.give_output(sequence), state if len(state) > 1 else state[0]
+        return form.give_output(sequence), state[0] if len(self.cell.states) == 1 else state
 
     def _read_state(self, form: InputForm, hx: Tensor | State | None) -> State | None:
         if hx is None:
@@ -301,15 +302,12 @@ class Recurrent(nn.Module):
             if name.startswith("bias_"):
                 delattr(self, name)
                 self.add_module(name, FrozenGateBias(parameter, candidate))
-
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *arguments: Any) -> None:
-        split_frozen_biases(state_dict, prefix, self._modules)
-        super()._load_from_state_dict(state_dict, prefix, *arguments)
+        self.register_load_state_dict_pre_hook(split_frozen_biases)  # pyright: ignore[reportUnknownMemberType]
 
     def extra_repr(self) -> str:
         """Describe the settings in the module's repr: the sizes, and what is not at its default."""
         shown = [f"{self.input_size}, {self.hidden_size}"]
-        defaults = {
+        defaults: dict[str, object] = {
             "num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0, "bidirectional": False,
             "proj_size": 0, "locked_dropout": False, "gate_biases": {}, "freeze_gate_biases": False,
             "recurrent_init": "uniform", "backend": "auto",

@@ -107,7 +107,7 @@ class RecurrentCell(nn.Module):
             cell, SequenceBatch(rows.unsqueeze(0)), state, dict(self.named_parameters(recurse=False))
         )
         state = tuple(part if batched else part.squeeze(0) for part in state)
-        return state if len(state) > 1 else state[0]
+        return state[0] if len(cell.states) == 1 else state
 
     def _check_dtype(self, name: str, value: Tensor) -> None:
         dtype = self.weight_ih.dtype

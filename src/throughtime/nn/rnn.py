@@ -56,7 +56,7 @@ class RNN(Recurrent):
         bidirectional: whether to run in both directions.
         device: where the parameters live.
         dtype: the parameters' dtype.
-        **options: see ``Recurrent``: locked_dropout, recurrent_init, backend.
+        **options: locked_dropout, recurrent_init, backend of ``Recurrent``.
 
     Raises:
         ArgumentError: if an argument has a value that cannot be used.
@@ -113,12 +113,12 @@ class LSTM(Recurrent):
         proj_size: size to which the output is projected (Sak et al., 2014); 0 for none.
         device: where the parameters live.
         dtype: the parameters' dtype.
-        **options: see ``Recurrent``: locked_dropout, gate_biases, freeze_gate_biases, recurrent_init, backend; and
+        **options: locked_dropout, gate_biases, freeze_gate_biases, recurrent_init, backend of ``Recurrent``;
             peephole: None, or "diagonal" (Gers and Schmidhuber, 2000; ``weight_peephole_l{k}`` of shape
                 (3, hidden_size), rows i, f, o), or "full" (the gates read the concatenation [c; h; x];
                 ``weight_peephole_l{k}`` of shape (3 * hidden_size, hidden_size), row blocks i, f, o).
                 i and f see c_{t-1}, o sees c_t, the candidate neither.
-            forget_bias: the total bias of the forget gate; 1.0 keeps memory at first (Jozefowicz et al., 2015).
+            forget_bias: total bias of the forget gate; 1.0 keeps memory at first (Jozefowicz et al., 2015).
 
     Raises:
         ArgumentError: if an argument has a value that cannot be used.
@@ -185,7 +185,7 @@ class GRU(Recurrent):
         dtype: the parameters' dtype.
         reset: "after" the candidate's recurrent product, as in torch.nn, or "before" it, as in the original
             unit (Cho et al., 2014).
-        **options: see ``Recurrent``: locked_dropout, gate_biases, freeze_gate_biases, recurrent_init, backend.
+        **options: locked_dropout, gate_biases, freeze_gate_biases, recurrent_init, backend of ``Recurrent``.
 
     Raises:
         ArgumentError: if an argument has a value that cannot be used.

@@ -87,7 +87,7 @@ def run(
 
 
 def zero_state(cell: Cell, sequence: SequenceBatch, weights: Weights) -> State:
-    """Make the state of zeros, of the sequence's dtype: the first as wide as the output, the others hidden_size."""
+    """Make the state of zeros: the first of the output's size, the others of hidden_size."""
     output_size = weights["weight_hh"].shape[1]
     hidden_size = weights["weight_ih"].shape[0] // len(cell.gates)
     sizes = (output_size, *(hidden_size for _ in cell.states[1:]))

@@ -36,7 +36,7 @@ def run_torch(
 ) -> tuple[SequenceBatch, State]:
     """Run ``cell`` by torch's kernel; arguments and result are those of ``run_reference``.
 
-    Rows of different lengths are packed; in the reverse direction each row is turned around within its length.
+    Rows of different lengths are packed; in reverse each row is turned around within its length.
     """
     values, lengths = sequence.values, sequence.lengths
     if lengths is None:
@@ -72,7 +72,7 @@ def _call(
 
 
 def _turning_index(lengths: Tensor, time: int) -> Tensor:
-    """Shape (time, batch): where step t of each row comes from when the row is turned around; padding stays."""
+    """Shape (time, batch): from where step t of a row comes when the row is turned around; padding stays."""
     steps = torch.arange(time).unsqueeze(1)
     return torch.where(steps < lengths, lengths - 1 - steps, steps)
 

@@ -40,8 +40,11 @@ class ModelFolder:
         self.state_file = self.path / "training_state.safetensors"
         self.tokens = self.path / "tokens"
 
-    def create(self) -> None:
+    def create(self, *, may_exist: bool = False) -> None:
         """Make the folder for a new run.
+
+        Args:
+            may_exist: whether it may hold what a run left that was killed before it had begun.
 
         Raises:
             ModelFolderError: where something stands there already.
@@ -52,10 +55,10 @@ class ModelFolder:
             raise ModelFolderError(
                 f"{self.path}: holds a model already; go on with it by --resume, or give another folder"
             )
-        if self.path.is_dir() and any(self.path.iterdir()):
+        if not may_exist and self.path.is_dir() and any(self.path.iterdir()):
             raise ModelFolderError(f"{self.path}: is not empty; give a folder that is empty or doesn't exist yet")
         try:
-            self.tokens.mkdir(parents=True)
+            self.tokens.mkdir(parents=True, exist_ok=may_exist)
         except OSError as error:
             raise ModelFolderError(f"{self.path}: cannot be created ({error.strerror})") from error
 

@@ -1,0 +1,176 @@
+"""Truncated backpropagation through time: BPTT(k2; k1) of Williams & Peng (1990).
+
+Every k1 steps the loss of the last k1 outputs flows back through the last k2 steps and not one further. A window
+is those k2 steps; it starts from a state that is a constant. Where k2 > k1 the windows overlap, and the state at
+which the next one starts lies inside this one:
+
+    steps      0 . . . . 5 . . . . 10 . . . 15        k1 = 5, k2 = 10
+    window 0   [loss    ]
+    window 1   [         loss      ]
+    window 2             [          loss   ]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from throughtime.errors import ArgumentError, check_positive_integer
+
+Run = Callable[[Tensor, Any], tuple[Tensor, Any]]
+"""A recurrent network: ``run(inputs, state) -> (outputs, state)`` over inputs of shape (time, batch, ...)."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """The part of a sequence between two updates.
+
+    Attributes:
+        start: the first step that the gradient reaches.
+        stop: the step after the last.
+        loss_start: the first step whose output counts in the loss.
+        carry: steps from ``start`` to the start of the next window.
+    """
+
+    start: int
+    stop: int
+    loss_start: int
+    carry: int
+
+
+@dataclass(frozen=True)
+class TruncatedLoss:
+    """One window's loss.
+
+    Attributes:
+        loss: what to call ``backward`` on.
+        window: the steps that it covers.
+        state: the state, detached, at which the next window starts.
+    """
+
+    loss: Tensor
+    window: Window
+    state: Any
+
+
+def check_truncation(k1: int, k2: int | None) -> int:
+    """Give k2, which is k1 where it is None.
+
+    Raises:
+        ArgumentError: where k1 or k2 is not a positive integer, or k2 is less than k1.
+    """
+    check_positive_integer("k1", k1)
+    if k2 is None:
+        return k1
+    check_positive_integer("k2", k2)
+    if k2 < k1:
+        raise ArgumentError(
+            f"`k2` must be at least `k1` ({k1}), or the loss of some outputs would flow nowhere; got {k2}"
+        )
+    return k2
+
+
+def windows(length: int, k1: int, k2: int | None = None) -> Iterator[Window]:
+    """The windows of a sequence; the last one's loss covers what is left.
+
+    Args:
+        length: steps of the sequence.
+        k1: steps from one update to the next.
+        k2: steps that the gradient flows back, at least k1, which is the default.
+
+    >>> [(window.start, window.loss_start, window.stop) for window in windows(12, 5, 10)]
+    [(0, 0, 5), (0, 5, 10), (2, 10, 12)]
+
+    Raises:
+        ArgumentError: where k1, k2 or the length can't be used.
+    """
+    check_positive_integer("length", length)
+    back = check_truncation(k1, k2)
+    for loss_start in range(0, length, k1):
+        stop = min(loss_start + k1, length)
+        start = max(0, stop - back)
+        next_stop = min(stop + k1, length)
+        following = stop if stop == length else max(0, next_stop - back)
+        yield Window(start, stop, loss_start, following - start)
+
+
+def run_window(run: Run, inputs: Tensor, state: Any, *, carry: int) -> tuple[Tensor, Any]:  # noqa: ANN401
+    """Run a window's inputs and keep the state after the first ``carry`` of them for the next window.
+
+    The network is called once where ``carry`` is the whole window (k1 = k2) or nothing, else twice.
+
+    Args:
+        run: the network.
+        inputs: shape (time, batch, ...), the window's inputs.
+        state: the state before the window, detached; None for the network's own initial state.
+        carry: from 0 to time.
+
+    Returns:
+        The outputs of all steps, shape (time, batch, ...), and the carried state, detached.
+    """
+    if carry == 0:
+        outputs, _ = run(inputs, state)
+        return outputs, state
+    first, middle = run(inputs[:carry], state)
+    if carry == len(inputs):
+        return first, detach(middle)
+    second, _ = run(inputs[carry:], middle)
+    return torch.cat([first, second]), detach(middle)
+
+
+def truncated_bptt(
+    run: Run,
+    inputs: Tensor,
+    targets: Tensor,
+    loss: Callable[[Tensor, Tensor], Tensor],
+    state: Any = None,  # noqa: ANN401
+    *,
+    k1: int,
+    k2: int | None = None,
+) -> Iterator[TruncatedLoss]:
+    """Go through a sequence window by window; call ``backward`` and update the weights between them.
+
+    Args:
+        run: a recurrent network, ``run(inputs, state) -> (outputs, state)``.
+        inputs: shape (time, batch, ...).
+        targets: shape (time, batch, ...).
+        loss: ``loss(outputs, targets)`` of the steps that count, a scalar.
+        state: the state before the sequence; None for the network's own initial state.
+        k1: steps from one update to the next.
+        k2: steps that the gradient flows back, at least k1, which is the default.
+
+    Raises:
+        ArgumentError: where k1 or k2 can't be used, or inputs and targets differ in time.
+
+    >>> layer = torch.nn.RNN(2, 3)
+    >>> inputs, targets = torch.zeros(7, 1, 2), torch.ones(7, 1, 3)
+    >>> for part in truncated_bptt(layer, inputs, targets, torch.nn.functional.mse_loss, k1=3, k2=6):
+    ...     part.loss.backward()  # and an optimiser's step
+    """
+    if len(inputs) != len(targets):
+        raise ArgumentError(
+            f"`targets` must have as many time steps as `inputs` ({len(inputs)}), got {len(targets)}"
+        )
+    state = detach(state)
+    for window in windows(len(inputs), k1, k2):
+        outputs, state = run_window(run, inputs[window.start : window.stop], state, carry=window.carry)
+        counted = outputs[window.loss_start - window.start :]
+        yield TruncatedLoss(loss(counted, targets[window.loss_start : window.stop]), window, state)
+
+
+def detach(state: Any) -> Any:  # noqa: ANN401
+    """Cut a state off from the graph that made it: a tensor, None, or nested tuples, lists and dicts of them."""
+    if isinstance(state, Tensor):
+        return state.detach()
+    if isinstance(state, dict):
+        return {name: detach(part) for name, part in cast("dict[Any, Any]", state).items()}
+    if isinstance(state, tuple | list):
+        parts = [detach(part) for part in cast("list[Any]", state)]
+        if hasattr(state, "_fields"):
+            return type(state)(*parts)
+        return type(state)(parts)
+    return state

@@ -1,0 +1,78 @@
+"""The command line: names the commands; each is imported, and torch with it, only when it runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import NoReturn
+
+from cyclopts import App, CycloptsError
+from rich.console import Console
+
+from throughtime import __version__
+from throughtime.errors import ThroughTimeError
+
+app = App(
+    name="throughtime",
+    help="Recurrent neural networks, from your files to predictions.",
+    version=__version__,
+    console=Console(highlight=False),
+    error_console=Console(stderr=True, highlight=False),
+)
+language_model = App(name="lm", help="Language models: learn a text, judge other text by it, write on.")
+app.command(language_model)
+language_model.command("throughtime.commands.language_model:train", name="train", help="Train a model on text.")
+language_model.command(
+    "throughtime.commands.language_model:evaluate", name="evaluate", help="Tell how well a model predicts a text."
+)
+language_model.command("throughtime.commands.language_model:generate", name="generate", help="Let a model write.")
+app.command(
+    "throughtime.commands.reproduce:reproduce", name="reproduce", help="Run a recipe and compare with its target."
+)
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run a command; what the user can mend ends in one sentence and an exit status other than 0."""
+    given = sys.argv[1:] if arguments is None else arguments
+    debug = "--debug" in given
+    given = [argument for argument in given if argument != "--debug"]
+    try:
+        status = app(given, exit_on_error=False, print_error=False, result_action="return_value")
+    except (CycloptsError, ThroughTimeError) as error:
+        if debug:
+            raise
+        sys.exit(_explain(error))
+    except KeyboardInterrupt:
+        if debug:
+            raise
+        sys.exit(130)
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; Python must not complain when it closes the stream.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except Exception as error:  # noqa: BLE001 - a user gets a sentence, whatever happened
+        if debug:
+            raise
+        message = f"{type(error).__name__}: {error} (this looks like a mistake in throughtime; --debug shows where)"
+        print(f"throughtime: {message}", file=sys.stderr)  # noqa: T201
+        sys.exit(70)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _explain(error: CycloptsError | ThroughTimeError) -> int:
+    cause: BaseException | None = error
+    message = ""
+    from pydantic import ValidationError  # noqa: PLC0415
+
+    while cause is not None:
+        if isinstance(cause, ValidationError):
+            from throughtime.tasks.settings import explain  # noqa: PLC0415
+
+            message = explain(cause, [])
+            break
+        if isinstance(cause, ThroughTimeError):
+            message = str(cause)
+            break
+        cause = cause.__cause__ or cause.__context__
+    print(f"throughtime: {message or error}", file=sys.stderr)  # noqa: T201
+    return 2 if isinstance(error, CycloptsError) else 1

@@ -1,0 +1,186 @@
+"""``throughtime lm``: train, evaluate, generate."""
+
+from __future__ import annotations
+
+import sys
+from itertools import chain
+from json import dumps
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.console import Console
+from rich.table import Table
+
+from throughtime.data import TextSource, python_language_reference
+from throughtime.errors import ArgumentError, check_positive_integer
+from throughtime.tasks.language_model import Evaluation, LanguageModel, summary
+from throughtime.tasks.language_modelling import Settings
+from throughtime.training import Display, read_metrics
+
+Output = Annotated[Path, Parameter(name=["--output", "-o"])]
+LanguageModelSettings = Annotated[Settings, Parameter(name="*")]
+DEFAULTS = Settings()
+
+
+def train(  # noqa: PLR0913 - one argument for each flag that is not a setting
+    *text: Path,
+    output: Output,
+    sample: bool = False,
+    resume: bool = False,
+    init_from: Path | None = None,
+    write: int = 300,
+    quiet: bool = False,
+    json: bool = False,
+    settings: LanguageModelSettings = DEFAULTS,
+) -> int:
+    """Train a language model on text and write a model folder.
+
+    Files named train, valid and test (ptb.train.txt, dev.txt, ...) are those parts; else the last tenth of the text
+    is for validation. Ctrl-C saves and evaluates; --resume goes on, also after a crash or a kill.
+
+    Args:
+        text: Files, folders, or - for standard input.
+        output: The model folder to write.
+        sample: Learn from the Python language reference, which is on every machine with Python.
+        resume: Go on with the run in the output folder.
+        init_from: A model folder to start from; its vocabulary grows by what is new in the text.
+        write: Characters to show of what the model writes in the end; 0 for none.
+        quiet: Show no progress.
+        json: Print the result as JSON.
+    """
+    if sample and text:
+        raise ArgumentError("give text or --sample, not both")
+    sources: list[TextSource | Path] = [python_language_reference()] if sample and not resume else list(text)
+    if sample and resume and not (output / "config.json").exists():
+        sources = [python_language_reference()]
+    model = LanguageModel.train(
+        sources, settings, output=output, resume=resume, init_from=init_from, display=Display(quiet=quiet)
+    )
+    if not model.is_main:
+        return 0
+    evaluation = model.evaluate()
+    last = read_metrics(model.folder.metrics_file)[-1]
+    if json:
+        _print_json({"folder": str(output), "steps": last["step"], "seconds": last["seconds"], **summary(evaluation)})
+        return 0
+    _print_table(evaluation, "validation")
+    if write:
+        print("".join(model.generate(length=write, temperature=0.8, seed=model.settings.seed)))  # noqa: T201
+    print(f"\nThe model is in {output}; go on with: throughtime lm generate {output}")  # noqa: T201
+    return 0
+
+
+def evaluate(
+    model: Path,
+    *text: Path,
+    encoding: str | None = None,
+    lanes: int = 16,
+    device: str = "auto",
+    json: bool = False,
+) -> int:
+    """Tell how well a model predicts a text, beside a unigram and an n-gram model of its training text.
+
+    Args:
+        model: The model folder.
+        text: Files, folders, or - for standard input; the model's own validation text by default.
+        encoding: The files' encoding; the training text's by default.
+        lanes: Parts in which the text is read side by side; with 1 each token has all the text before it.
+        device: Where to compute: auto, cpu, cuda, mps.
+        json: Print JSON.
+    """
+    check_positive_integer("lanes", lanes)
+    evaluation = LanguageModel.load(model, device=device).evaluate(*text, encoding=encoding, lanes=lanes)
+    if json:
+        _print_json(summary(evaluation))
+    else:
+        _print_table(evaluation, ", ".join(map(str, text)) or "validation")
+    return 0
+
+
+def generate(  # noqa: PLR0913 - the flags that people know from other tools
+    model: Path,
+    *,
+    prompt: str = "",
+    length: int = 500,
+    temperature: float = 0.8,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    min_p: float | None = None,
+    repetition_penalty: float | None = None,
+    stop: Annotated[list[str] | None, Parameter(consume_multiple=False)] = None,
+    seed: int | None = None,
+    samples: int = 1,
+    device: str = "auto",
+    json: bool = False,
+) -> int:
+    """Let a model write, and show the text as it comes.
+
+    Args:
+        model: The model folder.
+        prompt: What the text begins with; - reads it from standard input.
+        length: Tokens to write at most.
+        temperature: Below 1 the text is more usual, above 1 more daring; 0 always takes the likeliest token.
+        top_k: Draw from so many of the likeliest tokens only.
+        top_p: Draw from the fewest tokens that have this probability together.
+        min_p: Draw from tokens at least this times as likely as the likeliest.
+        repetition_penalty: Above 1, makes tokens that have come already less likely.
+        stop: End before this text; may be given several times.
+        seed: Of the random numbers; the same seed writes the same text.
+        samples: How many texts to write.
+        device: Where to compute: auto, cpu, cuda, mps.
+        json: Print a JSON list of the texts.
+    """
+    check_positive_integer("samples", samples)
+    loaded = LanguageModel.load(model, device=device)
+    prompt = sys.stdin.read() if prompt == "-" else prompt
+    texts: list[str] = []
+    for number in range(samples):
+        pieces = loaded.generate(
+            prompt,
+            length=length,
+            stop=stop or [],
+            seed=None if seed is None else seed + number,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            min_p=min_p,
+            repetition_penalty=repetition_penalty,
+        )
+        if json:
+            texts.append(prompt + "".join(pieces))
+            continue
+        if samples > 1:
+            print(f"--- {number + 1} of {samples} ---")  # noqa: T201
+        for piece in chain([prompt], pieces):
+            print(piece, end="", flush=True)  # noqa: T201
+        print(flush=True)  # noqa: T201
+    if json:
+        _print_json(texts)
+    return 0
+
+
+def _print_json(result: object) -> None:
+    print(dumps(result, indent=2, ensure_ascii=False))  # noqa: T201
+
+
+def _print_table(evaluation: Evaluation, text: str) -> None:
+    counts = evaluation.counts
+    unknown = f", {counts.unknown:,} of them unknown" if counts.unknown else ""
+    table = Table(
+        title=f"{text}: {counts.tokens:,} tokens{unknown}, {counts.characters:,} characters", title_justify="left"
+    )
+    table.add_column("model")
+    for column in ("nats / token", "perplexity", "bits / character", "bits / byte"):
+        table.add_column(column, justify="right")
+    for row in evaluation.rows:
+        table.add_row(
+            row.model,
+            f"{row.nats_per_token:.4f}",
+            f"{row.perplexity:,.2f}",
+            f"{row.bits_per_character:.4f}",
+            f"{row.bits_per_byte:.4f}",
+        )
+    if len(evaluation.rows) == 1:
+        table.caption = "no baselines: the model folder's tokens/train.npy, from which they are counted, is not there"
+    Console(highlight=False).print(table)

@@ -1,0 +1,39 @@
+"""From files to tensors: text, vocabularies, token ids, and windows of them."""
+
+from throughtime.data.batching import (
+    EvaluationWindow,
+    Lanes,
+    Tokens,
+    TrainingWindow,
+    evaluation_windows,
+    largest_batch_size,
+)
+from throughtime.data.samples import python_language_reference
+from throughtime.data.text import Splits, StandardInput, Text, TextFile, TextInMemory, TextSource, find_splits, find_texts
+from throughtime.data.token_decoders import Decoder
+from throughtime.data.token_files import TokenCounts, TokenFile, write_tokens
+from throughtime.data.tokenizers import Tokenizer, train_tokenizer
+
+__all__ = [
+    "Decoder",
+    "EvaluationWindow",
+    "Lanes",
+    "Splits",
+    "StandardInput",
+    "Text",
+    "TextFile",
+    "TextInMemory",
+    "TextSource",
+    "TokenCounts",
+    "TokenFile",
+    "Tokenizer",
+    "Tokens",
+    "TrainingWindow",
+    "evaluation_windows",
+    "find_splits",
+    "find_texts",
+    "largest_batch_size",
+    "python_language_reference",
+    "train_tokenizer",
+    "write_tokens",
+]

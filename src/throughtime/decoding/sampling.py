@@ -1,0 +1,142 @@
+"""Drawing each next token from a model's scores, and feeding it back as the next input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from throughtime.errors import check_positive_integer, check_range
+
+NextStep = Callable[[Any, Tensor], tuple[Any, Tensor]]
+"""``next_step(state, token) -> (state, scores)``: tokens (batch,), int64; scores (batch, vocabulary)."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a token is drawn from scores; what is None is left out.
+
+    The order is: repetition penalty, temperature, top-k, top-p, min-p.
+
+    Attributes:
+        temperature: divides the scores; below 1 likely tokens get likelier; 0 always takes the likeliest (greedy).
+        top_k: only so many of the likeliest tokens can be drawn.
+        top_p: only the smallest set of the likeliest tokens whose probabilities sum to this (Holtzman et al. 2020).
+        min_p: only tokens at least this times as likely as the likeliest (Nguyen et al. 2025).
+        repetition_penalty: makes tokens that have come already less likely, if above 1 (Keskar et al. 2019).
+        forbidden: ids that are never drawn.
+
+    Raises:
+        ArgumentError: for a number out of range.
+    """
+
+    temperature: float = 1.0
+    top_k: int | None = None
+    top_p: float | None = None
+    min_p: float | None = None
+    repetition_penalty: float | None = None
+    forbidden: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_range("temperature", self.temperature, low=0, high_open=True)
+        if self.top_k is not None:
+            check_positive_integer("top_k", self.top_k)
+        if self.top_p is not None:
+            check_range("top_p", self.top_p, low=0, high=1, low_open=True)
+        if self.min_p is not None:
+            check_range("min_p", self.min_p, low=0, high=1)
+        if self.repetition_penalty is not None:
+            check_range("repetition_penalty", self.repetition_penalty, low=0, low_open=True, high_open=True)
+
+    def scores(self, scores: Tensor, seen: Tensor) -> Tensor:
+        """The scores to draw from, -inf where a token can't be drawn.
+
+        Args:
+            scores: shape (batch, vocabulary), unnormalised log-probabilities.
+            seen: shape (batch, vocabulary), bool: the tokens that have come already.
+        """
+        if self.forbidden:
+            scores = scores.index_fill(-1, torch.tensor(self.forbidden, device=scores.device), -torch.inf)
+        if self.repetition_penalty is not None:
+            scores = penalize_repetition(scores, seen, self.repetition_penalty)
+        if self.temperature == 0:
+            return scores
+        scores = scores / self.temperature
+        if self.top_k is not None:
+            scores = keep_top_k(scores, self.top_k)
+        if self.top_p is not None:
+            scores = keep_top_p(scores, self.top_p)
+        if self.min_p is not None:
+            scores = keep_min_p(scores, self.min_p)
+        return scores
+
+
+def sample(
+    next_step: NextStep,
+    state: Any,  # noqa: ANN401
+    scores: Tensor,
+    sampling: Sampling,
+    *,
+    length: int,
+    generator: torch.Generator | None = None,
+    seen: Tensor | None = None,
+) -> Iterator[Tensor]:
+    """Draw tokens one after the other; each costs one step, however many came before.
+
+    Args:
+        next_step: gives the next state and scores for a token.
+        state: after the prompt.
+        scores: shape (batch, vocabulary), after the prompt; the rows of the batch are written independently.
+        sampling: how to draw.
+        length: how many tokens.
+        generator: of the random numbers, on the CPU.
+        seen: shape (batch, vocabulary), bool: the prompt's tokens, for the repetition penalty.
+
+    Yields:
+        The tokens of each step, shape (batch,), int64.
+    """
+    seen = torch.zeros_like(scores, dtype=torch.bool) if seen is None else seen.clone()
+    for step in range(length):
+        allowed = sampling.scores(scores, seen)
+        if sampling.temperature == 0:
+            token = allowed.argmax(-1)
+        else:
+            # Drawn on the CPU, so that a seed gives the same text on every device.
+            probabilities = allowed.cpu().double().softmax(-1)
+            token = torch.multinomial(probabilities, 1, generator=generator).squeeze(-1).to(scores.device)
+        seen.scatter_(-1, token.unsqueeze(-1), value=True)
+        yield token
+        if step + 1 < length:
+            state, scores = next_step(state, token)
+
+
+def penalize_repetition(scores: Tensor, seen: Tensor, penalty: float) -> Tensor:
+    """Divide positive scores of seen tokens by the penalty and multiply negative ones (CTRL, Keskar et al. 2019)."""
+    penalized = torch.where(scores > 0, scores / penalty, scores * penalty)
+    return torch.where(seen, penalized, scores)
+
+
+def keep_top_k(scores: Tensor, k: int) -> Tensor:
+    """Keep the k highest scores of each row, and those equal to the k-th; the others become -inf."""
+    if k >= scores.shape[-1]:
+        return scores
+    threshold = scores.topk(k).values[..., -1:]
+    return scores.masked_fill(scores < threshold, -torch.inf)
+
+
+def keep_top_p(scores: Tensor, p: float) -> Tensor:
+    """Keep each row's smallest set of highest scores with probability at least p together; the others become -inf."""
+    ordered, order = scores.sort(descending=True)
+    probabilities = ordered.softmax(-1)
+    before = probabilities.cumsum(-1) - probabilities
+    kept = torch.zeros_like(scores, dtype=torch.bool).scatter(-1, order, before < p)
+    return scores.masked_fill(~kept, -torch.inf)
+
+
+def keep_min_p(scores: Tensor, p: float) -> Tensor:
+    """Keep the tokens at least p times as likely as each row's likeliest; the others become -inf."""
+    probabilities = scores.softmax(-1)
+    return scores.masked_fill(probabilities < p * probabilities.amax(-1, keepdim=True), -torch.inf)

@@ -1,0 +1,64 @@
+"""The README.md of a model folder: what was learned from, how, and how well."""
+
+from __future__ import annotations
+
+from throughtime import __version__
+from throughtime.files import write_text
+from throughtime.models import RecurrentLanguageModel
+from throughtime.tasks.language_modelling import Settings, TextData
+from throughtime.training import ModelFolder, describe_hardware, duration, perplexity, read_metrics
+
+
+def language_model_card(
+    folder: ModelFolder, settings: Settings, data: TextData, network: RecurrentLanguageModel
+) -> None:
+    """Write the model card of a language model into its folder."""
+    records = read_metrics(folder.metrics_file)
+    validations = [record for record in records if "validation_loss" in record]
+    best = min(validations, key=lambda record: record["validation_loss"])
+    device = next(network.parameters()).device
+    weights = sum(weight.numel() for weight in network.parameters())
+    parts = {"training": data.train, "validation": data.valid, "test": data.test}
+    rows = [
+        f"| {name} | {part.counts.tokens:,} | {part.counts.characters:,} | {part.counts.unknown:,} |"
+        for name, part in parts.items()
+        if part is not None
+    ]
+    chosen = [f"| `{name}` | {value} |" for name, value in settings.model_dump(exclude_none=True).items()]
+    write_text(
+        folder.card_file,
+        "\n".join(
+            [
+                f"# A {settings.tokens} language model",
+                "",
+                f"{settings.cell.upper()}, {settings.num_layers} x {settings.hidden_size} units, {weights:,} weights, "
+                f"a vocabulary of {data.tokenizer.vocabulary_size:,}. Trained by throughtime {__version__}.",
+                "",
+                f"Best validation: **{best['validation_loss']:.4f} nats per token**, perplexity "
+                f"{perplexity(best['validation_loss']):.2f}, at step {best['step']:,} (epoch {best['epoch']}). "
+                f"Trained for {duration(records[-1]['seconds'])} on {describe_hardware(device)}.",
+                "",
+                "![loss](loss.png)",
+                "",
+                "## Data",
+                "",
+                "| part | tokens | characters | unknown tokens |",
+                "|---|---:|---:|---:|",
+                *rows,
+                "",
+                "## Settings",
+                "",
+                "| setting | value |",
+                "|---|---|",
+                *chosen,
+                "",
+                "## Use",
+                "",
+                "```",
+                f"throughtime lm generate {folder.path.name} --prompt 'The '",
+                f"throughtime lm evaluate {folder.path.name} TEXT",
+                "```",
+                "",
+            ]
+        ),
+    )

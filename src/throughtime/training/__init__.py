@@ -1,0 +1,40 @@
+"""The training loop, what it optimises, and what it leaves behind."""
+
+from throughtime.training.checkpoint import load_tree, save_tree
+from throughtime.training.model_folder import ModelFolder, keep_metrics_until, read_metrics
+from throughtime.training.objectives import NextTokenObjective, Objective, next_token_loss
+from throughtime.training.optimizers import OPTIMIZERS, build_optimizers
+from throughtime.training.processes import Processes, autocast, choose_device, choose_precision
+from throughtime.training.progress import Display, duration, perplexity
+from throughtime.training.recorder import Recorder, describe_hardware
+from throughtime.training.schedules import SCHEDULES, Moment, Schedule
+from throughtime.training.trainer import Limits, Position, StepReport, Trainer
+
+__all__ = [
+    "OPTIMIZERS",
+    "SCHEDULES",
+    "Display",
+    "Limits",
+    "ModelFolder",
+    "Moment",
+    "NextTokenObjective",
+    "Objective",
+    "Position",
+    "Processes",
+    "Recorder",
+    "Schedule",
+    "StepReport",
+    "Trainer",
+    "autocast",
+    "build_optimizers",
+    "choose_device",
+    "choose_precision",
+    "describe_hardware",
+    "duration",
+    "keep_metrics_until",
+    "load_tree",
+    "next_token_loss",
+    "perplexity",
+    "read_metrics",
+    "save_tree",
+]

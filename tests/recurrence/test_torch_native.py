@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from cells.cell_cases import (
+    CELL_CASES,
+    LENGTHS,
+    cell_of,
+    random,
+    random_sequence,
+    random_state,
+    random_weights,
+)
+from throughtime.recurrence import run_reference, run_torch
+from throughtime.sequence import SequenceBatch
+
+TORCH_CELLS = [case.name for case in CELL_CASES if case.torch_has_it] + ["lstm_projected"]
+
+
+@pytest.mark.parametrize(
+    "lengths", [None, LENGTHS, LENGTHS.sort(descending=True).values, LENGTHS.clamp(max=3)]
+)
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("variant", TORCH_CELLS)
+def test_torchs_kernels_compute_the_reference(
+    variant: str, bias: bool, reverse: bool, lengths: torch.Tensor | None
+) -> None:
+    cell = cell_of(variant)
+    values, state, weights = (
+        random_sequence(ragged=False).values,
+        random_state(cell),
+        random_weights(cell, bias=bias),
+    )
+    sequence = SequenceBatch(values, lengths)
+    inputs = (values, *state, *weights.values())
+    results: list[tuple[torch.Tensor, ...]] = []
+    for run in (run_reference, run_torch):
+        outputs, final = run(cell, sequence, state, weights, reverse=reverse)
+        loss = (outputs.values**2).sum() + sum((part**3).sum() for part in final)
+        results.append((outputs.values, *final, *torch.autograd.grad(loss, inputs)))
+    torch.testing.assert_close(results[1], results[0], rtol=0, atol=1e-10)
+
+
+def test_a_nan_in_the_padding_reaches_nothing() -> None:
+    cell = cell_of("lstm")
+    padding = torch.arange(5).unsqueeze(1) >= LENGTHS
+    values = random(5, 4, 3).detach().masked_fill(padding.unsqueeze(-1), float("nan")).requires_grad_()
+    weights = random_weights(cell)
+    for reverse in (False, True):
+        outputs, final = run_torch(
+            cell, SequenceBatch(values, LENGTHS), random_state(cell), weights, reverse=reverse
+        )
+        loss = outputs.values.sum() + final[1].sum()
+        gradients = torch.autograd.grad(loss, (values, *weights.values()))
+        assert all(tensor.isfinite().all() for tensor in (outputs.values, *final, *gradients))
