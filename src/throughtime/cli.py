@@ -21,13 +21,21 @@ app = App(
 )
 language_model = App(name="lm", help="Language models: learn a text, judge other text by it, write on.")
 app.command(language_model)
-language_model.command("throughtime.commands.language_model:train", name="train", help="Train a model on text.")
 language_model.command(
-    "throughtime.commands.language_model:evaluate", name="evaluate", help="Tell how well a model predicts a text."
+    "throughtime.commands.language_model:train", name="train", help="Train a model on text."
 )
-language_model.command("throughtime.commands.language_model:generate", name="generate", help="Let a model write.")
+language_model.command(
+    "throughtime.commands.language_model:evaluate",
+    name="evaluate",
+    help="Tell how well a model predicts a text.",
+)
+language_model.command(
+    "throughtime.commands.language_model:generate", name="generate", help="Let a model write."
+)
 app.command(
-    "throughtime.commands.reproduce:reproduce", name="reproduce", help="Run a recipe and compare with its target."
+    "throughtime.commands.reproduce:reproduce",
+    name="reproduce",
+    help="Run a recipe and compare with its target.",
 )
 
 
@@ -53,7 +61,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except Exception as error:  # noqa: BLE001 - a user gets a sentence, whatever happened
         if debug:
             raise
-        message = f"{type(error).__name__}: {error} (this looks like a mistake in throughtime; --debug shows where)"
+        message = (
+            f"{type(error).__name__}: {error} (this looks like a mistake in throughtime; --debug shows where)"
+        )
         print(f"throughtime: {message}", file=sys.stderr)  # noqa: T201
         sys.exit(70)
     sys.exit(status if isinstance(status, int) else 0)

@@ -83,7 +83,9 @@ def check_shape(name: str, shape: Sequence[int], expected: Sequence[int | str]) 
         raise ArgumentError(f"`{name}` must have shape ({wanted}), got {tuple(shape)}")
 
 
-def data_error(path: Path | str, message: str, *, line: int | None = None, byte: int | None = None) -> DataError:
+def data_error(
+    path: Path | str, message: str, *, line: int | None = None, byte: int | None = None
+) -> DataError:
     """Make the DataError that names the place: ``file:line: message``, or ``file, byte N: message``."""
     place = str(path)
     if line is not None:

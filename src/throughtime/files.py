@@ -61,7 +61,9 @@ def _explained_when_full(path: Path) -> Iterator[None]:
         is_full = getattr(error, "errno", None) == errno.ENOSPC or os.strerror(errno.ENOSPC) in str(error)
         if not is_full:
             raise
-        message = f"{path}: the disk is full; free some space and run again, nothing that stood there was changed"
+        message = (
+            f"{path}: the disk is full; free some space and run again, nothing that stood there was changed"
+        )
         raise DiskFullError(message) from error
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import io
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -23,8 +24,8 @@ INPUT, HIDDEN, TIME = 3, 5, 6
 LENGTHS = torch.tensor([2, 6, 4, 1])
 
 
-def layer(cell_name: str = "lstm", **options: Any) -> nn.Recurrent:
-    return nn.Recurrent(cell_name, INPUT, HIDDEN, **{"dtype": torch.float64, **options})
+def layer(cell_name: str = "lstm", **options: Any) -> Any:
+    return nn.Recurrent(cell_name, INPUT, HIDDEN, dtype=torch.float64, **options)
 
 
 def values() -> Tensor:
@@ -36,7 +37,7 @@ def initial(recurrent: nn.Recurrent) -> Any:
     state = tuple(
         torch.randn(rows, len(LENGTHS), size, dtype=torch.float64) for size in recurrent.state_sizes
     )
-    return state if len(state) > 1 else state[0]
+    return state[0] if len(recurrent.state_sizes) == 1 else state
 
 
 @pytest.mark.parametrize("name", CELL_NAMES)
@@ -44,11 +45,12 @@ def test_any_cell_runs_stacked_in_both_directions(name: str) -> None:
     """The layers are the reference loop, once for each layer and direction, on concatenated outputs."""
     recurrent = layer(name, num_layers=2, bidirectional=True)
     state, sequence = initial(recurrent), SequenceBatch(values(), LENGTHS)
-    states = state if isinstance(state, tuple) else (state,)
+    states: tuple[Tensor, ...] = state if isinstance(state, tuple) else (state,)
     output, final = recurrent(sequence, state)
-    expected, finals = sequence, []
+    expected = sequence
+    finals: list[tuple[Tensor, ...]] = []
     for level in range(2):
-        halves = []
+        halves: list[Tensor] = []
         for direction in range(2):
             given = tuple(part[2 * level + direction] for part in states)
             weights = recurrent.weights(level, direction)
@@ -57,8 +59,10 @@ def test_any_cell_runs_stacked_in_both_directions(name: str) -> None:
             finals.append(last)
         expected = SequenceBatch(torch.cat(halves, -1), LENGTHS)
     torch.testing.assert_close(output.values, expected.values, rtol=0, atol=1e-10)
-    stacked = tuple(torch.stack(parts) for parts in zip(*finals, strict=True))
-    torch.testing.assert_close(final, stacked if len(stacked) > 1 else stacked[0], rtol=0, atol=1e-10)
+    for part, given in zip(
+        final if isinstance(final, tuple) else (final,), zip(*finals, strict=True), strict=True
+    ):
+        torch.testing.assert_close(part, torch.stack(given), rtol=0, atol=1e-10)
 
 
 @pytest.mark.parametrize("case", CELL_CASES, ids=lambda case: case.name)
@@ -135,7 +139,7 @@ def test_gate_biases_are_totals(freeze: bool) -> None:
         assert total_bias(lstm, "output", suffix).unique().numel() == HIDDEN
 
 
-def frozen(kind: str) -> nn.Recurrent:
+def frozen(kind: str) -> Any:
     options: dict[str, Any] = {"dtype": torch.float64, "bidirectional": True, "freeze_gate_biases": True}
     return getattr(nn, kind)(
         INPUT, HIDDEN, 2, gate_biases={"forget" if kind == "LSTM" else "update": 1.5}, **options
@@ -143,8 +147,8 @@ def frozen(kind: str) -> nn.Recurrent:
 
 
 @pytest.mark.parametrize("make", [
-    lambda p: torch.optim.AdamW(p, lr=0.1, weight_decay=0.5),
-    lambda p: torch.optim.SGD(p, lr=0.1, weight_decay=0.5, momentum=0.9, nesterov=True),
+    partial(torch.optim.AdamW, lr=0.1, weight_decay=0.5),
+    partial(torch.optim.SGD, lr=0.1, weight_decay=0.5, momentum=0.9, nesterov=True),
 ])  # fmt: skip
 @pytest.mark.parametrize("kind", ["LSTM", "GRU"])
 def test_frozen_gate_biases_stay_and_all_else_moves(kind: str, make: Any) -> None:
@@ -214,7 +218,8 @@ def test_layers_are_copied_saved_and_run_without_gradients(make: Any) -> None:
 
 
 def test_layers_train_under_distributed_data_parallel() -> None:
-    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    store = dist.HashStore()  # pyright: ignore[reportPrivateImportUsage]
+    dist.init_process_group("gloo", store=store, rank=0, world_size=1)
     try:
         recurrent, x = frozen("LSTM"), values()
         parallel = DistributedDataParallel(recurrent)
@@ -244,6 +249,7 @@ def test_an_empty_batch_gives_an_empty_output() -> None:
 
 X = torch.zeros(TIME, 4, INPUT, dtype=torch.float64)
 H = torch.zeros(1, 4, HIDDEN, dtype=torch.float64)
+PACKED = pack_padded_sequence(X[..., :2], LENGTHS, enforce_sorted=False)
 
 
 @pytest.mark.parametrize(
@@ -257,7 +263,7 @@ H = torch.zeros(1, 4, HIDDEN, dtype=torch.float64)
         ({}, (X.float(),), "`input` must have the dtype of the weights, torch.float64, got torch.float32"),
         ({}, ([[1.0]],), "`input` must be a Tensor, a PackedSequence or a SequenceBatch, got a list"),
         ({}, (SequenceBatch(X[..., :2]),), r"`input.values` must have shape \(time, batch, 3\)"),
-        ({}, (pack_padded_sequence(X[..., :2], LENGTHS, enforce_sorted=False),), r"`input.data` must have shape"),
+        ({}, (PACKED,), r"`input.data` must have shape \(values, 3\), got \(13, 2\)"),
         ({}, (X, (H, H[:, :3])), r"`hx\[1\]` must have shape \(1, 4, 5\), got \(1, 3, 5\)"),
         ({}, (X, H), r"`hx` must hold 2 tensors \(hidden, cell\), got 1"),
         ({}, (X, (H, H.float())), r"`hx\[1\]` must have the dtype of the weights, torch.float64, got"),

@@ -6,7 +6,7 @@ import sys
 from itertools import chain
 from json import dumps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 from rich.console import Console
@@ -62,7 +62,9 @@ def train(  # noqa: PLR0913 - one argument for each flag that is not a setting
     evaluation = model.evaluate()
     last = read_metrics(model.folder.metrics_file)[-1]
     if json:
-        _print_json({"folder": str(output), "steps": last["step"], "seconds": last["seconds"], **summary(evaluation)})
+        _print_json(
+            {"folder": str(output), "steps": last["step"], "seconds": last["seconds"], **summary(evaluation)}
+        )
         return 0
     _print_table(evaluation, "validation")
     if write:
@@ -74,6 +76,7 @@ def train(  # noqa: PLR0913 - one argument for each flag that is not a setting
 def evaluate(
     model: Path,
     *text: Path,
+    part: Literal["valid", "test", "train"] = "valid",
     encoding: str | None = None,
     lanes: int = 16,
     device: str = "auto",
@@ -83,18 +86,21 @@ def evaluate(
 
     Args:
         model: The model folder.
-        text: Files, folders, or - for standard input; the model's own validation text by default.
+        text: Files, folders, or - for standard input; a part of the model's own data by default.
+        part: Which part, where no text is given.
         encoding: The files' encoding; the training text's by default.
         lanes: Parts in which the text is read side by side; with 1 each token has all the text before it.
         device: Where to compute: auto, cpu, cuda, mps.
         json: Print JSON.
     """
     check_positive_integer("lanes", lanes)
-    evaluation = LanguageModel.load(model, device=device).evaluate(*text, encoding=encoding, lanes=lanes)
+    evaluation = LanguageModel.load(model, device=device).evaluate(
+        *text, part=part, encoding=encoding, lanes=lanes
+    )
     if json:
         _print_json(summary(evaluation))
     else:
-        _print_table(evaluation, ", ".join(map(str, text)) or "validation")
+        _print_table(evaluation, ", ".join(map(str, text)) or part)
     return 0
 
 
@@ -168,7 +174,8 @@ def _print_table(evaluation: Evaluation, text: str) -> None:
     counts = evaluation.counts
     unknown = f", {counts.unknown:,} of them unknown" if counts.unknown else ""
     table = Table(
-        title=f"{text}: {counts.tokens:,} tokens{unknown}, {counts.characters:,} characters", title_justify="left"
+        title=f"{text}: {counts.tokens:,} tokens{unknown}, {counts.characters:,} characters",
+        title_justify="left",
     )
     table.add_column("model")
     for column in ("nats / token", "perplexity", "bits / character", "bits / byte"):
@@ -182,5 +189,7 @@ def _print_table(evaluation: Evaluation, text: str) -> None:
             f"{row.bits_per_byte:.4f}",
         )
     if len(evaluation.rows) == 1:
-        table.caption = "no baselines: the model folder's tokens/train.npy, from which they are counted, is not there"
+        table.caption = (
+            "no baselines: the model folder's tokens/train.npy, from which they are counted, is not there"
+        )
     Console(highlight=False).print(table)

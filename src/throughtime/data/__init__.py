@@ -9,7 +9,16 @@ from throughtime.data.batching import (
     largest_batch_size,
 )
 from throughtime.data.samples import python_language_reference
-from throughtime.data.text import Splits, StandardInput, Text, TextFile, TextInMemory, TextSource, find_splits, find_texts
+from throughtime.data.text import (
+    Splits,
+    StandardInput,
+    Text,
+    TextFile,
+    TextInMemory,
+    TextSource,
+    find_splits,
+    find_texts,
+)
 from throughtime.data.token_decoders import Decoder
 from throughtime.data.token_files import TokenCounts, TokenFile, write_tokens
 from throughtime.data.tokenizers import Tokenizer, train_tokenizer

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -22,7 +25,7 @@ from throughtime.data import (
     write_tokens,
 )
 from throughtime.decoding import Sampling, sample, stop_at
-from throughtime.errors import ArgumentError, ModelFolderError, check_positive_integer
+from throughtime.errors import ArgumentError, ModelFolderError, check_choice, check_positive_integer
 from throughtime.models import NGramModel, RecurrentLanguageModel
 from throughtime.tasks.language_modelling import (
     RESUMABLE,
@@ -108,7 +111,6 @@ class LanguageModel:
         self.folder = folder
         self.device = device
         self.is_main = True
-        self._temporary: TemporaryDirectory[str] | None = None
 
     @classmethod
     def fit(
@@ -152,8 +154,27 @@ class LanguageModel:
         display: Display | None = None,
     ) -> Self:
         """``fit``, with its settings made already."""
-        temporary = TemporaryDirectory(prefix="throughtime-") if output is None else None
-        folder = ModelFolder(temporary.name if temporary else cast("Path", output))
+        temporary = Path(tempfile.mkdtemp(prefix="throughtime-")) if output is None else None
+        try:
+            model = cls._train(text, settings, ModelFolder(output or temporary or ""), resume, init_from, display)
+        except BaseException:
+            if temporary:
+                shutil.rmtree(temporary, ignore_errors=True)
+            raise
+        if temporary:
+            weakref.finalize(model, shutil.rmtree, temporary, ignore_errors=True)
+        return model
+
+    @classmethod
+    def _train(
+        cls,
+        text: Sequence[TextSource | Path | str],
+        settings: Settings,
+        folder: ModelFolder,
+        resume: bool,
+        init_from: Path | str | None,
+        display: Display | None,
+    ) -> Self:
         if settings.threads:
             torch.set_num_threads(settings.threads)
         processes = Processes.join(settings.device)
@@ -161,18 +182,21 @@ class LanguageModel:
         with display:
             if resume and folder.config_file.exists():
                 if text or init_from:
-                    raise ArgumentError("a resumed run has its text already; leave the text and `init_from` out")
+                    raise ArgumentError(
+                        "a resumed run has its text already; leave the text and `init_from` out"
+                    )
                 settings = _resumed(folder, settings)
                 data = open_data(folder)
                 network = _network(settings, data.tokenizer, processes.device)
             else:
-                settings, network = _begin(text, settings, folder, processes, display, init_from, may_exist=resume)
+                settings, network = _begin(
+                    text, settings, folder, processes, display, init_from, may_exist=resume
+                )
                 data = open_data(folder)
             fit(network, data, settings, folder, processes=processes, display=display, resume=resume)
         folder.load_weights(network, processes.device)
         model = cls(network, data.tokenizer, settings, folder, processes.device)
         model.is_main = processes.is_main
-        model._temporary = temporary
         if processes.is_main:
             language_model_card(folder, settings, data, network)
         processes.wait()
@@ -211,11 +235,18 @@ class LanguageModel:
             if name.exists():
                 (target.path / name.name).write_bytes(name.read_bytes())
 
-    def evaluate(self, *text: TextSource | Path | str, encoding: str | None = None, lanes: int = EVALUATION_LANES) -> Evaluation:
+    def evaluate(
+        self,
+        *text: TextSource | Path | str,
+        part: str = "valid",
+        encoding: str | None = None,
+        lanes: int = EVALUATION_LANES,
+    ) -> Evaluation:
         """How well the model predicts a text, beside a unigram and an n-gram model of its training text.
 
         Args:
-            *text: files, folders, or ``TextInMemory``; the model's own validation part if none is given.
+            *text: files, folders, or ``TextInMemory``; a part of the model's own data if none is given.
+            part: which: valid, test or train.
             encoding: of the files; the one of the training text by default.
             lanes: in which the text is read side by side, each warmed up by 256 tokens; 1 is exact.
 
@@ -228,11 +259,14 @@ class LanguageModel:
                 found = [find_texts(source, encoding=encoding or self.settings.encoding) for source in text]
                 counts = write_tokens(path, self.tokenizer, Text(tuple(chain.from_iterable(found))))
             else:
-                path = self.folder.tokens / "valid.npy"
+                check_choice("part", part, ("train", "valid", "test"))
+                path = self.folder.tokens / f"{part}.npy"
                 counts = TokenFile(path).counts
             tokens = torch.from_numpy(TokenFile(path).ids.astype("int64")).numpy()
             if counts.tokens < 2:  # noqa: PLR2004
-                raise ArgumentError("the text has a single token; give at least two, so that one can be predicted")
+                raise ArgumentError(
+                    "the text has a single token; give at least two, so that one can be predicted"
+                )
             precision = choose_precision("auto", self.device) if self.settings.precision == "bf16" else "32"
             nats = total_loss(self.network, tokens, precision=precision, device=self.device, lanes=lanes)
             rows = [EvaluationRow.of(self.name, nats, counts)]
@@ -243,7 +277,9 @@ class LanguageModel:
                         TokenFile(train).ids, vocabulary_size=self.tokenizer.vocabulary_size, order=order
                     )
                     name = "unigram" if order == 1 else f"{order}-gram, Kneser-Ney"
-                    rows.append(EvaluationRow.of(name, -float(ngrams.log_probabilities(tokens)[1:].sum()), counts))
+                    rows.append(
+                        EvaluationRow.of(name, -float(ngrams.log_probabilities(tokens)[1:].sum()), counts)
+                    )
         return Evaluation(counts, tuple(rows))
 
     @property
@@ -290,7 +326,9 @@ class LanguageModel:
         if prompt:
             for token in start.tolist():
                 decoder.push(token)
-        tokens = sample(self._next_step, state, scores[-1].float(), how, length=length, generator=generator, seen=seen)
+        tokens = sample(
+            self._next_step, state, scores[-1].float(), how, length=length, generator=generator, seen=seen
+        )
         for token in tokens:
             piece = decoder.push(int(token))
             if piece:
@@ -334,8 +372,9 @@ def _begin(
     display.line(
         f"{settings.cell.upper()}, {settings.num_layers} x {settings.hidden_size} units, "
         f"{sum(weight.numel() for weight in network.parameters()):,} weights, vocabulary of "
-        f"{data.tokenizer.vocabulary_size:,}, dropout {settings.dropout}, {settings.precision}-bit arithmetic"
-        .replace("bf16-bit", "bfloat16")
+        f"{data.tokenizer.vocabulary_size:,}, dropout {settings.dropout}, {settings.precision}-bit arithmetic".replace(
+            "bf16-bit", "bfloat16"
+        )
     )
     return settings, network
 
@@ -366,11 +405,12 @@ def _inherited(parent: Settings, given: Settings) -> Settings:
     fixed = ("tokens", "split_punctuation", "cell", "hidden_size", "num_layers", "embedding_size", "tied")
     for name in given.model_fields_set & set(fixed):
         if getattr(given, name) != getattr(parent, name):
-            raise ArgumentError(f"`{name}` is {getattr(parent, name)} in the model to start from; leave it out")
+            raise ArgumentError(
+                f"`{name}` is {getattr(parent, name)} in the model to start from; leave it out"
+            )
     return given.replaced(**{name: getattr(parent, name) for name in fixed})
 
 
 def summary(evaluation: Evaluation) -> dict[str, object]:
     """An evaluation as plain values, for JSON."""
     return {"text": asdict(evaluation.counts), "rows": [asdict(row) for row in evaluation.rows]}
-

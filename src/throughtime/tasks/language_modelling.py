@@ -77,8 +77,7 @@ class Settings(TaskSettings):
     validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
     """Part of the text, at its end, that is kept for validation where no validation file is given."""
 
-    cell: str = "lstm"
-    """The recurrent cell."""
+    cell: Annotated[str, Field(description=f"The recurrent cell: {', '.join(CELLS)}.")] = "lstm"
     hidden_size: Positive | None = None
     """Units of each recurrent layer."""
     num_layers: Positive | None = None
@@ -97,7 +96,7 @@ class Settings(TaskSettings):
     """Draw every weight uniformly from +- this at the start, in place of each layer's own way."""
 
     optimizer: str = "muon"
-    """The optimiser: muon for the recurrent matrices with AdamW for the rest, adamw, or sgd."""
+    """The optimiser: adamw, sgd, or muon for the recurrent matrices and AdamW for the rest."""
     learning_rate: Annotated[float, Field(gt=0)] = 3e-3
     """Learning rate of AdamW or SGD."""
     matrix_learning_rate: Annotated[float, Field(gt=0)] = 0.05
@@ -135,6 +134,8 @@ class Settings(TaskSettings):
     """Validations along the run."""
     patience: Positive | None = 5
     """Validations in a row without improvement before stopping early."""
+    checkpoint_every: Annotated[float, Field(gt=0)] = 30.0
+    """Seconds between two checkpoints; there is one at each validation too."""
     precision: Literal["auto", "32", "bf16"] = "auto"
     """Arithmetic: bf16 multiplies in bfloat16 with float32 weights; auto takes it where the hardware has it."""
     device: str = "auto"
@@ -178,7 +179,9 @@ class Settings(TaskSettings):
         return self
 
 
-RESUMABLE = frozenset({"epochs", "steps", "time_budget", "patience", "device", "threads"})
+RESUMABLE = frozenset(
+    {"epochs", "steps", "time_budget", "patience", "checkpoint_every", "device", "threads"}
+)
 """The settings that may change when a run is resumed."""
 
 
@@ -218,7 +221,9 @@ def load_data(
     Raises:
         DataError: where the text can't be read, is empty, or is too short.
     """
-    splits = find_splits(sources, encoding=settings.encoding, validation_fraction=settings.validation_fraction)
+    splits = find_splits(
+        sources, encoding=settings.encoding, validation_fraction=settings.validation_fraction
+    )
     display.update("reading the text", 0.0)
     if tokenizer is None:
         tokenizer = train_tokenizer(
@@ -282,7 +287,10 @@ def size_settings(settings: Settings, data: TextData, processes: Processes) -> S
         )
 
     def measure(size: Size) -> float:
-        return processes.first(seconds_per_token(filled(size), vocabulary_size, processes.device)) / processes.count
+        return (
+            processes.first(seconds_per_token(filled(size), vocabulary_size, processes.device))
+            / processes.count
+        )
 
     seconds = parse_duration(settings.time_budget) if settings.time_budget else None
     if settings.hidden_size or settings.num_layers:
@@ -371,6 +379,7 @@ def fit(
         observer=recorder,
         processes=processes,
         precision=settings.precision,
+        checkpoint_seconds=settings.checkpoint_every,
     )
     if resume and folder.state_file.exists():
         recorder.resume(trainer)
@@ -405,7 +414,9 @@ def validation_loss(network: nn.Module, tokens: Tokens, precision: str, processe
 
 
 @torch.inference_mode()
-def total_loss(network: nn.Module, tokens: Tokens, *, precision: str, device: torch.device, lanes: int) -> float:
+def total_loss(
+    network: nn.Module, tokens: Tokens, *, precision: str, device: torch.device, lanes: int
+) -> float:
     """The sum in nats of the cross-entropy of each token after the first, given the text before it.
 
     Args:

@@ -73,7 +73,9 @@ def choose_size(
     Returns:
         The size, and about how many tokens will be read.
     """
-    candidates = [size for size in SIZES if size.weights(input_size) <= WEIGHTS_PER_TOKEN * training_tokens] or [SIZES[0]]
+    candidates = [
+        size for size in SIZES if size.weights(input_size) <= WEIGHTS_PER_TOKEN * training_tokens
+    ] or [SIZES[0]]
     if reading is not None:
         return _largest(candidates, lambda _: reading, training_tokens, input_size), reading
     if seconds is None or measure is None:
@@ -81,7 +83,9 @@ def choose_size(
     measured = {candidates[len(candidates) // 2]: measure(candidates[len(candidates) // 2])}
 
     def expected(size: Size) -> float:
-        nearest = min(measured, key=lambda other: abs(math.log(other.weights(input_size) / size.weights(input_size))))
+        nearest = min(
+            measured, key=lambda other: abs(math.log(other.weights(input_size) / size.weights(input_size)))
+        )
         work = size.weights(input_size) / nearest.weights(input_size)
         return seconds / (measured[nearest] * work)
 

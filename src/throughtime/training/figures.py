@@ -14,13 +14,22 @@ def save_loss_curve(records: Sequence[Mapping[str, Any]], path: Path) -> None:
     from matplotlib.figure import Figure  # noqa: PLC0415 - slow to import, and needed once, at the end
 
     train = [(record["step"], record["loss"]) for record in records if "loss" in record]
-    validation = [(record["step"], record["validation_loss"]) for record in records if "validation_loss" in record]
+    validation = [
+        (record["step"], record["validation_loss"]) for record in records if "validation_loss" in record
+    ]
     figure = Figure(figsize=(8, 4.5), dpi=120, layout="constrained")
     axes = figure.add_subplot()
     if train:
         axes.plot(*zip(*train, strict=True), color="#9db4c8", linewidth=1, label="training")
     if validation:
-        axes.plot(*zip(*validation, strict=True), color="#c0392b", linewidth=2, marker="o", markersize=4, label="validation")
+        axes.plot(
+            *zip(*validation, strict=True),
+            color="#c0392b",
+            linewidth=2,
+            marker="o",
+            markersize=4,
+            label="validation",
+        )
         best_step, best = min(validation, key=lambda point: point[1])
         axes.annotate(
             f"best {best:.3f}",

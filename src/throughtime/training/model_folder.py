@@ -1,11 +1,11 @@
 """The folder of a trained model: weights, settings and figures in open formats; nothing in it is executed.
 
-    model.safetensors            the weights with the best validation loss
-    config.json                  the task, its settings, the network's arguments, what the data was
-    metrics.jsonl                one JSON object a line: losses as training went
-    README.md                    the model card
-    training_state.safetensors   what a resumed run needs
-    tokens/                      the prepared data
+model.safetensors            the weights with the best validation loss
+config.json                  the task, its settings, the network's arguments, what the data was
+metrics.jsonl                one JSON object a line: losses as training went
+README.md                    the model card
+training_state.safetensors   what a resumed run needs
+tokens/                      the prepared data
 """
 
 from __future__ import annotations
@@ -56,7 +56,9 @@ class ModelFolder:
                 f"{self.path}: holds a model already; go on with it by --resume, or give another folder"
             )
         if not may_exist and self.path.is_dir() and any(self.path.iterdir()):
-            raise ModelFolderError(f"{self.path}: is not empty; give a folder that is empty or doesn't exist yet")
+            raise ModelFolderError(
+                f"{self.path}: is not empty; give a folder that is empty or doesn't exist yet"
+            )
         try:
             self.tokens.mkdir(parents=True, exist_ok=may_exist)
         except OSError as error:
@@ -76,11 +78,15 @@ class ModelFolder:
         if not self.path.is_dir():
             raise ModelFolderError(f"{self.path}: there is no such folder; give one that `train -o` wrote")
         if not self.config_file.is_file():
-            raise ModelFolderError(f"{self.path}: has no config.json, so it is not a model folder of throughtime")
+            raise ModelFolderError(
+                f"{self.path}: has no config.json, so it is not a model folder of throughtime"
+            )
         try:
             config: object = json.loads(self.config_file.read_text(encoding="utf-8"))
         except (ValueError, OSError) as error:
-            raise ModelFolderError(f"{self.config_file}: damaged, cannot be read as JSON ({error})") from error
+            raise ModelFolderError(
+                f"{self.config_file}: damaged, cannot be read as JSON ({error})"
+            ) from error
         if not isinstance(config, dict) or "task" not in config or "format_version" not in config:
             raise ModelFolderError(f"{self.config_file}: was not written by throughtime: it names no task")
         settings = cast("dict[str, Any]", config)
@@ -113,7 +119,9 @@ class ModelFolder:
             raise ModelFolderError(f"{self.weights_file}: damaged ({error})") from error
         except RuntimeError as error:
             reason = str(error).splitlines()[-1].strip()
-            raise ModelFolderError(f"{self.weights_file}: does not fit {self.config_file.name}: {reason}") from error
+            raise ModelFolderError(
+                f"{self.weights_file}: does not fit {self.config_file.name}: {reason}"
+            ) from error
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:

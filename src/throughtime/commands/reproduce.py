@@ -1,0 +1,64 @@
+"""``throughtime reproduce``: run a recipe and print the result beside its target."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from json import dumps
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from throughtime.errors import ArgumentError
+from throughtime.tasks.reproduction import read_recipe, recipe_names
+from throughtime.tasks.reproduction import reproduce as run_recipe
+from throughtime.training import Display, duration
+
+
+def reproduce(
+    name: str | None = None,
+    *data: Path,
+    output: Path | None = None,
+    seed: int = 0,
+    quiet: bool = False,
+    json: bool = False,
+) -> int:
+    """Train as a recipe says and compare with its target; without a name, list the recipes.
+
+    Args:
+        name: The recipe.
+        data: The files or folders that it asks for.
+        output: A model folder to keep.
+        seed: Of everything random.
+        quiet: Show no progress.
+        json: Print JSON.
+    """
+    console = Console(highlight=False)
+    if name is None:
+        for recipe in map(read_recipe, recipe_names()):
+            console.print(
+                f"[bold]{recipe.name}[/]: {recipe.title}\n  {recipe.command}\n  data: {recipe.data}"
+            )
+        return 0
+    recipe = read_recipe(name)
+    if not data:
+        raise ArgumentError(f"the recipe {name!r} needs its data: {recipe.data}")
+    result = run_recipe(recipe, *data, output=output, display=Display(quiet=quiet), seed=seed)
+    if json:
+        print(dumps(asdict(result), indent=2, ensure_ascii=False))  # noqa: T201
+        return 0
+    table = Table(title=recipe.title, title_justify="left", show_header=False)
+    verdict = "reached" if result.reached else "missed"
+    for label, value in (
+        ("command", recipe.command),
+        ("target", f"{recipe.metric} on {recipe.part} at most {recipe.target}"),
+        ("source", recipe.source),
+        ("result", f"[bold]{result.result:.4f}[/] ({verdict})"),
+        *((row.model, f"{getattr(row, recipe.metric):.4f}") for row in result.rows[1:]),
+        ("wall time", duration(result.seconds)),
+        ("cores", str(result.cores)),
+        ("seed", str(result.seed)),
+    ):
+        table.add_row(label, value)
+    console.print(table)
+    return 0
