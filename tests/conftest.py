@@ -7,8 +7,9 @@ import torch
 
 
 @pytest.fixture(autouse=True)
-def _one_thread() -> None:
-    """Small tensors gain nothing from more, and tests that run side by side must not fight for cores."""
+def _repeatable() -> None:
+    torch.manual_seed(0)
+    # Small tensors gain nothing from more, and tests that run side by side must not fight for cores.
     torch.set_num_threads(1)
 
 

@@ -21,17 +21,13 @@ app = App(
 )
 language_model = App(name="lm", help="Language models: learn a text, judge other text by it, write on.")
 app.command(language_model)
-language_model.command(
-    "throughtime.commands.language_model:train", name="train", help="Train a model on text."
-)
+language_model.command("throughtime.commands.language_model:train", name="train", help="Train a model on text.")
 language_model.command(
     "throughtime.commands.language_model:evaluate",
     name="evaluate",
     help="Tell how well a model predicts a text.",
 )
-language_model.command(
-    "throughtime.commands.language_model:generate", name="generate", help="Let a model write."
-)
+language_model.command("throughtime.commands.language_model:generate", name="generate", help="Let a model write.")
 app.command(
     "throughtime.commands.reproduce:reproduce",
     name="reproduce",
@@ -58,13 +54,11 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         # Whoever read our output has seen enough; Python must not complain when it closes the stream.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
-    except Exception as error:  # noqa: BLE001 - a user gets a sentence, whatever happened
+    except Exception as error:
         if debug:
             raise
-        message = (
-            f"{type(error).__name__}: {error} (this looks like a mistake in throughtime; --debug shows where)"
-        )
-        print(f"throughtime: {message}", file=sys.stderr)  # noqa: T201
+        message = f"{type(error).__name__}: {error} (this looks like a mistake in throughtime; --debug shows where)"
+        print(f"throughtime: {message}", file=sys.stderr)
         sys.exit(70)
     sys.exit(status if isinstance(status, int) else 0)
 
@@ -84,5 +78,5 @@ def _explain(error: CycloptsError | ThroughTimeError) -> int:
             message = str(cause)
             break
         cause = cause.__cause__ or cause.__context__
-    print(f"throughtime: {message or error}", file=sys.stderr)  # noqa: T201
+    print(f"throughtime: {message or error}", file=sys.stderr)
     return 2 if isinstance(error, CycloptsError) else 1

@@ -58,12 +58,14 @@ def check_range(
     high_open: bool = False,
 ) -> None:
     """Raise ArgumentError unless ``value`` is a number in the interval; the message prints the interval."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)  # pyright: ignore[reportUnnecessaryIsInstance]
     above = is_number and (value > low if low_open else value >= low)
     below = is_number and (value < high if high_open else value <= high)
     if above and below:
         return
-    interval = f"{'(' if low_open or low == -math.inf else '['}{low}, {high}{')' if high_open or high == math.inf else ']'}"
+    interval = (
+        f"{'(' if low_open or low == -math.inf else '['}{low}, {high}{')' if high_open or high == math.inf else ']'}"
+    )
     raise ArgumentError(f"`{name}` must be a number in {interval}, got {value!r}")
 
 
@@ -83,9 +85,7 @@ def check_shape(name: str, shape: Sequence[int], expected: Sequence[int | str]) 
         raise ArgumentError(f"`{name}` must have shape ({wanted}), got {tuple(shape)}")
 
 
-def data_error(
-    path: Path | str, message: str, *, line: int | None = None, byte: int | None = None
-) -> DataError:
+def data_error(path: Path | str, message: str, *, line: int | None = None, byte: int | None = None) -> DataError:
     """Make the DataError that names the place: ``file:line: message``, or ``file, byte N: message``."""
     place = str(path)
     if line is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -17,7 +17,7 @@ class DiskFullError(ThroughTimeError, OSError):
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path) -> Generator[Path]:
     """Give a temporary path beside ``path`` to write to; on leaving, it takes the place of ``path`` atomically.
 
     The bytes are forced to the disk before the rename, so that after a crash or a kill the file is
@@ -34,8 +34,8 @@ def replacing(path: Path) -> Iterator[Path]:
             yield temporary
             with temporary.open("rb+") as file:
                 os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
         _sync_folder(path.parent)
     finally:
         with suppress(FileNotFoundError):
@@ -53,7 +53,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 @contextmanager
-def _explained_when_full(path: Path) -> Iterator[None]:
+def _explained_when_full(path: Path) -> Generator[None]:
     try:
         yield
     except Exception as error:
@@ -61,9 +61,7 @@ def _explained_when_full(path: Path) -> Iterator[None]:
         is_full = getattr(error, "errno", None) == errno.ENOSPC or os.strerror(errno.ENOSPC) in str(error)
         if not is_full:
             raise
-        message = (
-            f"{path}: the disk is full; free some space and run again, nothing that stood there was changed"
-        )
+        message = f"{path}: the disk is full; free some space and run again, nothing that stood there was changed"
         raise DiskFullError(message) from error
 
 

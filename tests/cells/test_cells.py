@@ -85,7 +85,5 @@ def test_the_gru_that_resets_before_is_the_lectures_with_its_z_turned_around() -
 
 @pytest.mark.parametrize("name", ["rnn_tanh", "gru"])
 def test_a_cell_whose_only_state_is_its_output_cannot_be_projected(name: str) -> None:
-    with pytest.raises(
-        ArgumentError, match=f"`proj_size` needs a cell with a state besides its output.*'{name}'"
-    ):
+    with pytest.raises(ArgumentError, match=f"`proj_size` needs a cell with a state besides its output.*'{name}'"):
         projected(CELLS[name])

@@ -35,7 +35,5 @@ def test_converting_twice_gives_the_weights_back_and_changes_no_argument() -> No
 
 
 def test_weights_that_are_no_grus_are_refused() -> None:
-    with pytest.raises(
-        ArgumentError, match=r"`weight_ih_l0` must have three blocks of rows \(r, z, n\), got 20 rows"
-    ):
+    with pytest.raises(ArgumentError, match=r"`weight_ih_l0` must have three blocks of rows \(r, z, n\), got 20 rows"):
         negate_update_gate(torch.nn.LSTM(3, 5).state_dict())

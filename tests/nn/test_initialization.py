@@ -13,9 +13,7 @@ def test_each_block_is_orthogonal(rows: int, columns: int) -> None:
     blocks = weight.chunk(3)
     for block in blocks:
         product = block @ block.T if rows <= columns else block.T @ block
-        torch.testing.assert_close(
-            product, torch.eye(min(rows, columns), dtype=torch.float64), rtol=0, atol=1e-12
-        )
+        torch.testing.assert_close(product, torch.eye(min(rows, columns), dtype=torch.float64), rtol=0, atol=1e-12)
     assert not torch.allclose(blocks[0], blocks[1])
 
 

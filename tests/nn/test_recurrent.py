@@ -34,9 +34,7 @@ def values() -> Tensor:
 
 def initial(recurrent: nn.Recurrent) -> Any:
     rows = recurrent.num_layers * recurrent.num_directions
-    state = tuple(
-        torch.randn(rows, len(LENGTHS), size, dtype=torch.float64) for size in recurrent.state_sizes
-    )
+    state = tuple(torch.randn(rows, len(LENGTHS), size, dtype=torch.float64) for size in recurrent.state_sizes)
     return state[0] if len(recurrent.state_sizes) == 1 else state
 
 
@@ -45,7 +43,7 @@ def test_any_cell_runs_stacked_in_both_directions(name: str) -> None:
     """The layers are the reference loop, once for each layer and direction, on concatenated outputs."""
     recurrent = layer(name, num_layers=2, bidirectional=True)
     state, sequence = initial(recurrent), SequenceBatch(values(), LENGTHS)
-    states: tuple[Tensor, ...] = state if isinstance(state, tuple) else (state,)
+    states: tuple[Tensor, ...] = (state,) if isinstance(state, Tensor) else state
     output, final = recurrent(sequence, state)
     expected = sequence
     finals: list[tuple[Tensor, ...]] = []
@@ -59,9 +57,7 @@ def test_any_cell_runs_stacked_in_both_directions(name: str) -> None:
             finals.append(last)
         expected = SequenceBatch(torch.cat(halves, -1), LENGTHS)
     torch.testing.assert_close(output.values, expected.values, rtol=0, atol=1e-10)
-    for part, given in zip(
-        final if isinstance(final, tuple) else (final,), zip(*finals, strict=True), strict=True
-    ):
+    for part, given in zip((final,) if isinstance(final, Tensor) else final, zip(*finals, strict=True), strict=True):
         torch.testing.assert_close(part, torch.stack(given), rtol=0, atol=1e-10)
 
 
@@ -117,9 +113,7 @@ def test_locked_dropout_has_one_mask_for_all_steps() -> None:
 
 
 def test_dropout_between_layers_is_refused_on_mps() -> None:
-    with pytest.raises(
-        BackendError, match=r"`dropout` between recurrent layers is refused on MPS.*pytorch#190056"
-    ):
+    with pytest.raises(BackendError, match=r"`dropout` between recurrent layers is refused on MPS.*pytorch#190056"):
         refuse_mps(torch.device("mps"))
 
 
@@ -141,9 +135,7 @@ def test_gate_biases_are_totals(freeze: bool) -> None:
 
 def frozen(kind: str) -> Any:
     options: dict[str, Any] = {"dtype": torch.float64, "bidirectional": True, "freeze_gate_biases": True}
-    return getattr(nn, kind)(
-        INPUT, HIDDEN, 2, gate_biases={"forget" if kind == "LSTM" else "update": 1.5}, **options
-    )
+    return getattr(nn, kind)(INPUT, HIDDEN, 2, gate_biases={"forget" if kind == "LSTM" else "update": 1.5}, **options)
 
 
 @pytest.mark.parametrize("make", [
@@ -164,18 +156,14 @@ def test_frozen_gate_biases_stay_and_all_else_moves(kind: str, make: Any) -> Non
         if not name.startswith("bias"):
             assert (after != before[name]).all()
             continue
-        for index, (now, then) in enumerate(
-            zip(after.split(HIDDEN), before[name].split(HIDDEN), strict=True)
-        ):
+        for index, (now, then) in enumerate(zip(after.split(HIDDEN), before[name].split(HIDDEN), strict=True)):
             assert (now != then).all() if index == candidate else torch.equal(now, then)
 
 
 @pytest.mark.parametrize("kind", ["LSTM", "GRU"])
 def test_a_frozen_layer_exchanges_state_dicts_with_torch(kind: str) -> None:
     ours = frozen(kind)
-    theirs: torch.nn.Module = getattr(torch.nn, kind)(
-        INPUT, HIDDEN, 2, bidirectional=True, dtype=torch.float64
-    )
+    theirs: torch.nn.Module = getattr(torch.nn, kind)(INPUT, HIDDEN, 2, bidirectional=True, dtype=torch.float64)
     x = values()
     ours.load_state_dict(theirs.state_dict(), strict=True)
     torch.testing.assert_close(ours(x), theirs(x), rtol=0, atol=1e-10)
@@ -183,23 +171,17 @@ def test_a_frozen_layer_exchanges_state_dicts_with_torch(kind: str) -> None:
     theirs.load_state_dict(other.state_dict(), strict=True)
     torch.testing.assert_close(other(x), theirs(x), rtol=0, atol=1e-10)
     model = torch.nn.ModuleDict({"recurrent": frozen(kind)})
-    model.load_state_dict(
-        {f"recurrent.{name}": value for name, value in theirs.state_dict().items()}, strict=True
-    )
+    model.load_state_dict({f"recurrent.{name}": value for name, value in theirs.state_dict().items()}, strict=True)
     torch.testing.assert_close(model["recurrent"](x), theirs(x), rtol=0, atol=1e-10)
     with pytest.raises(RuntimeError, match="Missing key"):
-        ours.load_state_dict(
-            {name: value for name, value in theirs.state_dict().items() if "bias" not in name}
-        )
+        ours.load_state_dict({name: value for name, value in theirs.state_dict().items() if "bias" not in name})
 
 
 def test_orthogonal_blocks_keep_norms() -> None:
     gru = nn.GRU(INPUT, HIDDEN, 2, recurrent_init="orthogonal", dtype=torch.float64)
     for weights in gru.all_weights:
         for block in weights[1].chunk(3):
-            torch.testing.assert_close(
-                block @ block.T, torch.eye(HIDDEN, dtype=torch.float64), rtol=0, atol=1e-12
-            )
+            torch.testing.assert_close(block @ block.T, torch.eye(HIDDEN, dtype=torch.float64), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("make", [lambda: layer("gru_reset_before", num_layers=2), lambda: frozen("LSTM")])
@@ -278,9 +260,7 @@ def test_an_input_that_does_not_fit_is_named(options: dict[str, Any], arguments:
 
 
 def test_an_unknown_cell_is_refused_with_the_nearest_name() -> None:
-    with pytest.raises(
-        ArgumentError, match=r"`cell_name` must be one of .*, got 'lstn'; did you mean 'lstm'"
-    ):
+    with pytest.raises(ArgumentError, match=r"`cell_name` must be one of .*, got 'lstn'; did you mean 'lstm'"):
         layer("lstn")
 
 

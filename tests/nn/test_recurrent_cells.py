@@ -44,7 +44,7 @@ def test_a_cell_is_torchs(kind: str, bias: bool, batched: bool, with_state: bool
     torch.testing.assert_close(have, want, rtol=0, atol=1e-12)
     gradients: list[tuple[torch.Tensor, ...]] = []
     for state, module in ((have, ours), (want, theirs)):
-        parts: tuple[torch.Tensor, ...] = state if isinstance(state, tuple) else (state,)
+        parts: tuple[torch.Tensor, ...] = (state,) if isinstance(state, torch.Tensor) else state
         loss = torch.stack([part.square().sum() * (1 + index) for index, part in enumerate(parts)]).sum()
         gradients.append(torch.autograd.grad(loss, list(module.parameters())))
     torch.testing.assert_close(gradients[0], gradients[1], rtol=0, atol=1e-12)
@@ -62,9 +62,7 @@ def test_a_cell_is_torchs(kind: str, bias: bool, batched: bool, with_state: bool
 def test_steps_of_a_cell_are_its_layer(kind: str, options: dict[str, Any]) -> None:
     layer = getattr(nn, kind)(INPUT, HIDDEN, dtype=torch.float64, **options)
     cell = getattr(nn, f"{kind}Cell")(INPUT, HIDDEN, dtype=torch.float64, **options)
-    cell.load_state_dict(
-        {name.removesuffix("_l0"): value for name, value in layer.state_dict().items()}, strict=True
-    )
+    cell.load_state_dict({name.removesuffix("_l0"): value for name, value in layer.state_dict().items()}, strict=True)
     x, state = torch.randn(6, BATCH, INPUT, dtype=torch.float64), None
     for t, output in enumerate(layer(x)[0]):
         state = cell(x[t], state)

@@ -36,9 +36,7 @@ def tensors_of(result: Any) -> list[Tensor]:
     return [tensor for part in result if part is not None for tensor in tensors_of(part)]
 
 
-def results(
-    layer: torch.nn.Module, values: Tensor, hx: Any, lengths: Tensor | None, batch_first: bool
-) -> list[Tensor]:
+def results(layer: torch.nn.Module, values: Tensor, hx: Any, lengths: Tensor | None, batch_first: bool) -> list[Tensor]:
     """Run a layer; give outputs, states and all gradients, from the same random state."""
     values = values.clone().requires_grad_()
     hx = None if hx is None else tuple(part.clone().requires_grad_() for part in hx)
@@ -105,9 +103,7 @@ def test_a_layer_is_torchs(
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_the_same_seed_makes_torchs_weights_masks_and_outputs_in_float32(
-    kind: str, bidirectional: bool
-) -> None:
+def test_the_same_seed_makes_torchs_weights_masks_and_outputs_in_float32(kind: str, bidirectional: bool) -> None:
     ours, theirs = pair(kind, INPUT, 8, 2, dropout=0.3, bidirectional=bidirectional)
     assert [name for name, _ in ours.named_parameters()] == [name for name, _ in theirs.named_parameters()]
     assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), theirs.parameters(), strict=True))
@@ -120,9 +116,7 @@ def test_the_same_seed_makes_torchs_weights_masks_and_outputs_in_float32(
 def test_bfloat16_and_autocast_are_torchs(kind: str) -> None:
     values = torch.randn(6, 4, INPUT)
     ours, theirs = pair(kind, INPUT, 8, 2, dtype=torch.bfloat16)
-    for have, want in zip(
-        tensors_of(ours(values.bfloat16())), tensors_of(theirs(values.bfloat16())), strict=True
-    ):
+    for have, want in zip(tensors_of(ours(values.bfloat16())), tensors_of(theirs(values.bfloat16())), strict=True):
         assert have.dtype == want.dtype == torch.bfloat16
         torch.testing.assert_close(have, want, rtol=0, atol=2**-7)
     ours, theirs = pair(kind, INPUT, 8, 2)
@@ -177,9 +171,7 @@ def test_positional_arguments_stand_in_torchs_order() -> None:
     ours, theirs = pair("RNN", INPUT, 8, 2, "relu", False, True, 0.5, True)
     assert repr(ours) == repr(theirs)
     ours, theirs = pair("LSTM", INPUT, 8, 2, False, True, 0.5, True, 4)
-    assert {name: p.shape for name, p in ours.named_parameters()} == {
-        n: p.shape for n, p in theirs.named_parameters()
-    }
+    assert {name: p.shape for name, p in ours.named_parameters()} == {n: p.shape for n, p in theirs.named_parameters()}
 
 
 def test_a_logistic_network_is_a_tanh_network_with_half_the_slope() -> None:
@@ -237,9 +229,7 @@ def test_an_unknown_option_is_refused() -> None:
 
 
 def test_dropout_of_a_single_layer_warns_as_torch_does() -> None:
-    with pytest.warns(
-        UserWarning, match=r"`dropout` 0.5 does nothing: it acts between layers, and `num_layers` is 1"
-    ):
+    with pytest.warns(UserWarning, match=r"`dropout` 0.5 does nothing: it acts between layers, and `num_layers` is 1"):
         nn.LSTM(3, 4, dropout=0.5)
 
 

@@ -52,9 +52,7 @@ def run_onnx(onnx: Onnx, inputs: dict[str, np.ndarray], *, direction: str) -> li
     given = [name if name in inputs else "" for name in names]
     while not given[-1]:
         given.pop()
-    node = helper.make_node(
-        onnx.operator, given, outputs, hidden_size=HIDDEN, direction=direction, **onnx.attributes
-    )
+    node = helper.make_node(onnx.operator, given, outputs, hidden_size=HIDDEN, direction=direction, **onnx.attributes)
     graph = helper.make_graph(
         [node],
         "cell",
@@ -80,8 +78,6 @@ def test_a_cell_is_its_onnx_operator(name: str, direction: str, bias: bool) -> N
         for key, part in zip(("initial_h", "initial_c"), state, strict=False):
             inputs[key] = part[row : row + 1].unsqueeze(0).detach().numpy()
         expected, *last = run_onnx(onnx, inputs, direction=direction)
-        np.testing.assert_allclose(
-            outputs.values[:length, row].detach(), expected[:, 0, 0], rtol=0, atol=1e-12
-        )
+        np.testing.assert_allclose(outputs.values[:length, row].detach(), expected[:, 0, 0], rtol=0, atol=1e-12)
         for part, want in zip(final, last, strict=True):
             np.testing.assert_allclose(part[row].detach(), want[0, 0], rtol=0, atol=1e-12)

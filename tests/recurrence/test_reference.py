@@ -28,9 +28,7 @@ Outputs = tuple[Tensor, ...]
 DIRECTIONS = pytest.mark.parametrize("reverse", [False, True])
 
 
-def as_function(
-    cell: Cell, *, reverse: bool, bias: bool = True
-) -> tuple[Callable[..., Outputs], tuple[Tensor, ...]]:
+def as_function(cell: Cell, *, reverse: bool, bias: bool = True) -> tuple[Callable[..., Outputs], tuple[Tensor, ...]]:
     """Make the ragged run a function of its tensors, and draw those: values, states, weights."""
     weights = random_weights(cell, bias=bias)
     names, states = list(weights), len(cell.states)

@@ -53,9 +53,7 @@ def test_torch_refuses_one_bias_without_the_other() -> None:
 
 def test_an_unknown_backend_is_refused_with_the_nearest_name() -> None:
     cell = cell_of("gru")
-    with pytest.raises(
-        ArgumentError, match=r"`backend` must be one of .*, got 'reference_'; did you mean 'reference'"
-    ):
+    with pytest.raises(ArgumentError, match=r"`backend` must be one of .*, got 'reference_'; did you mean 'reference'"):
         run(cell, random_sequence(ragged=False), None, random_weights(cell), backend="reference_")
 
 

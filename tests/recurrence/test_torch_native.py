@@ -18,9 +18,7 @@ from throughtime.sequence import SequenceBatch
 TORCH_CELLS = [case.name for case in CELL_CASES if case.torch_has_it] + ["lstm_projected"]
 
 
-@pytest.mark.parametrize(
-    "lengths", [None, LENGTHS, LENGTHS.sort(descending=True).values, LENGTHS.clamp(max=3)]
-)
+@pytest.mark.parametrize("lengths", [None, LENGTHS, LENGTHS.sort(descending=True).values, LENGTHS.clamp(max=3)])
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("variant", TORCH_CELLS)
@@ -49,9 +47,7 @@ def test_a_nan_in_the_padding_reaches_nothing() -> None:
     values = random(5, 4, 3).detach().masked_fill(padding.unsqueeze(-1), float("nan")).requires_grad_()
     weights = random_weights(cell)
     for reverse in (False, True):
-        outputs, final = run_torch(
-            cell, SequenceBatch(values, LENGTHS), random_state(cell), weights, reverse=reverse
-        )
+        outputs, final = run_torch(cell, SequenceBatch(values, LENGTHS), random_state(cell), weights, reverse=reverse)
         loss = outputs.values.sum() + final[1].sum()
         gradients = torch.autograd.grad(loss, (values, *weights.values()))
         assert all(tensor.isfinite().all() for tensor in (outputs.values, *final, *gradients))

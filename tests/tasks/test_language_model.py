@@ -56,7 +56,14 @@ def test_the_loss_is_that_of_the_whole_text_read_at_once(trained: LanguageModel)
 
 def test_the_folder_holds_open_formats_alone(trained: LanguageModel) -> None:
     names = {path.name for path in trained.folder.path.iterdir()}
-    assert {"model.safetensors", "config.json", "tokenizer.json", "metrics.jsonl", "README.md", "loss.png"} <= names
+    assert {
+        "model.safetensors",
+        "config.json",
+        "tokenizer.json",
+        "metrics.jsonl",
+        "README.md",
+        "loss.png",
+    } <= names
     card = trained.folder.card_file.read_text(encoding="utf-8")
     assert "Best validation" in card
     assert "| `hidden_size` | 24 |" in card
@@ -108,9 +115,10 @@ def test_lanes_of_different_reach_train_too(rhyme: Path) -> None:
 
 def test_more_text_grows_the_vocabulary_and_keeps_what_was_learned(trained: LanguageModel, tmp_path: Path) -> None:
     text = TextInMemory("99 Grüne Flaschen hängen an der Wand\n" * 60)
-    limits = {key: SMALL[key] for key in ("batch_size", "bptt", "validations")}
-    grown = LanguageModel.fit(text, init_from=trained.folder.path, steps=1, learning_rate=1e-9,
-                              matrix_learning_rate=1e-9, **limits)
+    limits: dict[str, Any] = {key: SMALL[key] for key in ("batch_size", "bptt", "validations")}
+    grown = LanguageModel.fit(
+        text, init_from=trained.folder.path, steps=1, learning_rate=1e-9, matrix_learning_rate=1e-9, **limits
+    )
     old, new = trained.tokenizer, grown.tokenizer
     assert new.vocabulary_size > old.vocabulary_size
     ids = torch.from_numpy(old.encode("12 green bottles")[:, None])
@@ -121,7 +129,7 @@ def test_more_text_grows_the_vocabulary_and_keeps_what_was_learned(trained: Lang
         LanguageModel.fit(text, init_from=trained.folder.path, steps=1, hidden_size=30)
 
 
-def losses(folder: Path) -> list[tuple[int, float]]:
+def losses(folder: Path) -> list[tuple[int, float | None]]:
     return [
         (record["step"], record.get("loss", record.get("validation_loss")))
         for record in read_metrics(folder / "metrics.jsonl")
@@ -129,7 +137,18 @@ def losses(folder: Path) -> list[tuple[int, float]]:
 
 
 def test_a_run_killed_anywhere_resumes_to_the_same_numbers(rhyme: Path, tmp_path: Path) -> None:
-    options = ["--hidden-size", "24", "--batch-size", "4", "--bptt", "16", "--epochs", "6", "--precision", "32"]
+    options = [
+        "--hidden-size",
+        "24",
+        "--batch-size",
+        "4",
+        "--bptt",
+        "16",
+        "--epochs",
+        "6",
+        "--precision",
+        "32",
+    ]
     options += ["--checkpoint-every", "0.01", "--dropout", "0.2", "--quiet", "--write", "0", "--threads", "1"]
     command = [sys.executable, "-m", "throughtime", "lm", "train"]
     subprocess.run([*command, str(rhyme), "-o", str(tmp_path / "whole"), *options], check=True, capture_output=True)

@@ -5,7 +5,7 @@ import math
 import os
 import signal
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -13,7 +13,16 @@ from torch import Tensor, nn
 
 from throughtime.bptt import clip_each_norm, clip_global_norm
 from throughtime.errors import TrainingError
-from throughtime.training import Limits, Objective, Position, Processes, Schedule, StepReport, Trainer, build_optimizers
+from throughtime.training import (
+    Limits,
+    Objective,
+    Position,
+    Processes,
+    Schedule,
+    StepReport,
+    Trainer,
+    build_optimizers,
+)
 from throughtime.training.checkpoint import load_tree, save_tree
 
 CPU = Processes(0, 1, torch.device("cpu"))
@@ -71,7 +80,10 @@ def make(limits: Limits, log: Log, *, optimizer: str = "adamw", validate: Any = 
     return Trainer(
         model=model,
         optimizers=build_optimizers(
-            optimizer, model.parameters(), hidden_matrices=[model.layer.weight], learning_rate=0.05
+            optimizer,
+            model.parameters(),
+            hidden_matrices=[cast("nn.Parameter", model.layer.weight)],
+            learning_rate=0.05,
         ),
         schedule=Schedule("cosine", warmup=3),
         batches=Numbers(),
@@ -152,11 +164,12 @@ def test_a_time_budget_ends_the_run() -> None:
 @pytest.mark.parametrize("scale", [math.inf, math.nan])
 def test_a_loss_that_is_not_finite_stops_with_advice_and_spares_the_weights(scale: float) -> None:
     trainer = make(Limits(steps=10), Log())
-    trainer.model.scale = scale
-    before = trainer.model.layer.weight.clone()
+    model = cast("CarryingModel", trainer.model)
+    model.scale = scale
+    before = model.layer.weight.clone()
     with pytest.raises(TrainingError, match=r"the loss is (inf|nan) at step 1; .* Try a smaller learning rate"):
         trainer.run()
-    assert torch.equal(trainer.model.layer.weight, before)
+    assert torch.equal(model.layer.weight, before)
 
 
 def test_an_interrupt_finishes_the_step_saves_and_can_be_resumed() -> None:

@@ -55,8 +55,6 @@ def clip_each_norm(parameters: Iterable[nn.Parameter], max_norm: float) -> ClipR
         ArgumentError: where ``max_norm`` is not positive.
     """
     check_range("max_norm", max_norm, low=0, low_open=True)
-    results = [
-        clip_global_norm([parameter], max_norm) for parameter in parameters if parameter.grad is not None
-    ]
+    results = [clip_global_norm([parameter], max_norm) for parameter in parameters if parameter.grad is not None]
     norms = tuple(result.norm for result in results)
     return ClipResult(sum(each**2 for each in norms) ** 0.5, norms, any(result.clipped for result in results))

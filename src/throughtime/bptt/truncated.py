@@ -98,7 +98,7 @@ def windows(length: int, k1: int, k2: int | None = None) -> Iterator[Window]:
         yield Window(start, stop, loss_start, following - start)
 
 
-def run_window(run: Run, inputs: Tensor, state: Any, *, carry: int) -> tuple[Tensor, Any]:  # noqa: ANN401
+def run_window(run: Run, inputs: Tensor, state: Any, *, carry: int) -> tuple[Tensor, Any]:
     """Run a window's inputs and keep the state after the first ``carry`` of them for the next window.
 
     The network is called once where ``carry`` is the whole window (k1 = k2) or nothing, else twice.
@@ -127,7 +127,7 @@ def truncated_bptt(
     inputs: Tensor,
     targets: Tensor,
     loss: Callable[[Tensor, Tensor], Tensor],
-    state: Any = None,  # noqa: ANN401
+    state: Any = None,
     *,
     k1: int,
     k2: int | None = None,
@@ -152,9 +152,7 @@ def truncated_bptt(
     ...     part.loss.backward()  # and an optimiser's step
     """
     if len(inputs) != len(targets):
-        raise ArgumentError(
-            f"`targets` must have as many time steps as `inputs` ({len(inputs)}), got {len(targets)}"
-        )
+        raise ArgumentError(f"`targets` must have as many time steps as `inputs` ({len(inputs)}), got {len(targets)}")
     state = detach(state)
     for window in windows(len(inputs), k1, k2):
         outputs, state = run_window(run, inputs[window.start : window.stop], state, carry=window.carry)
@@ -162,7 +160,7 @@ def truncated_bptt(
         yield TruncatedLoss(loss(counted, targets[window.loss_start : window.stop]), window, state)
 
 
-def detach(state: Any) -> Any:  # noqa: ANN401
+def detach(state: Any) -> Any:
     """Cut a state off from the graph that made it: a tensor, None, or nested tuples, lists and dicts of them."""
     if isinstance(state, Tensor):
         return state.detach()

@@ -24,9 +24,7 @@ def projected(cell: Cell) -> Cell:
             different sizes: a cell with no other state.
     """
     if len(cell.states) < 2:
-        raise ArgumentError(
-            f"`proj_size` needs a cell with a state besides its output, which {cell.name!r} has not"
-        )
+        raise ArgumentError(f"`proj_size` needs a cell with a state besides its output, which {cell.name!r} has not")
 
     def step(input_gates: Tensor, recurrent_gates: Tensor, state: State, weights: Weights) -> Step:
         wide = cell.step(input_gates, recurrent_gates, state, weights)

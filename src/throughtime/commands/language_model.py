@@ -23,7 +23,7 @@ LanguageModelSettings = Annotated[Settings, Parameter(name="*")]
 DEFAULTS = Settings()
 
 
-def train(  # noqa: PLR0913 - one argument for each flag that is not a setting
+def train(
     *text: Path,
     output: Output,
     sample: bool = False,
@@ -48,6 +48,7 @@ def train(  # noqa: PLR0913 - one argument for each flag that is not a setting
         write: Characters to show of what the model writes in the end; 0 for none.
         quiet: Show no progress.
         json: Print the result as JSON.
+        settings: The model and its training.
     """
     if sample and text:
         raise ArgumentError("give text or --sample, not both")
@@ -62,14 +63,12 @@ def train(  # noqa: PLR0913 - one argument for each flag that is not a setting
     evaluation = model.evaluate()
     last = read_metrics(model.folder.metrics_file)[-1]
     if json:
-        _print_json(
-            {"folder": str(output), "steps": last["step"], "seconds": last["seconds"], **summary(evaluation)}
-        )
+        _print_json({"folder": str(output), "steps": last["step"], "seconds": last["seconds"], **summary(evaluation)})
         return 0
     _print_table(evaluation, "validation")
     if write:
-        print("".join(model.generate(length=write, temperature=0.8, seed=model.settings.seed)))  # noqa: T201
-    print(f"\nThe model is in {output}; go on with: throughtime lm generate {output}")  # noqa: T201
+        print("".join(model.generate(length=write, temperature=0.8, seed=model.settings.seed)))
+    print(f"\nThe model is in {output}; go on with: throughtime lm generate {output}")
     return 0
 
 
@@ -94,9 +93,7 @@ def evaluate(
         json: Print JSON.
     """
     check_positive_integer("lanes", lanes)
-    evaluation = LanguageModel.load(model, device=device).evaluate(
-        *text, part=part, encoding=encoding, lanes=lanes
-    )
+    evaluation = LanguageModel.load(model, device=device).evaluate(*text, part=part, encoding=encoding, lanes=lanes)
     if json:
         _print_json(summary(evaluation))
     else:
@@ -157,17 +154,17 @@ def generate(  # noqa: PLR0913 - the flags that people know from other tools
             texts.append(prompt + "".join(pieces))
             continue
         if samples > 1:
-            print(f"--- {number + 1} of {samples} ---")  # noqa: T201
+            print(f"--- {number + 1} of {samples} ---")
         for piece in chain([prompt], pieces):
-            print(piece, end="", flush=True)  # noqa: T201
-        print(flush=True)  # noqa: T201
+            print(piece, end="", flush=True)
+        print(flush=True)
     if json:
         _print_json(texts)
     return 0
 
 
 def _print_json(result: object) -> None:
-    print(dumps(result, indent=2, ensure_ascii=False))  # noqa: T201
+    print(dumps(result, indent=2, ensure_ascii=False))
 
 
 def _print_table(evaluation: Evaluation, text: str) -> None:
@@ -189,7 +186,5 @@ def _print_table(evaluation: Evaluation, text: str) -> None:
             f"{row.bits_per_byte:.4f}",
         )
     if len(evaluation.rows) == 1:
-        table.caption = (
-            "no baselines: the model folder's tokens/train.npy, from which they are counted, is not there"
-        )
+        table.caption = "no baselines: the model folder's tokens/train.npy, from which they are counted, is not there"
     Console(highlight=False).print(table)

@@ -36,16 +36,14 @@ def reproduce(
     console = Console(highlight=False)
     if name is None:
         for recipe in map(read_recipe, recipe_names()):
-            console.print(
-                f"[bold]{recipe.name}[/]: {recipe.title}\n  {recipe.command}\n  data: {recipe.data}"
-            )
+            console.print(f"[bold]{recipe.name}[/]: {recipe.title}\n  {recipe.command}\n  data: {recipe.data}")
         return 0
     recipe = read_recipe(name)
     if not data:
         raise ArgumentError(f"the recipe {name!r} needs its data: {recipe.data}")
     result = run_recipe(recipe, *data, output=output, display=Display(quiet=quiet), seed=seed)
     if json:
-        print(dumps(asdict(result), indent=2, ensure_ascii=False))  # noqa: T201
+        print(dumps(asdict(result), indent=2, ensure_ascii=False))
         return 0
     table = Table(title=recipe.title, title_justify="left", show_header=False)
     verdict = "reached" if result.reached else "missed"

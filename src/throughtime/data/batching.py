@@ -91,9 +91,7 @@ class Lanes:
         if len(tokens) < lanes * k1 + k1:
             most = largest_batch_size(len(tokens), k1) // world_size
             advice = (
-                f"`batch_size` may be at most {most}"
-                if most
-                else f"give at least {2 * k1} tokens or a shorter bptt"
+                f"`batch_size` may be at most {most}" if most else f"give at least {2 * k1} tokens or a shorter bptt"
             )
             raise ArgumentError(
                 f"the text has {len(tokens):,} tokens, too few for {lanes} lanes of one window of {k1}; {advice}"
@@ -123,9 +121,7 @@ class Lanes:
             for row in range(self.batch_size)
         ]
         block = torch.from_numpy(np.stack(rows, axis=1).astype(np.int64))
-        return TrainingWindow(
-            block[:-1], block[-self.k1 :], min(following, stop) - start, starts_sequence=index == 0
-        )
+        return TrainingWindow(block[:-1], block[-self.k1 :], min(following, stop) - start, starts_sequence=index == 0)
 
 
 def largest_batch_size(tokens: int, k1: int) -> int:

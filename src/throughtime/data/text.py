@@ -218,9 +218,7 @@ def decoded_blocks(file: BinaryIO, name: str, encoding: str) -> Iterator[str]:
             raise data_error(name, f"{message}; {_advice(error.object)}", byte=at) from error
         zero = block.find(b"\0") if codec.startswith("utf-8") else -1
         if zero >= 0:
-            raise data_error(
-                name, f"a zero byte, so this is not {encoding} text; {_advice(block)}", byte=read + zero
-            )
+            raise data_error(name, f"a zero byte, so this is not {encoding} text; {_advice(block)}", byte=read + zero)
         read += len(block)
         lines += block.count(b"\n")
         text = newlines.decode(text, final=is_last)
@@ -233,9 +231,7 @@ def _advice(sample: bytes) -> str:
         return "it looks like --encoding utf-16"
     if b"\0" in sample:
         is_utf16 = sample.count(b"\0") > len(sample) // 4
-        return (
-            "it may be --encoding utf-16-le" if is_utf16 else "it looks like a binary file; give plain text"
-        )
+        return "it may be --encoding utf-16-le" if is_utf16 else "it looks like a binary file; give plain text"
     try:
         sample.decode("cp1252")
     except UnicodeDecodeError:
@@ -247,9 +243,7 @@ def _check_encoding(encoding: str) -> None:
     try:
         codecs.lookup(encoding)
     except LookupError as error:
-        raise DataError(
-            f"`encoding` {encoding!r} is not known; try utf-8, latin-1, cp1252 or utf-16"
-        ) from error
+        raise DataError(f"`encoding` {encoding!r} is not known; try utf-8, latin-1, cp1252 or utf-16") from error
 
 
 def find_texts(source: TextSource | Path | str, *, encoding: str = "utf-8") -> list[TextSource]:

@@ -54,7 +54,7 @@ def write_tokens(
     dtype = np.min_scalar_type(tokenizer.vocabulary_size - 1)
     tokens = characters = size = unknown = 0
 
-    def watched() -> Any:  # noqa: ANN401
+    def watched() -> Any:
         nonlocal characters, size
         for block in text.blocks():
             characters += len(block)

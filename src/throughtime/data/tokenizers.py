@@ -7,7 +7,6 @@ library is slow on plain jobs (characters, bytes, words between white space) the
 from __future__ import annotations
 
 import json
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -208,9 +207,7 @@ class WordTokenizer(Tokenizer):
         return cls(library)
 
     @classmethod
-    def learn(
-        cls, blocks: Iterable[str], *, size: int | None, min_count: int, split_punctuation: bool
-    ) -> Self:
+    def learn(cls, blocks: Iterable[str], *, size: int | None, min_count: int, split_punctuation: bool) -> Self:
         """The words that occur at least ``min_count`` times, or the most frequent ones, by frequency."""
         empty = cls.of([], split_punctuation=split_punctuation)
         counts = empty._count(blocks)
@@ -283,9 +280,7 @@ class BPETokenizer(Tokenizer):
 
     def encode(self, text: str) -> Ids:  # noqa: D102
         encodings = self.library.encode_batch_fast(list(self._pieces(text)))
-        return np.concatenate(
-            [np.array(part.ids, dtype=np.int64) for part in encodings] or [np.zeros(0, np.int64)]
-        )
+        return np.concatenate([np.array(part.ids, dtype=np.int64) for part in encodings] or [np.zeros(0, np.int64)])
 
     def complete(self, text: str) -> int:  # noqa: D102
         # A space between two other characters always begins a piece, whatever stands before and after.

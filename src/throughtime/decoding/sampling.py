@@ -76,7 +76,7 @@ class Sampling:
 
 def sample(
     next_step: NextStep,
-    state: Any,  # noqa: ANN401
+    state: Any,
     scores: Tensor,
     sampling: Sampling,
     *,

@@ -46,10 +46,10 @@ class RecurrentLanguageModel(nn.Module):
         embedding_dropout: float = 0.0,
         locked_dropout: bool = False,
         tied: bool = False,
-        **recurrent_options: Any,  # noqa: ANN401
+        **recurrent_options: Any,
     ) -> None:
         super().__init__()
-        if vocabulary_size < 2:  # noqa: PLR2004
+        if vocabulary_size < 2:
             raise ArgumentError(f"`vocabulary_size` must be at least 2, got {vocabulary_size}")
         check_positive_integer("embedding_size", embedding_size)
         check_range("dropout", dropout, low=0, high=1, high_open=True)
@@ -75,7 +75,7 @@ class RecurrentLanguageModel(nn.Module):
 
     def hidden_matrices(self) -> list[nn.Parameter]:
         """The matrices that are neither embedding nor output: what the Muon optimiser may move."""
-        return [weight for weight in self.recurrent.parameters() if weight.ndim == 2]  # noqa: PLR2004
+        return [weight for weight in self.recurrent.parameters() if weight.ndim == 2]
 
     @torch.no_grad()
     def inherit(self, parent: RecurrentLanguageModel) -> None:
@@ -92,7 +92,7 @@ class RecurrentLanguageModel(nn.Module):
             own[name][:known] = weight
             own[name][known:] = weight.min() if weight.ndim == 1 else weight.mean(0)
 
-    def recur(self, tokens: Tensor, state: Any = None) -> tuple[Tensor, Any]:  # noqa: ANN401
+    def recur(self, tokens: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         """Read tokens of shape (time, batch), int64, on from a state (zero where None).
 
         Returns:
@@ -102,10 +102,10 @@ class RecurrentLanguageModel(nn.Module):
         return self.dropout(outputs), state
 
     def scores(self, outputs: Tensor) -> Tensor:
-        """Unnormalised log-probabilities of the next token, shape (..., vocabulary), from outputs (..., hidden_size)."""
+        """Unnormalised log-probabilities of the next token, (..., vocabulary), from outputs (..., hidden_size)."""
         return self.output(self.bridge(outputs))
 
-    def forward(self, tokens: Tensor, state: Any = None) -> tuple[Tensor, Any]:  # noqa: ANN401
+    def forward(self, tokens: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         """Scores of shape (time, batch, vocabulary) for tokens of shape (time, batch), and the final state."""
         outputs, state = self.recur(tokens, state)
         return self.scores(outputs), state

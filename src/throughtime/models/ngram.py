@@ -99,8 +99,7 @@ def _discount(grams: Array, counts: Array, contexts_of_grams: Array) -> _Order:
     once, twice = times[1], times[2]
     ratio = once / (once + 2 * twice) if once else 0.0
     estimates = [
-        count - (count + 1) * ratio * times[count + 1] / times[count] if times[count] else 0.5
-        for count in (1, 2, 3)
+        count - (count + 1) * ratio * times[count + 1] / times[count] if times[count] else 0.5 for count in (1, 2, 3)
     ]
     # A small or odd text can put an estimate outside of what leaves a probability to each order.
     discounts = np.array([0.0, *np.clip(estimates, 0.1, [0.9, 1.9, 2.9])])

@@ -36,9 +36,7 @@ class Embedding(nn.Embedding):
         embedded = super().forward(input)
         if not self.training or self.dropout == 0:
             return embedded
-        kept = dropout(
-            torch.ones(self.num_embeddings, 1, dtype=embedded.dtype, device=embedded.device), self.dropout
-        )
+        kept = dropout(torch.ones(self.num_embeddings, 1, dtype=embedded.dtype, device=embedded.device), self.dropout)
         return embedded * kept[input]
 
     def extra_repr(self) -> str:

@@ -48,9 +48,7 @@ class InputForm:
             form = cls(sequences, plain=False)
         elif not isinstance(sequences, Tensor):  # pyright: ignore[reportUnnecessaryIsInstance]
             kind = type(sequences).__name__
-            raise ArgumentError(
-                f"`input` must be a Tensor, a PackedSequence or a SequenceBatch, got a {kind}"
-            )
+            raise ArgumentError(f"`input` must be a Tensor, a PackedSequence or a SequenceBatch, got a {kind}")
         elif sequences.dim() == 2:
             check_shape("input", sequences.shape, ("time", input_size))
             form = cls(SequenceBatch(sequences.unsqueeze(1)), batched=False)

@@ -99,9 +99,7 @@ class Recurrent(nn.Module):
                 raise ArgumentError(f"`{name}` must be True or False, got {flag!r}")
         check_range("dropout", dropout, low=0, high=1)
         if not isinstance(proj_size, int) or not 0 <= proj_size < hidden_size:  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ArgumentError(
-                f"`proj_size` must be an integer from 0 to {hidden_size - 1}, got {proj_size!r}"
-            )
+            raise ArgumentError(f"`proj_size` must be an integer from 0 to {hidden_size - 1}, got {proj_size!r}")
         if dropout > 0 and num_layers == 1:
             message = f"`dropout` {dropout} does nothing: it acts between layers, and `num_layers` is 1"
             warnings.warn(message, stacklevel=2 if type(self) is Recurrent else 3)
@@ -178,9 +176,7 @@ class Recurrent(nn.Module):
     @property
     def all_weights(self) -> list[list[Tensor]]:
         """The weights of each layer and direction, in torch.nn's order."""
-        pairs = [
-            (layer, direction) for layer in range(self.num_layers) for direction in range(self.num_directions)
-        ]
+        pairs = [(layer, direction) for layer in range(self.num_layers) for direction in range(self.num_directions)]
         return [list(self.weights(*pair).values()) for pair in pairs]
 
     def weights(self, layer: int, direction: int = 0) -> dict[str, Tensor]:
@@ -250,9 +246,7 @@ class Recurrent(nn.Module):
                 outputs.append(output)
                 final.append(state)
             values = [output.values for output in outputs]
-            sequence = SequenceBatch(
-                values[0] if len(values) == 1 else torch.cat(values, dim=-1), sequence.lengths
-            )
+            sequence = SequenceBatch(values[0] if len(values) == 1 else torch.cat(values, dim=-1), sequence.lengths)
         state = tuple(form.give_state(torch.stack(parts)) for parts in zip(*final, strict=True))
         return form.give_output(sequence), state[0] if len(self.cell.states) == 1 else state
 
@@ -312,9 +306,5 @@ class Recurrent(nn.Module):
             "proj_size": 0, "locked_dropout": False, "gate_biases": {}, "freeze_gate_biases": False,
             "recurrent_init": "uniform", "backend": "auto",
         }  # fmt: skip
-        shown += [
-            f"{name}={getattr(self, name)!r}"
-            for name, value in defaults.items()
-            if getattr(self, name) != value
-        ]
+        shown += [f"{name}={getattr(self, name)!r}" for name, value in defaults.items() if getattr(self, name) != value]
         return ", ".join(shown)

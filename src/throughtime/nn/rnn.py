@@ -146,9 +146,7 @@ class LSTM(Recurrent):
         if forget_bias is not None:
             gate_biases = options.get("gate_biases") or {}
             if "forget" in gate_biases:
-                raise ArgumentError(
-                    "`forget_bias` and `gate_biases['forget']` say the same thing; give one of them"
-                )
+                raise ArgumentError("`forget_bias` and `gate_biases['forget']` say the same thing; give one of them")
             options["gate_biases"] = {**gate_biases, "forget": forget_bias}
         super().__init__(
             lstm_cell_name(peephole),

@@ -55,9 +55,7 @@ def run_torch(
     return SequenceBatch(values if turn is None else _turned(values, turn), lengths), state
 
 
-def _call(
-    cell: Cell, data: Tensor, batch_sizes: Tensor | None, state: State, weights: Weights
-) -> tuple[Tensor, State]:
+def _call(cell: Cell, data: Tensor, batch_sizes: Tensor | None, state: State, weights: Weights) -> tuple[Tensor, State]:
     """Call the kernel for one layer and one direction; ``batch_sizes`` belongs to packed data."""
     flat = [weights[name] for name in WEIGHT_ORDER if name in weights]
     hidden = [part.unsqueeze(0) for part in state]

@@ -178,20 +178,16 @@ class LanguageModel:
         if settings.threads:
             torch.set_num_threads(settings.threads)
         processes = Processes.join(settings.device)
-        display = display or Display(quiet=True)
+        display = display if display and processes.is_main else Display(quiet=True)
         with display:
             if resume and folder.config_file.exists():
                 if text or init_from:
-                    raise ArgumentError(
-                        "a resumed run has its text already; leave the text and `init_from` out"
-                    )
+                    raise ArgumentError("a resumed run has its text already; leave the text and `init_from` out")
                 settings = _resumed(folder, settings)
                 data = open_data(folder)
                 network = _network(settings, data.tokenizer, processes.device)
             else:
-                settings, network = _begin(
-                    text, settings, folder, processes, display, init_from, may_exist=resume
-                )
+                settings, network = _begin(text, settings, folder, processes, display, init_from, may_exist=resume)
                 data = open_data(folder)
             fit(network, data, settings, folder, processes=processes, display=display, resume=resume)
         folder.load_weights(network, processes.device)
@@ -263,10 +259,8 @@ class LanguageModel:
                 path = self.folder.tokens / f"{part}.npy"
                 counts = TokenFile(path).counts
             tokens = torch.from_numpy(TokenFile(path).ids.astype("int64")).numpy()
-            if counts.tokens < 2:  # noqa: PLR2004
-                raise ArgumentError(
-                    "the text has a single token; give at least two, so that one can be predicted"
-                )
+            if counts.tokens < 2:
+                raise ArgumentError("the text has a single token; give at least two, so that one can be predicted")
             precision = choose_precision("auto", self.device) if self.settings.precision == "bf16" else "32"
             nats = total_loss(self.network, tokens, precision=precision, device=self.device, lanes=lanes)
             rows = [EvaluationRow.of(self.name, nats, counts)]
@@ -277,9 +271,7 @@ class LanguageModel:
                         TokenFile(train).ids, vocabulary_size=self.tokenizer.vocabulary_size, order=order
                     )
                     name = "unigram" if order == 1 else f"{order}-gram, Kneser-Ney"
-                    rows.append(
-                        EvaluationRow.of(name, -float(ngrams.log_probabilities(tokens)[1:].sum()), counts)
-                    )
+                    rows.append(EvaluationRow.of(name, -float(ngrams.log_probabilities(tokens)[1:].sum()), counts))
         return Evaluation(counts, tuple(rows))
 
     @property
@@ -294,7 +286,7 @@ class LanguageModel:
         length: int = 500,
         stop: Sequence[str] = (),
         seed: int | None = None,
-        **sampling: Any,  # noqa: ANN401
+        **sampling: Any,
     ) -> Iterator[str]:
         """Write on from a prompt; each piece of text is given as it comes, and costs the same however long the text is.
 
@@ -326,9 +318,7 @@ class LanguageModel:
         if prompt:
             for token in start.tolist():
                 decoder.push(token)
-        tokens = sample(
-            self._next_step, state, scores[-1].float(), how, length=length, generator=generator, seen=seen
-        )
+        tokens = sample(self._next_step, state, scores[-1].float(), how, length=length, generator=generator, seen=seen)
         for token in tokens:
             piece = decoder.push(int(token))
             if piece:
@@ -336,7 +326,7 @@ class LanguageModel:
         yield decoder.finish()
 
     @torch.inference_mode()
-    def _next_step(self, state: Any, token: Tensor) -> tuple[Any, Tensor]:  # noqa: ANN401
+    def _next_step(self, state: Any, token: Tensor) -> tuple[Any, Tensor]:
         scores, state = self.network(token.unsqueeze(0), state)
         return state, scores[0].float()
 
@@ -405,9 +395,7 @@ def _inherited(parent: Settings, given: Settings) -> Settings:
     fixed = ("tokens", "split_punctuation", "cell", "hidden_size", "num_layers", "embedding_size", "tied")
     for name in given.model_fields_set & set(fixed):
         if getattr(given, name) != getattr(parent, name):
-            raise ArgumentError(
-                f"`{name}` is {getattr(parent, name)} in the model to start from; leave it out"
-            )
+            raise ArgumentError(f"`{name}` is {getattr(parent, name)} in the model to start from; leave it out")
     return given.replaced(**{name: getattr(parent, name) for name in fixed})
 
 

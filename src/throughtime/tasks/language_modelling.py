@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field, field_validator, model_validator
-from torch import Tensor, nn
+from torch import nn
 
 from throughtime.bptt import clip_each_norm, clip_global_norm
 from throughtime.cells import CELLS
@@ -103,7 +103,7 @@ class Settings(TaskSettings):
     """Learning rate of Muon."""
     momentum: Probability = 0.0
     """Momentum of SGD."""
-    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    weight_decay: Annotated[float, Field(ge=0)] = 0.1
     """Weight decay of the matrices."""
     schedule: str = "cosine"
     """How the learning rate moves: constant, cosine, linear, trapezoid, exponential, plateau."""
@@ -179,9 +179,7 @@ class Settings(TaskSettings):
         return self
 
 
-RESUMABLE = frozenset(
-    {"epochs", "steps", "time_budget", "patience", "checkpoint_every", "device", "threads"}
-)
+RESUMABLE = frozenset({"epochs", "steps", "time_budget", "patience", "checkpoint_every", "device", "threads"})
 """The settings that may change when a run is resumed."""
 
 
@@ -221,9 +219,7 @@ def load_data(
     Raises:
         DataError: where the text can't be read, is empty, or is too short.
     """
-    splits = find_splits(
-        sources, encoding=settings.encoding, validation_fraction=settings.validation_fraction
-    )
+    splits = find_splits(sources, encoding=settings.encoding, validation_fraction=settings.validation_fraction)
     display.update("reading the text", 0.0)
     if tokenizer is None:
         tokenizer = train_tokenizer(
@@ -239,9 +235,7 @@ def load_data(
         show = partial(_show_preparation, display, name)
         counts = write_tokens(folder.tokens / f"{name}.npy", tokenizer, part, progress=show)
         unknown = f", {counts.unknown:,} unknown" if counts.unknown else ""
-        display.line(
-            f"{name}: {counts.tokens:,} tokens, {counts.characters:,} characters{unknown}  ({part.name})"
-        )
+        display.line(f"{name}: {counts.tokens:,} tokens, {counts.characters:,} characters{unknown}  ({part.name})")
     tokenizer.save(folder.tokenizer_file)
     return open_data(folder)
 
@@ -273,12 +267,13 @@ def size_settings(settings: Settings, data: TextData, processes: Processes) -> S
     settings = settings.replaced(
         precision=choose_precision(settings.precision, processes.device), batch_size=batch_size
     )
+    lanes_of(data, settings, processes)  # refuses a text that is too short before time is spent on it
     window = settings.bptt * batch_size * processes.count
     reading = settings.epochs * tokens if settings.epochs else settings.steps and settings.steps * window
 
     def filled(size: Size) -> Settings:
         hidden_size = settings.hidden_size or size.hidden_size
-        embedding_size = min(128, hidden_size) if vocabulary_size <= 512 else hidden_size  # noqa: PLR2004
+        embedding_size = min(128, hidden_size) if vocabulary_size <= 512 else hidden_size
         return settings.replaced(
             hidden_size=hidden_size,
             num_layers=settings.num_layers or size.num_layers,
@@ -287,10 +282,7 @@ def size_settings(settings: Settings, data: TextData, processes: Processes) -> S
         )
 
     def measure(size: Size) -> float:
-        return (
-            processes.first(seconds_per_token(filled(size), vocabulary_size, processes.device))
-            / processes.count
-        )
+        return processes.first(seconds_per_token(filled(size), vocabulary_size, processes.device)) / processes.count
 
     seconds = parse_duration(settings.time_budget) if settings.time_budget else None
     if settings.hidden_size or settings.num_layers:
@@ -341,6 +333,23 @@ def build_model(settings: Settings, vocabulary_size: int) -> RecurrentLanguageMo
     return model
 
 
+def lanes_of(data: TextData, settings: Settings, processes: Processes) -> Lanes:
+    """The training text, cut into the lanes of this process.
+
+    Raises:
+        ArgumentError: where the text is too short for so many lanes.
+    """
+    return Lanes(
+        data.train.ids,
+        batch_size=settings.batch_size or 1,
+        k1=settings.bptt,
+        k2=settings.bptt_back,
+        seed=settings.seed,
+        rank=processes.rank,
+        world_size=processes.count,
+    )
+
+
 def fit(
     network: RecurrentLanguageModel,
     data: TextData,
@@ -356,15 +365,7 @@ def fit(
     Raises:
         TrainingError: where the loss or the gradient is not finite.
     """
-    lanes = Lanes(
-        data.train.ids,
-        batch_size=settings.batch_size or 1,
-        k1=settings.bptt,
-        k2=settings.bptt_back,
-        seed=settings.seed,
-        rank=processes.rank,
-        world_size=processes.count,
-    )
+    lanes = lanes_of(data, settings, processes)
     seconds = parse_duration(settings.time_budget) if settings.time_budget else None
     steps = round(settings.epochs * len(lanes)) if settings.epochs else settings.steps
     recorder = Recorder(folder, network, display=display, seconds=seconds, is_main=processes.is_main)
@@ -414,9 +415,7 @@ def validation_loss(network: nn.Module, tokens: Tokens, precision: str, processe
 
 
 @torch.inference_mode()
-def total_loss(
-    network: nn.Module, tokens: Tokens, *, precision: str, device: torch.device, lanes: int
-) -> float:
+def total_loss(network: nn.Module, tokens: Tokens, *, precision: str, device: torch.device, lanes: int) -> float:
     """The sum in nats of the cross-entropy of each token after the first, given the text before it.
 
     Args:

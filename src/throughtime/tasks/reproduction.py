@@ -69,9 +69,7 @@ class Reproduction:
 
 def recipe_names() -> list[str]:
     """The recipes in the package."""
-    return sorted(
-        file.name.removesuffix(".yaml") for file in _folder().iterdir() if file.name.endswith(".yaml")
-    )
+    return sorted(file.name.removesuffix(".yaml") for file in _folder().iterdir() if file.name.endswith(".yaml"))
 
 
 def read_recipe(name: str) -> Recipe:
@@ -107,5 +105,5 @@ def reproduce(
     return Reproduction(recipe, result, result <= recipe.target, seconds, cores, seed, evaluation.rows)
 
 
-def _folder() -> Any:  # noqa: ANN401
+def _folder() -> Any:
     return files("throughtime") / "recipes"

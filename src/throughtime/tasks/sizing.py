@@ -73,9 +73,9 @@ def choose_size(
     Returns:
         The size, and about how many tokens will be read.
     """
-    candidates = [
-        size for size in SIZES if size.weights(input_size) <= WEIGHTS_PER_TOKEN * training_tokens
-    ] or [SIZES[0]]
+    candidates = [size for size in SIZES if size.weights(input_size) <= WEIGHTS_PER_TOKEN * training_tokens] or [
+        SIZES[0]
+    ]
     if reading is not None:
         return _largest(candidates, lambda _: reading, training_tokens, input_size), reading
     if seconds is None or measure is None:
@@ -83,9 +83,7 @@ def choose_size(
     measured = {candidates[len(candidates) // 2]: measure(candidates[len(candidates) // 2])}
 
     def expected(size: Size) -> float:
-        nearest = min(
-            measured, key=lambda other: abs(math.log(other.weights(input_size) / size.weights(input_size)))
-        )
+        nearest = min(measured, key=lambda other: abs(math.log(other.weights(input_size) / size.weights(input_size))))
         work = size.weights(input_size) / nearest.weights(input_size)
         return seconds / (measured[nearest] * work)
 
@@ -99,12 +97,6 @@ def choose_dropout(passes: float) -> float:
     return round(min(0.5, max(0.0, 0.08 * math.log2(max(passes, 1.0)))), 2)
 
 
-def _largest(
-    candidates: list[Size], reading: Callable[[Size], float], training_tokens: int, input_size: int
-) -> Size:
-    fitting = [
-        size
-        for size in candidates
-        if reading(size) >= PASSES * min(training_tokens, size.weights(input_size))
-    ]
+def _largest(candidates: list[Size], reading: Callable[[Size], float], training_tokens: int, input_size: int) -> Size:
+    fitting = [size for size in candidates if reading(size) >= PASSES * min(training_tokens, size.weights(input_size))]
     return max(fitting, key=lambda size: size.weights(input_size), default=candidates[0])

@@ -35,7 +35,7 @@ def save_tree(path: Path, tree: object) -> None:
         safetensors.torch.save_file(tensors, temporary, metadata=header)
 
 
-def load_tree(path: Path) -> Any:  # noqa: ANN401 - the caller knows what it saved
+def load_tree(path: Path) -> Any:
     """Read back what ``save_tree`` wrote; tensors come on the CPU.
 
     Raises:
@@ -50,9 +50,7 @@ def load_tree(path: Path) -> Any:  # noqa: ANN401 - the caller knows what it sav
         version = int(header["format_version"])
         structure = json.loads(header["tree"])
     except (safetensors.SafetensorError, KeyError, ValueError) as error:
-        raise ModelFolderError(
-            f"{path}: not a training state of throughtime, or damaged ({error})"
-        ) from error
+        raise ModelFolderError(f"{path}: not a training state of throughtime, or damaged ({error})") from error
     if version > FORMAT_VERSION:
         raise ModelFolderError(
             f"{path}: written in format {version} by a newer throughtime; this one reads up to {FORMAT_VERSION}, "
@@ -77,12 +75,10 @@ def _describe(tree: object, tensors: dict[str, Tensor]) -> object:
             items = [_describe(item, tensors) for item in cast("list[object]", tree)]
             return {type(tree).__name__: items}
         case _:
-            raise TypeError(
-                f"a training state holds tensors and plain values only, got {type(tree).__name__}"
-            )
+            raise TypeError(f"a training state holds tensors and plain values only, got {type(tree).__name__}")
 
 
-def _rebuild(structure: Any, tensors: dict[str, Tensor]) -> Any:  # noqa: ANN401
+def _rebuild(structure: Any, tensors: dict[str, Tensor]) -> Any:
     if not isinstance(structure, dict):
         return structure
     (kind, content) = next(iter(cast("dict[str, Any]", structure).items()))

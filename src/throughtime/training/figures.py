@@ -14,9 +14,7 @@ def save_loss_curve(records: Sequence[Mapping[str, Any]], path: Path) -> None:
     from matplotlib.figure import Figure  # noqa: PLC0415 - slow to import, and needed once, at the end
 
     train = [(record["step"], record["loss"]) for record in records if "loss" in record]
-    validation = [
-        (record["step"], record["validation_loss"]) for record in records if "validation_loss" in record
-    ]
+    validation = [(record["step"], record["validation_loss"]) for record in records if "validation_loss" in record]
     figure = Figure(figsize=(8, 4.5), dpi=120, layout="constrained")
     axes = figure.add_subplot()
     if train:

@@ -56,9 +56,7 @@ class ModelFolder:
                 f"{self.path}: holds a model already; go on with it by --resume, or give another folder"
             )
         if not may_exist and self.path.is_dir() and any(self.path.iterdir()):
-            raise ModelFolderError(
-                f"{self.path}: is not empty; give a folder that is empty or doesn't exist yet"
-            )
+            raise ModelFolderError(f"{self.path}: is not empty; give a folder that is empty or doesn't exist yet")
         try:
             self.tokens.mkdir(parents=True, exist_ok=may_exist)
         except OSError as error:
@@ -78,15 +76,11 @@ class ModelFolder:
         if not self.path.is_dir():
             raise ModelFolderError(f"{self.path}: there is no such folder; give one that `train -o` wrote")
         if not self.config_file.is_file():
-            raise ModelFolderError(
-                f"{self.path}: has no config.json, so it is not a model folder of throughtime"
-            )
+            raise ModelFolderError(f"{self.path}: has no config.json, so it is not a model folder of throughtime")
         try:
             config: object = json.loads(self.config_file.read_text(encoding="utf-8"))
         except (ValueError, OSError) as error:
-            raise ModelFolderError(
-                f"{self.config_file}: damaged, cannot be read as JSON ({error})"
-            ) from error
+            raise ModelFolderError(f"{self.config_file}: damaged, cannot be read as JSON ({error})") from error
         if not isinstance(config, dict) or "task" not in config or "format_version" not in config:
             raise ModelFolderError(f"{self.config_file}: was not written by throughtime: it names no task")
         settings = cast("dict[str, Any]", config)
@@ -119,9 +113,7 @@ class ModelFolder:
             raise ModelFolderError(f"{self.weights_file}: damaged ({error})") from error
         except RuntimeError as error:
             reason = str(error).splitlines()[-1].strip()
-            raise ModelFolderError(
-                f"{self.weights_file}: does not fit {self.config_file.name}: {reason}"
-            ) from error
+            raise ModelFolderError(f"{self.weights_file}: does not fit {self.config_file.name}: {reason}") from error
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:

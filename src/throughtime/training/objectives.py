@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +12,8 @@ from torch.nn import functional
 from throughtime.bptt import run_window
 
 
-class Objective(NamedTuple):
+@dataclass(frozen=True)
+class Objective:
     """What a model returns for a batch.
 
     Attributes:
@@ -45,11 +47,18 @@ class TokenWindow(Protocol):
     def starts_sequence(self) -> bool: ...  # noqa: D102
 
 
+class TokenNetwork(Protocol):
+    """A network that reads tokens and scores the next one."""
+
+    def recur(self, tokens: Tensor, state: object) -> tuple[Tensor, object]: ...  # noqa: D102
+    def scores(self, outputs: Tensor) -> Tensor: ...  # noqa: D102
+
+
 class NextTokenObjective(nn.Module):
     """The mean cross-entropy, in nats, of each next token of a text given all before it.
 
     Args:
-        network: has ``recur(tokens, state) -> (outputs, state)`` over (time, batch) tokens, and
+        network: a module with ``recur(tokens, state) -> (outputs, state)`` over (time, batch) tokens, and
             ``scores(outputs)`` that gives unnormalised log-probabilities of shape (..., vocabulary).
     """
 
@@ -60,8 +69,9 @@ class NextTokenObjective(nn.Module):
     def forward(self, window: TokenWindow, carried: object) -> Objective:
         """Run the window on from the carried state; the loss is over its last outputs alone."""
         state = None if window.starts_sequence else carried
-        outputs, state = run_window(self.network.recur, window.inputs, state, carry=window.carry)
-        scores = self.network.scores(outputs[-len(window.targets) :])
+        network = cast("TokenNetwork", self.network)
+        outputs, state = run_window(network.recur, window.inputs, state, carry=window.carry)
+        scores = network.scores(outputs[-len(window.targets) :])
         return Objective(next_token_loss(scores, window.targets), window.targets.numel(), state)
 
 

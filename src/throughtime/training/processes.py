@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, distributed, nn
@@ -46,7 +47,9 @@ class Processes:
         from accelerate import PartialState  # noqa: PLC0415 - only launched runs pay for the import
 
         state = PartialState(cpu=chosen.type == "cpu")
-        return cls(state.process_index, state.num_processes, state.device)
+        # accelerate numbers the processor too, as "cpu:0", which safetensors doesn't know.
+        joined = chosen if chosen.type == "cpu" else cast("torch.device", state.device)
+        return cls(state.process_index, state.num_processes, joined)
 
     @property
     def is_main(self) -> bool:
@@ -75,9 +78,7 @@ class Processes:
 
     def mean(self, value: float) -> float:
         """The mean of the processes' numbers."""
-        return (
-            value if self.count == 1 else float(self.gather(torch.tensor(value, dtype=torch.float64)).mean())
-        )
+        return value if self.count == 1 else float(self.gather(torch.tensor(value, dtype=torch.float64)).mean())
 
     def wait(self) -> None:
         """Wait until all processes are here."""
@@ -96,9 +97,7 @@ def choose_device(name: str) -> torch.device:
     check_choice("device", name.split(":", maxsplit=1)[0], ("auto", "cpu", "cuda", "mps"))
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     device = torch.device(name)
-    if not available[device.type] or (
-        device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()
-    ):
+    if not available[device.type] or (device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()):
         raise ArgumentError(f"`device` {name!r} is not on this machine; use 'auto' or 'cpu'")
     return device
 
@@ -114,9 +113,7 @@ def choose_precision(name: str, device: torch.device) -> str:
     if name == "auto":
         return "bf16" if has_bf16 and device.type != "mps" else "32"
     if name == "bf16" and (device.type == "mps" or not has_bf16):
-        raise ArgumentError(
-            f"`precision` 'bf16' needs bfloat16 instructions that this {device.type} lacks; use '32'"
-        )
+        raise ArgumentError(f"`precision` 'bf16' needs bfloat16 instructions that this {device.type} lacks; use '32'")
     return name
 
 

@@ -108,9 +108,7 @@ class Recorder:
         if self._targets_before is None:
             # Speed is counted from after the first step, which pays for allocation and warming up.
             self._targets_before, self._begun = position.targets, time.monotonic()
-        self._recent_loss = (
-            report.loss if self._recent_loss is None else 0.95 * self._recent_loss + 0.05 * report.loss
-        )
+        self._recent_loss = report.loss if self._recent_loss is None else 0.95 * self._recent_loss + 0.05 * report.loss
         elapsed = max(time.monotonic() - self._begun, 1e-9)
         speed = (position.targets - self._targets_before) / elapsed
         done = max(report.fraction, 1e-9)

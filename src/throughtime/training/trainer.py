@@ -11,7 +11,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
@@ -31,7 +31,7 @@ class Batches(Protocol):
     """Training data: any batch can be made again from its epoch and its index."""
 
     def __len__(self) -> int: ...
-    def batch(self, epoch: int, index: int) -> Any: ...  # noqa: ANN401, D102 - only the model looks inside
+    def batch(self, epoch: int, index: int) -> Any: ...  # noqa: D102 - only the model looks inside
 
 
 @dataclass(frozen=True)
@@ -253,7 +253,7 @@ class Trainer:
 
 
 @contextmanager
-def _interrupts() -> Iterator[threading.Event]:
+def _interrupts() -> Generator[threading.Event]:
     event = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield event
@@ -263,7 +263,7 @@ def _interrupts() -> Iterator[threading.Event]:
         event.set()
         signal.signal(number, previous[number])
 
-    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous: dict[int, Any] = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     for number in previous:
         signal.signal(number, note)
     try:

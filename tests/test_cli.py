@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from throughtime.cli import main
+
+TINY = [
+    "--hidden-size",
+    "16",
+    "--batch-size",
+    "4",
+    "--bptt",
+    "16",
+    "--steps",
+    "4",
+    "--precision",
+    "32",
+    "--quiet",
+]
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as stopped:
+        main(list(arguments))
+    captured = capsys.readouterr()
+    assert isinstance(stopped.value.code, int)
+    return stopped.value.code, captured.out, captured.err
+
+
+def test_help_does_not_wait_for_torch() -> None:
+    program = (
+        "import sys; from throughtime.cli import main\ntry: main(['--help'])\nfinally: print('torch' in sys.modules)"
+    )
+    begun = time.monotonic()
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert result.stdout.endswith("False\n")
+    assert "Language models" in result.stdout
+    assert time.monotonic() - begun < 10
+
+
+def test_train_evaluate_generate(rhyme: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = str(tmp_path / "model")
+    code, out, _ = run(capsys, "lm", "train", str(rhyme), "-o", model, *TINY)
+    assert code == 0
+    assert "unigram" in out
+    assert "throughtime lm generate" in out
+
+    code, out, _ = run(capsys, "lm", "evaluate", model, str(rhyme), "--json")
+    result = json.loads(out)
+    assert code == 0
+    assert result["text"]["characters"] == len(rhyme.read_text(encoding="utf-8"))
+    assert [row["model"] for row in result["rows"]] == ["LSTM 1 x 16", "unigram", "7-gram, Kneser-Ney"]
+
+    texts = [
+        run(capsys, "lm", "generate", model, "--prompt", "green", "--length", "12", "--seed", "4")[1] for _ in range(2)
+    ]
+    assert texts[0] == texts[1]
+    assert texts[0].startswith("green")
+    assert len(texts[0]) == len("green") + 12 + 1
+    code, out, _ = run(capsys, "lm", "generate", model, "--length", "3", "--samples", "2", "--json")
+    assert [len(text) for text in json.loads(out)] == [3, 3]
+
+
+def test_json_and_sample_need_no_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, "lm", "train", "--sample", "-o", str(tmp_path / "model"), *TINY, "--json")
+    assert code == 0
+    assert err == ""
+    assert json.loads(out)["steps"] == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["lm", "train", "TEXT"], "--output"),
+        (["lm", "train", "-o", "OUT"], "there is no text to learn from; give a text file, or --sample"),
+        (["lm", "train", "missing.txt", "-o", "OUT"], "missing.txt: there is no such file"),
+        (["lm", "train", "EMPTY", "-o", "OUT"], "empty.txt: is empty; give a file with text in it"),
+        (
+            ["lm", "train", "LATIN", "-o", "OUT"],
+            "latin.txt, byte 3: not utf-8 text (line 1, byte value 0xe9)",
+        ),
+        (["lm", "train", "FOLDER", "-o", "OUT"], "this folder has no text files"),
+        (["lm", "train", "TEXT", "-o", "FOLDER"], "is not empty; give a folder that is empty"),
+        (["lm", "train", "TEXT", "-o", "OUT", "--hiden-size", "3"], "--hidden-size"),
+        (
+            ["lm", "train", "TEXT", "-o", "OUT", "--dropout", "1.5"],
+            "`dropout` must be less than 1, got '1.5'",
+        ),
+        (["lm", "train", "TEXT", "-o", "OUT", "--cell", "lstn"], "did you mean 'lstm'?"),
+        (["lm", "train", "-o", "OUT", "--resume"], "holds no run to resume; give a text file, or --sample"),
+        (
+            ["lm", "train", "TEXT", "-o", "OUT", "--batch-size", "9999", "--quiet"],
+            "`batch_size` may be at most",
+        ),
+        (["lm", "train", "TEXT", "--sample", "-o", "OUT"], "give text or --sample, not both"),
+        (["lm", "evaluate", "FOLDER"], "has no config.json"),
+        (["lm", "generate", "nowhere"], "nowhere: there is no such folder"),
+        (["reproduce", "ptb-smal"], "did you mean 'ptb-small'?"),
+        (["nonsense"], "nonsense"),
+    ],
+)
+def test_bad_input_is_one_sentence(
+    rhyme: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "picture.png").write_bytes(b"\x89PNG")
+    (tmp_path / "empty.txt").write_text("")
+    (tmp_path / "latin.txt").write_bytes("caf\xe9 au lait".encode("latin-1") * 100)
+    places = {
+        "TEXT": rhyme,
+        "OUT": tmp_path / "out",
+        "FOLDER": folder,
+        "EMPTY": tmp_path / "empty.txt",
+        "LATIN": tmp_path / "latin.txt",
+    }
+    code, out, err = run(capsys, *(str(places.get(argument, argument)) for argument in arguments))
+    assert code != 0
+    assert out == ""
+    assert err.startswith("throughtime: ")
+    assert message in err
+    assert "Traceback" not in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_debug_shows_where(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(Exception, match="there is no such folder"):
+        main(["lm", "generate", "nowhere", "--debug"])
