@@ -75,7 +75,7 @@ def check_truncation(k1: int, k2: int | None) -> int:
 
 
 def windows(length: int, k1: int, k2: int | None = None) -> Iterator[Window]:
-    """The windows of a sequence; the last one's loss covers what is left.
+    """The windows of a sequence; the last one ends with the sequence, so it may have fewer steps.
 
     Args:
         length: steps of the sequence.
@@ -83,7 +83,7 @@ def windows(length: int, k1: int, k2: int | None = None) -> Iterator[Window]:
         k2: steps that the gradient flows back, at least k1, which is the default.
 
     >>> [(window.start, window.loss_start, window.stop) for window in windows(12, 5, 10)]
-    [(0, 0, 5), (0, 5, 10), (2, 10, 12)]
+    [(0, 0, 5), (0, 5, 10), (5, 10, 12)]
 
     Raises:
         ArgumentError: where k1, k2 or the length can't be used.
@@ -92,9 +92,8 @@ def windows(length: int, k1: int, k2: int | None = None) -> Iterator[Window]:
     back = check_truncation(k1, k2)
     for loss_start in range(0, length, k1):
         stop = min(loss_start + k1, length)
-        start = max(0, stop - back)
-        next_stop = min(stop + k1, length)
-        following = stop if stop == length else max(0, next_stop - back)
+        start = max(0, loss_start + k1 - back)
+        following = min(stop, max(0, loss_start + 2 * k1 - back))
         yield Window(start, stop, loss_start, following - start)
 
 

@@ -9,6 +9,7 @@ import re
 import shutil
 import sys
 import tempfile
+import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -42,7 +43,7 @@ class TextInMemory:
 
 @dataclass(frozen=True)
 class TextFile:
-    """A text file, gzipped if its name ends in .gz; line ends become ``\\n`` and a byte order mark is dropped.
+    """A text file, gzipped if its name ends in .gz; all line ends become newlines and a byte order mark is dropped.
 
     Attributes:
         path: the file.
@@ -64,8 +65,7 @@ class TextFile:
             DataError: naming the byte where the file is not text in this encoding, or why it can't be read.
         """
         try:
-            opened = gzip.open(self.path) if self.path.suffix == ".gz" else self.path.open("rb")
-            with opened as file:
+            with gzip.open(self.path) if self.path.suffix == ".gz" else self.path.open("rb") as file:
                 yield from decoded_blocks(cast("BinaryIO", file), self.name, self.encoding)
         except (OSError, EOFError) as error:
             reason = getattr(error, "strerror", None) or str(error)
@@ -80,6 +80,7 @@ class StandardInput:
     def __init__(self, encoding: str = "utf-8", stream: BinaryIO | None = None) -> None:
         self.encoding = encoding
         self._file = cast("BinaryIO", tempfile.TemporaryFile())  # noqa: SIM115 - lives as long as this object
+        weakref.finalize(self, self._file.close)
         shutil.copyfileobj(stream or sys.stdin.buffer, self._file)
 
     def blocks(self) -> Iterator[str]:

@@ -10,7 +10,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -218,9 +218,10 @@ class WordTokenizer(Tokenizer):
     def split(self, text: str) -> list[str]:
         """The words of a text, ``<eos>`` among them."""
         marked = text.replace("\n", f" {END_OF_LINE} ")
-        if not self._splits_punctuation:
+        # Python takes four control characters for white space that Unicode, and the library, don't.
+        if not self._splits_punctuation and not any(mark in marked for mark in "\x1c\x1d\x1e\x1f"):
             return marked.split()
-        splitter = cast("Any", self.library.pre_tokenizer)
+        splitter: Any = self.library.pre_tokenizer
         return [word for word, _ in splitter.pre_tokenize_str(marked)]
 
     def encode(self, text: str) -> Ids:  # noqa: D102
@@ -260,7 +261,7 @@ class WordTokenizer(Tokenizer):
 
 
 class BPETokenizer(Tokenizer):
-    """A token is a piece of a word, made of bytes that occur together (Sennrich et al. 2016; byte level as in GPT-2)."""
+    """A token is a piece of a word, made of bytes that occur together (Sennrich et al. 2016), as in GPT-2."""
 
     kind = "bpe"
 

@@ -43,7 +43,7 @@ class NGramModel:
     Args:
         tokens: the training text, shape (tokens,); no more than its last 5 million are counted.
         vocabulary_size: how many tokens there are.
-        order: n; the highest number of tokens in an n-gram.
+        order: n, the highest number of tokens in an n-gram; no more than there are tokens.
 
     Raises:
         ArgumentError: where the order is not a positive integer.
@@ -52,7 +52,7 @@ class NGramModel:
     def __init__(self, tokens: Array, *, vocabulary_size: int, order: int) -> None:
         check_positive_integer("order", order)
         self.vocabulary_size = vocabulary_size
-        self.order = order
+        self.order = order = min(order, len(tokens))
         names = _names(np.asarray(tokens[-MOST_TOKENS:]), order)
         found = [np.unique(name, return_index=True, return_counts=True) for name in names[1:]]
         self._orders: list[_Order] = []

@@ -50,9 +50,9 @@ def build_optimizers(
     ]
     groups = [group for group in groups if group["params"]]
     optimizers: list[Optimizer] = []
-    if name == "sgd":
+    if groups and name == "sgd":
         optimizers.append(SGD(groups, lr=learning_rate, momentum=momentum))
-    else:
+    elif groups:
         optimizers.append(AdamW(groups, lr=learning_rate, betas=(0.9, 0.99)))
     if taken:
         optimizers.append(Muon(list(hidden_matrices), lr=matrix_learning_rate, weight_decay=weight_decay))

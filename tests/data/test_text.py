@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import gzip
+import io
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from throughtime.data import (
+    StandardInput,
+    Text,
+    TextFile,
+    TextInMemory,
+    find_splits,
+    find_texts,
+    python_language_reference,
+)
+from throughtime.data import text as text_module
+from throughtime.errors import ArgumentError, DataError
+
+
+def read(text: object) -> str:
+    return "".join(text.blocks())  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text_module, "BLOCK_BYTES", 4)
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("suffix", [".txt", ".txt.gz"])
+def test_a_file_is_read_whole_whatever_its_blocks(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"book{suffix}"
+    content = "\ufeffnaïve 日本\r\nline two\rline three 🙂\n".encode()
+    path.write_bytes(gzip.compress(content) if suffix.endswith("gz") else content)
+    assert read(TextFile(path)) == "naïve 日本\nline two\nline three 🙂\n"
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize(
+    ("content", "place", "advice"),
+    [
+        (b"first\nsecond caf\xe9 au lait", r"byte 16: not utf-8 text \(line 2, byte value 0xe9\)", "cp1252"),
+        ("ab日".encode()[:-1] + b"x", r"byte 2: not utf-8 text \(line 1, byte value 0xe6\)", "--encoding"),
+        (b"abc\x81", r"byte 3: not utf-8 text", "latin-1"),
+        (b"abcdef\x00gh", r"byte 6: a zero byte, so this is not utf-8 text", "binary file"),
+        (b"caf\xe9"[:3] + "日".encode()[:2], r"byte 3", "--encoding"),
+    ],
+)
+def test_what_is_not_text_is_told_with_its_place(tmp_path: Path, content: bytes, place: str, advice: str) -> None:
+    path = tmp_path / "book.txt"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=place) as raised:
+        read(TextFile(path))
+    assert advice in str(raised.value)
+    assert str(raised.value).startswith(str(path))
+
+
+def test_utf16_is_recognised_and_read_when_it_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "book.txt"
+    path.write_bytes("some text\n".encode("utf-16"))
+    with pytest.raises(DataError, match="--encoding utf-16"):
+        read(TextFile(path))
+    assert read(TextFile(path, "utf-16")) == "some text\n"
+    with pytest.raises(DataError, match="`encoding` 'utf-99' is not known"):
+        find_splits([path], encoding="utf-99")
+
+
+def test_a_damaged_gzip_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "book.txt.gz"
+    path.write_bytes(gzip.compress(b"some text " * 100)[:-20])
+    with pytest.raises(DataError, match="cannot be read"):
+        read(TextFile(path))
+
+
+def test_standard_input_can_be_read_again() -> None:
+    source = StandardInput(stream=io.BytesIO("naïve".encode()))
+    assert read(source) == read(source) == "naïve"
+
+
+@given(
+    texts=st.lists(st.text("abc", max_size=9), min_size=1, max_size=4),
+    start=st.integers(0, 30),
+    length=st.integers(0, 30),
+)
+@settings(deadline=None, max_examples=80)
+def test_a_part_is_a_slice(texts: list[str], start: int, length: int) -> None:
+    sources = tuple(TextInMemory(text) for text in texts)
+    assert read(Text(sources, start, start + length)) == "".join(texts)[start : start + length]
+    assert read(Text(sources, start)) == "".join(texts)[start:]
+
+
+@pytest.mark.parametrize("count", [10, 99, 1_115_394])
+def test_the_last_tenth_of_the_characters_is_for_validation(count: int) -> None:
+    splits = find_splits([TextInMemory("é" * count)])
+    assert splits.train.count_characters() == int(count * 0.9)
+    assert splits.valid.count_characters() == count - int(count * 0.9)
+    assert splits.test is None
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("ptb.train.txt", "ptb.valid.txt", "ptb.test.txt"),
+        ("train.txt", "dev.txt", "test.txt"),
+        ("wiki.train.tokens", "wiki.validation.tokens", "wiki.test.tokens"),
+    ],
+)
+def test_files_named_for_their_parts_are_those(tmp_path: Path, names: tuple[str, str, str]) -> None:
+    for name in names:
+        (tmp_path / name).write_text(f"{name} is a long enough text", encoding="utf-8")
+    (tmp_path / "notes.md").write_text("not data", encoding="utf-8")
+    for sources in ([tmp_path], [tmp_path / name for name in names]):
+        parts = find_splits(sources).parts()
+        assert [read(part).split()[0] for part in parts.values()] == list(names)
+
+
+def test_without_a_validation_file_a_part_of_the_training_text_is_for_validation(tmp_path: Path) -> None:
+    (tmp_path / "train.txt").write_text("a" * 50, encoding="utf-8")
+    (tmp_path / "test.txt").write_text("b" * 50, encoding="utf-8")
+    splits = find_splits([tmp_path], validation_fraction=0.2)
+    assert (read(splits.train), read(splits.valid)) == ("a" * 40, "a" * 10)
+    assert splits.test is not None
+    assert read(splits.test) == "b" * 50
+
+
+def test_a_folder_is_its_text_files_in_order(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "b.txt").write_text("two ", encoding="utf-8")
+    (tmp_path / "a.txt").write_text("one ", encoding="utf-8")
+    (tmp_path / "sub" / "c.md").write_text("three", encoding="utf-8")
+    (tmp_path / "picture.png").write_bytes(b"\x89PNG\x00")
+    assert "".join(read(text) for text in find_texts(tmp_path)) == "one two three"
+
+
+def test_no_text_is_told(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"none\.txt: there is no such file"):
+        find_splits([tmp_path / "none.txt"])
+    with pytest.raises(DataError, match="this folder has no text files"):
+        find_splits([tmp_path])
+    (tmp_path / "empty.txt").write_text("", encoding="utf-8")
+    with pytest.raises(DataError, match=r"empty\.txt: is empty"):
+        find_splits([tmp_path / "empty.txt"])
+    with pytest.raises(DataError, match="has 1 characters, too few to keep some for validation"):
+        find_splits([TextInMemory("a")])
+    with pytest.raises(ArgumentError, match="`validation_fraction` must be a number in"):
+        find_splits([TextInMemory("abc")], validation_fraction=1.0)
+
+
+def test_the_sample_is_english_prose() -> None:
+    text = read(python_language_reference())
+    assert len(text) > 300_000
+    assert text.count(" the ") > 3_000
+    assert text == read(python_language_reference())
