@@ -32,9 +32,14 @@ def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
 def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path: Path, error: BaseException, raised: type) -> None:
     path = tmp_path / "file.txt"
     write_text(path, "old\n")
-    with pytest.raises(raised), replacing(path) as temporary:
-        temporary.write_text("ne", encoding="utf-8")
-        raise error
+
+    def fail() -> None:
+        with replacing(path) as temporary:
+            temporary.write_text("ne", encoding="utf-8")
+            raise error
+
+    with pytest.raises(raised):
+        fail()
     assert path.read_text(encoding="utf-8") == "old\n"
     assert list(tmp_path.iterdir()) == [path]
 

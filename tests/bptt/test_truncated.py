@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from collections import namedtuple
-from typing import Any
+import itertools
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -13,7 +13,11 @@ from throughtime.bptt import detach, truncated_bptt, windows
 from throughtime.errors import ArgumentError
 
 TIME, BATCH, INPUT, HIDDEN = 11, 3, 2, 4
-Pair = namedtuple("Pair", ["hidden", "cell"])
+
+
+class Pair(NamedTuple):
+    hidden: Tensor
+    cell: Tensor
 
 
 def lstm_step(inputs: Tensor, state: tuple[Tensor, Tensor], weights: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
@@ -91,8 +95,8 @@ def test_each_window_is_the_explicit_sum_of_per_step_gradients(k1: int, k2: int 
             torch.testing.assert_close(weight.grad, gradient, rtol=1e-10, atol=1e-10)
         starts, seen = part.state, window.stop
         with torch.no_grad():
-            for weight in model.weights:
-                weight -= 0.01 * weight.grad  # type: ignore[operator]
+            for weight, gradient in zip(model.weights, expected, strict=True):
+                weight.sub_(0.01 * gradient)
     assert seen == TIME
 
 
@@ -118,7 +122,7 @@ def test_windows_count_each_step_once_and_join(length: int, k1: int, more: int) 
     found = list(windows(length, k1, k1 + more))
     counted = [step for window in found for step in range(window.loss_start, window.stop)]
     assert counted == list(range(length))
-    for one, two in zip(found, found[1:], strict=False):
+    for one, two in itertools.pairwise(found):
         assert one.start + one.carry == two.start
         assert two.start <= two.loss_start
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -33,7 +35,7 @@ def test_windows_are_slices_of_the_text_that_follow_each_other(
         assert torch.equal(window.inputs, window.inputs[:1] + torch.arange(len(window.inputs))[:, None])
         assert torch.equal(window.targets, window.inputs[-k1:] + 1)
         assert torch.equal(window.targets[0], first + number * k1 + 1)
-    for one, two in zip(windows, windows[1:], strict=False):
+    for one, two in itertools.pairwise(windows):
         assert torch.equal(one.inputs[0] + one.carry, two.inputs[0])
     assert first.max() + len(lanes) * k1 < length
     # No more is left out than one window of each lane, and the shift.

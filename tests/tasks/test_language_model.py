@@ -101,8 +101,16 @@ def test_writing_is_repeatable_and_stops(trained: LanguageModel) -> None:
 @pytest.mark.parametrize("tokens", ["char", "byte", "word", "bpe"])
 @pytest.mark.parametrize("cell", ["rnn_tanh", "gru"])
 def test_every_kind_of_token_trains_and_writes(rhyme: Path, tokens: str, cell: str) -> None:
-    options = {**SMALL, "tokens": tokens, "cell": cell, "vocabulary_size": 300, "tied": True, "num_layers": 2}
-    model = LanguageModel.fit(rhyme, steps=3, locked_dropout=True, embedding_dropout=0.1, **{**options, "bptt": 8})
+    options: dict[str, Any] = {
+        **SMALL,
+        "tokens": tokens,
+        "cell": cell,
+        "vocabulary_size": 300,
+        "tied": True,
+        "num_layers": 2,
+        "bptt": 8,
+    }
+    model = LanguageModel.fit(rhyme, steps=3, locked_dropout=True, embedding_dropout=0.1, **options)
     rows = model.evaluate().rows
     assert all(math.isfinite(row.bits_per_byte) for row in rows)
     assert "".join(model.generate("green ", length=5, seed=0))

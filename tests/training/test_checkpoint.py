@@ -79,7 +79,7 @@ def test_tensors_that_share_memory_can_be_saved(tmp_path: Path) -> None:
 
 
 def test_objects_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(TypeError, match="tensors and plain values only, got Path|PosixPath"):
+    with pytest.raises(TypeError, match="tensors and plain values only, got"):
         save_tree(tmp_path / "state.safetensors", {"path": tmp_path})
     assert not (tmp_path / "state.safetensors").exists()
 

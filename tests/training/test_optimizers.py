@@ -36,7 +36,7 @@ def test_weight_decay_is_for_matrices_alone(name: str, kind: type) -> None:
 
 def test_parameters_that_are_held_fixed_are_left_out() -> None:
     model = network()
-    model[0].weight.requires_grad_(requires_grad=False)
+    next(model[0].parameters()).requires_grad_(False)
     (optimizer,) = build_optimizers("adamw", model.parameters(), learning_rate=0.5)
     assert all(p.requires_grad for group in optimizer.param_groups for p in group["params"])
 
@@ -46,7 +46,11 @@ def test_a_step_lowers_the_loss() -> None:
         torch.manual_seed(1)
         model = nn.Linear(4, 4, bias=False)
         optimizers = build_optimizers(
-            name, model.parameters(), hidden_matrices=[model.weight], learning_rate=0.01, matrix_learning_rate=0.01
+            name,
+            model.parameters(),
+            hidden_matrices=list(model.parameters()),
+            learning_rate=0.01,
+            matrix_learning_rate=0.01,
         )
         inputs = torch.randn(8, 4)
         before = model(inputs).square().mean()
