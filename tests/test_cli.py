@@ -127,6 +127,7 @@ def test_bad_input_is_one_sentence(
     assert message in err
     assert "Traceback" not in err
     assert len(err.strip().splitlines()) == 1
+    assert not (tmp_path / "out").exists()
 
 
 def test_debug_shows_where(capsys: pytest.CaptureFixture[str]) -> None:

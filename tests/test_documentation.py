@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import doctest
 import re
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,11 @@ def test_the_python_in_a_page_runs_from_top_to_bottom(
         if not block[1].startswith(">>>"):
             line = page.read_text(encoding="utf-8")[: block.start(1)].count("\n")
             exec(compile("\n" * line + block[1], str(page), "exec"), names)  # noqa: S102 - the page is ours
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_sessions_in_a_page_print_what_it_says(page: Path) -> None:
+    assert doctest.testfile(str(page), module_relative=False, encoding="utf-8").failed == 0
 
 
 def test_links_in_the_pages_lead_somewhere() -> None:

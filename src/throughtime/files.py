@@ -52,6 +52,16 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
+def append_line(path: Path, line: str) -> None:
+    """Add a line to a UTF-8 file.
+
+    Raises:
+        DiskFullError: where the disk is full.
+    """
+    with _explained_when_full(path), path.open("a", encoding="utf-8", newline="\n") as file:
+        file.write(line + "\n")
+
+
 @contextmanager
 def _explained_when_full(path: Path) -> Generator[None]:
     try:

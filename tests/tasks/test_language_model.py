@@ -169,7 +169,7 @@ def test_a_run_killed_anywhere_resumes_to_the_same_numbers(rhyme: Path, tmp_path
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
         )
-        if kills < 3:
+        if kills < 2:
             deadline = time.monotonic() + 60
             known = len(losses(killed))
             while len(losses(killed)) < known + 4 and process.poll() is None and time.monotonic() < deadline:

@@ -350,21 +350,26 @@ def _begin(
         settings = _inherited(parent.settings, settings)
     if processes.is_main:
         folder.create(may_exist=may_exist)
-        load_data(text, settings, folder, display=display, tokenizer=parent and parent.tokenizer)
-    processes.wait()
-    data = open_data(folder)
-    settings = size_settings(settings, data, processes)
-    network = _network(settings, data.tokenizer, processes.device)
+    try:
+        if processes.is_main:
+            load_data(text, settings, folder, display=display, tokenizer=parent and parent.tokenizer)
+        processes.wait()
+        data = open_data(folder)
+        settings = size_settings(settings, data, processes)
+        network = _network(settings, data.tokenizer, processes.device)
+    except BaseException:
+        if processes.is_main:
+            folder.discard()
+        raise
     if parent:
         network.inherit(parent.network)
     if processes.is_main:
         folder.write_config(TASK, {"settings": settings.model_dump(exclude_none=True)})
+    arithmetic = {"32": "32-bit", "bf16": "bfloat16"}[settings.precision]
     display.line(
         f"{settings.cell.upper()}, {settings.num_layers} x {settings.hidden_size} units, "
         f"{sum(weight.numel() for weight in network.parameters()):,} weights, vocabulary of "
-        f"{data.tokenizer.vocabulary_size:,}, dropout {settings.dropout}, {settings.precision}-bit arithmetic".replace(
-            "bf16-bit", "bfloat16"
-        )
+        f"{data.tokenizer.vocabulary_size:,}, dropout {settings.dropout}, {arithmetic} arithmetic"
     )
     return settings, network
 

@@ -290,8 +290,11 @@ def size_settings(settings: Settings, data: TextData, processes: Processes) -> S
         reading = reading or (seconds or 0.0) / measure(size)
     else:
         size, reading = choose_size(tokens, reading=reading, seconds=seconds, measure=measure)
-    dropout = choose_dropout(reading / tokens) if settings.dropout is None else settings.dropout
-    return filled(size).replaced(dropout=dropout)
+    complete = filled(size)
+    if settings.dropout is not None:
+        return complete
+    weights = size.weights(complete.embedding_size or 0)
+    return complete.replaced(dropout=choose_dropout(reading / tokens, weights / tokens))
 
 
 def seconds_per_token(settings: Settings, vocabulary_size: int, device: torch.device) -> float:

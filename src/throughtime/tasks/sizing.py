@@ -92,9 +92,15 @@ def choose_size(
     return best, expected(best)
 
 
-def choose_dropout(passes: float) -> float:
-    """The dropout for so many passes over a text: none for one, 0.3 for a dozen, never more than 0.5."""
-    return round(min(0.5, max(0.0, 0.08 * math.log2(max(passes, 1.0)))), 2)
+def choose_dropout(passes: float, weights_per_token: float) -> float:
+    """The dropout against learning a text by heart: more for more passes over it and for more weights, at most 0.5.
+
+    None for a single pass; a third for a dozen passes of a network that has a weight for each token.
+    """
+    if passes <= 1:
+        return 0.0
+    wanted = 0.085 * math.log2(passes) + 0.05 * math.log2(weights_per_token)
+    return round(min(0.5, max(0.0, wanted)), 2)
 
 
 def _largest(candidates: list[Size], reading: Callable[[Size], float], training_tokens: int, input_size: int) -> Size:

@@ -11,7 +11,9 @@ tokens/                      the prepared data
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -61,6 +63,13 @@ class ModelFolder:
             self.tokens.mkdir(parents=True, exist_ok=may_exist)
         except OSError as error:
             raise ModelFolderError(f"{self.path}: cannot be created ({error.strerror})") from error
+
+    def discard(self) -> None:
+        """Remove what ``create`` made and what was prepared in it, after a run that could not begin."""
+        shutil.rmtree(self.tokens, ignore_errors=True)
+        self.tokenizer_file.unlink(missing_ok=True)
+        with suppress(OSError):
+            self.path.rmdir()
 
     def write_config(self, task: str, content: Mapping[str, object]) -> None:
         """Write config.json; ``content`` is what the task needs to build its model again."""

@@ -8,6 +8,7 @@ import time
 import torch
 from torch import nn
 
+from throughtime.files import append_line
 from throughtime.training.checkpoint import load_tree, save_tree
 from throughtime.training.figures import save_loss_curve
 from throughtime.training.model_folder import ModelFolder, keep_metrics_until, read_metrics
@@ -101,8 +102,7 @@ class Recorder:
 
     def _log(self, record: dict[str, object]) -> None:
         if self.is_main:
-            with self.folder.metrics_file.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(record) + "\n")
+            append_line(self.folder.metrics_file, json.dumps(record))
 
     def _show(self, position: Position, report: StepReport) -> None:
         if self._targets_before is None:
