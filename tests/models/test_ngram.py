@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from throughtime.errors import ArgumentError
-from throughtime.models import NGramModel
+from throughtime.models import NGramModel, ngram
 
 VOCABULARY = 5
 TEXTS = st.lists(st.integers(0, VOCABULARY - 1), min_size=5, max_size=60)
@@ -67,6 +67,9 @@ def test_it_is_kneser_ney(train: list[int], text: list[int], order: int) -> None
     plain = PlainKneserNey(train, order)
     expected = [math.log(plain.probability(tuple(text[max(0, i - order + 1) : i]), text[i])) for i in range(len(text))]
     np.testing.assert_allclose(ours.log_probabilities(np.array(text)), expected, rtol=1e-9)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ngram, "_CHUNK", 7)
+        assert ours.total_nats(np.array(text)) == pytest.approx(-sum(expected[1:]))
 
 
 @given(train=TEXTS, context=st.lists(st.integers(0, VOCABULARY - 1), max_size=4), order=st.integers(1, 4))

@@ -14,7 +14,8 @@ from rich.table import Table
 
 from throughtime.data import TextSource, python_language_reference
 from throughtime.errors import ArgumentError, check_positive_integer
-from throughtime.tasks.language_model import Evaluation, LanguageModel, summary
+from throughtime.tasks.language_evaluation import Evaluation, summary
+from throughtime.tasks.language_model import LanguageModel
 from throughtime.tasks.language_modelling import Settings
 from throughtime.training import Display, read_metrics
 

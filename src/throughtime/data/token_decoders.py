@@ -57,3 +57,10 @@ class WordDecoder(Decoder):
         space = "" if self._starts_line or is_end else " "
         self._starts_line = is_end
         return "\n" if is_end else space + word
+
+
+def byte_symbols() -> list[str]:
+    """The printable character that stands for each byte in byte-level vocabularies (GPT-2)."""
+    printable = {*range(ord("!"), ord("~") + 1), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
+    others = [value for value in range(256) if value not in printable]
+    return [chr(value if value in printable else 256 + others.index(value)) for value in range(256)]

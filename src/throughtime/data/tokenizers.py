@@ -17,7 +17,7 @@ import numpy.typing as npt
 import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers
 
-from throughtime.data.token_decoders import BytesDecoder, Decoder, TableDecoder, WordDecoder
+from throughtime.data.token_decoders import BytesDecoder, Decoder, TableDecoder, WordDecoder, byte_symbols
 from throughtime.errors import ArgumentError, ModelFolderError, check_choice
 from throughtime.files import write_text
 
@@ -165,7 +165,7 @@ class ByteTokenizer(Tokenizer):
     @classmethod
     def of(cls) -> Self:
         """The tokeniser; there is only one."""
-        vocabulary = {symbol: value for value, symbol in enumerate(_byte_symbols())}
+        vocabulary = {symbol: value for value, symbol in enumerate(byte_symbols())}
         library = tokenizers.Tokenizer(models.BPE(vocabulary, []))
         library.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
         library.decoder = decoders.ByteLevel()
@@ -273,7 +273,7 @@ class BPETokenizer(Tokenizer):
         library.decoder = decoders.ByteLevel()
         trainer = tokenizers.trainers.BpeTrainer(
             vocab_size=max(size, 256),
-            initial_alphabet=_byte_symbols(),
+            initial_alphabet=byte_symbols(),
             show_progress=False,
         )
         library.train_from_iterator(blocks, trainer)
@@ -292,7 +292,7 @@ class BPETokenizer(Tokenizer):
         return len(text) if len(text) >= _LONGEST_WORD else 0
 
     def decoder(self) -> Decoder:  # noqa: D102
-        values = {symbol: value for value, symbol in enumerate(_byte_symbols())}
+        values = {symbol: value for value, symbol in enumerate(byte_symbols())}
         vocabulary: dict[str, int] = self.library.get_vocab()
         table = [b""] * self.vocabulary_size
         for token, index in vocabulary.items():
@@ -376,13 +376,6 @@ def _word_splitter(*, split_punctuation: bool) -> pre_tokenizers.PreTokenizer:
     # The markers <unk> and <eos> stay whole.
     marks = tokenizers.Regex(rf"{UNKNOWN}|{END_OF_LINE}|[\w\p{{M}}]+|[^\w\p{{M}}\s]")
     return pre_tokenizers.Sequence([spaces, pre_tokenizers.Split(marks, "removed", invert=True)])
-
-
-def _byte_symbols() -> list[str]:
-    """The printable character that stands for each byte in byte-level vocabularies (GPT-2)."""
-    printable = {*range(ord("!"), ord("~") + 1), *range(0xA1, 0xAD), *range(0xAE, 0x100)}
-    others = [value for value in range(256) if value not in printable]
-    return [chr(value if value in printable else 256 + others.index(value)) for value in range(256)]
 
 
 def _code_points(text: str) -> npt.NDArray[np.uint32]:

@@ -12,6 +12,7 @@ from throughtime.errors import check_positive_integer
 
 Array = npt.NDArray[Any]
 MOST_TOKENS = 5_000_000
+_CHUNK = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,15 @@ class NGramModel:
                 suffixes = np.searchsorted(grams, names[size][longer_first + 1])
                 counts = np.bincount(suffixes, minlength=len(grams))  # noqa: PLW2901
             self._orders.append(_discount(grams, counts, names[size - 1][first]))
+
+    def total_nats(self, tokens: Array) -> float:
+        """The sum of the negative log-probabilities of the tokens after the first, in bounded memory."""
+        total = 0.0
+        for start in range(1, len(tokens), _CHUNK):
+            before = min(start, self.order - 1)
+            chunk = tokens[start - before : start + _CHUNK]
+            total -= float(self.log_probabilities(chunk)[before:].sum())
+        return total
 
     def log_probabilities(self, tokens: Array) -> Array:
         """The natural logarithm of each token's probability given up to n - 1 before it, shape (tokens,), float64.

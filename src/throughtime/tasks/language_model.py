@@ -6,7 +6,6 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,7 +17,6 @@ from torch import Tensor
 from throughtime.data import (
     Text,
     TextSource,
-    TokenCounts,
     TokenFile,
     Tokenizer,
     find_texts,
@@ -26,7 +24,9 @@ from throughtime.data import (
 )
 from throughtime.decoding import Sampling, sample, stop_at
 from throughtime.errors import ArgumentError, ModelFolderError, check_choice, check_positive_integer
-from throughtime.models import NGramModel, RecurrentLanguageModel
+from throughtime.models import RecurrentLanguageModel
+from throughtime.tasks.language_evaluation import Evaluation, evaluate_tokens
+from throughtime.tasks.language_model_sizing import size_settings
 from throughtime.tasks.language_modelling import (
     RESUMABLE,
     TASK,
@@ -35,54 +35,12 @@ from throughtime.tasks.language_modelling import (
     fit,
     load_data,
     open_data,
-    size_settings,
-    total_loss,
 )
 from throughtime.tasks.model_card import language_model_card
-from throughtime.training import Display, ModelFolder, Processes, choose_device, choose_precision, perplexity
+from throughtime.training import Display, ModelFolder, Processes, choose_device, choose_precision
 
 EVALUATION_LANES = 16
 NGRAM_ORDERS = {"char": 7, "byte": 7, "word": 5, "bpe": 5}
-
-
-@dataclass(frozen=True)
-class EvaluationRow:
-    """How well one model predicts a text.
-
-    Attributes:
-        model: which.
-        nats_per_token: mean cross-entropy.
-        perplexity: its exponential.
-        bits_per_character: total cross-entropy over the text's characters; comparable between tokenisations.
-        bits_per_byte: the same over its bytes of UTF-8.
-    """
-
-    model: str
-    nats_per_token: float
-    perplexity: float
-    bits_per_character: float
-    bits_per_byte: float
-
-    @classmethod
-    def of(cls, model: str, nats: float, counts: TokenCounts) -> Self:
-        """The row of a model that needs so many nats for the text after its first token."""
-        mean = nats / (counts.tokens - 1)
-        # The first token, which nothing precedes, is counted as if it cost the mean.
-        bits = mean * counts.tokens / torch.log(torch.tensor(2.0, dtype=torch.float64)).item()
-        return cls(model, mean, perplexity(mean), bits / counts.characters, bits / counts.bytes)
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """A text's evaluation: the model first, then the baselines.
-
-    Attributes:
-        counts: what the text amounts to.
-        rows: the model's, the unigram model's and the n-gram model's.
-    """
-
-    counts: TokenCounts
-    rows: tuple[EvaluationRow, ...]
 
 
 class LanguageModel:
@@ -241,38 +199,37 @@ class LanguageModel:
         """How well the model predicts a text, beside a unigram and an n-gram model of its training text.
 
         Args:
-            *text: files, folders, or ``TextInMemory``; a part of the model's own data if none is given.
+            *text: files, folders, or ``TextInMemory``; if none is given, a part of the model's own data: the whole
+                test part, or as much of another as validation reads.
             part: which: valid, test or train.
             encoding: of the files; the one of the training text by default.
             lanes: in which the text is read side by side, each warmed up by 256 tokens; 1 is exact.
 
         Raises:
-            DataError: where the text can't be read or has fewer than two tokens.
+            DataError: where the text can't be read.
+            ArgumentError: where it has fewer than two tokens.
         """
-        with TemporaryDirectory(prefix="throughtime-") as scratch:
+        check_positive_integer("lanes", lanes)
+        check_choice("part", part, ("train", "valid", "test"))
+        train = self.folder.tokens / "train.npy"
+        # A file that is mapped into memory can't be removed on Windows.
+        with TemporaryDirectory(prefix="throughtime-", ignore_cleanup_errors=True) as scratch:
+            path = self.folder.tokens / f"{part}.npy"
             if text:
                 path = Path(scratch) / "text.npy"
                 found = [find_texts(source, encoding=encoding or self.settings.encoding) for source in text]
-                counts = write_tokens(path, self.tokenizer, Text(tuple(chain.from_iterable(found))))
-            else:
-                check_choice("part", part, ("train", "valid", "test"))
-                path = self.folder.tokens / f"{part}.npy"
-                counts = TokenFile(path).counts
-            tokens = torch.from_numpy(TokenFile(path).ids.astype("int64")).numpy()
-            if counts.tokens < 2:
-                raise ArgumentError("the text has a single token; give at least two, so that one can be predicted")
-            precision = choose_precision("auto", self.device) if self.settings.precision == "bf16" else "32"
-            nats = total_loss(self.network, tokens, precision=precision, device=self.device, lanes=lanes)
-            rows = [EvaluationRow.of(self.name, nats, counts)]
-            train = self.folder.tokens / "train.npy"
-            if train.exists():
-                for order in (1, NGRAM_ORDERS[self.settings.tokens]):
-                    ngrams = NGramModel(
-                        TokenFile(train).ids, vocabulary_size=self.tokenizer.vocabulary_size, order=order
-                    )
-                    name = "unigram" if order == 1 else f"{order}-gram, Kneser-Ney"
-                    rows.append(EvaluationRow.of(name, -float(ngrams.log_probabilities(tokens)[1:].sum()), counts))
-        return Evaluation(counts, tuple(rows))
+                write_tokens(path, self.tokenizer, Text(tuple(chain.from_iterable(found))))
+            file = TokenFile(path)
+            return evaluate_tokens(
+                self.network,
+                file,
+                file.ids if text or part == "test" else file.ids[: self.settings.validation_tokens],
+                train=TokenFile(train).ids if train.exists() else None,
+                name=self.name,
+                ngram_order=NGRAM_ORDERS[self.settings.tokens],
+                precision=choose_precision("auto", self.device) if self.settings.precision == "bf16" else "32",
+                lanes=lanes,
+            )
 
     @property
     def name(self) -> str:
@@ -402,8 +359,3 @@ def _inherited(parent: Settings, given: Settings) -> Settings:
         if getattr(given, name) != getattr(parent, name):
             raise ArgumentError(f"`{name}` is {getattr(parent, name)} in the model to start from; leave it out")
     return given.replaced(**{name: getattr(parent, name) for name in fixed})
-
-
-def summary(evaluation: Evaluation) -> dict[str, object]:
-    """An evaluation as plain values, for JSON."""
-    return {"text": asdict(evaluation.counts), "rows": [asdict(row) for row in evaluation.rows]}

@@ -7,7 +7,6 @@ is carried from window to window.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -28,14 +27,12 @@ from throughtime.data import (
     Tokens,
     evaluation_windows,
     find_splits,
-    largest_batch_size,
     train_tokenizer,
     write_tokens,
 )
 from throughtime.errors import ArgumentError, check_choice
 from throughtime.models import RecurrentLanguageModel
 from throughtime.tasks.settings import TaskSettings, parse_duration
-from throughtime.tasks.sizing import Size, choose_dropout, choose_size
 from throughtime.training import (
     OPTIMIZERS,
     SCHEDULES,
@@ -50,7 +47,6 @@ from throughtime.training import (
     Trainer,
     autocast,
     build_optimizers,
-    choose_precision,
     next_token_loss,
 )
 
@@ -132,6 +128,8 @@ class Settings(TaskSettings):
     """Time to train, such as 90s, 10m or 1h30m; 10m where neither epochs nor steps are given."""
     validations: Positive = 12
     """Validations along the run."""
+    validation_tokens: Positive = 1_000_000
+    """How much of the validation text is read at each validation at most."""
     patience: Positive | None = 5
     """Validations in a row without improvement before stopping early."""
     checkpoint_every: Annotated[float, Field(gt=0)] = 30.0
@@ -256,67 +254,6 @@ def open_data(folder: ModelFolder) -> TextData:
     )
 
 
-def size_settings(settings: Settings, data: TextData, processes: Processes) -> Settings:
-    """Fill in what the user left open, from the text's size and the time there is."""
-    if settings.epochs is settings.steps is settings.time_budget is None:
-        settings = settings.replaced(time_budget="10m")
-    vocabulary_size = data.tokenizer.vocabulary_size
-    tokens = len(data.train)
-    most_lanes = max(1, largest_batch_size(tokens, settings.bptt) // (8 * processes.count))
-    batch_size = settings.batch_size or min(64, most_lanes)
-    settings = settings.replaced(
-        precision=choose_precision(settings.precision, processes.device), batch_size=batch_size
-    )
-    lanes_of(data, settings, processes)  # refuses a text that is too short before time is spent on it
-    window = settings.bptt * batch_size * processes.count
-    reading = settings.epochs * tokens if settings.epochs else settings.steps and settings.steps * window
-
-    def filled(size: Size) -> Settings:
-        hidden_size = settings.hidden_size or size.hidden_size
-        embedding_size = min(128, hidden_size) if vocabulary_size <= 512 else hidden_size
-        return settings.replaced(
-            hidden_size=hidden_size,
-            num_layers=settings.num_layers or size.num_layers,
-            embedding_size=settings.embedding_size or embedding_size,
-            dropout=settings.dropout or 0.0,
-        )
-
-    def measure(size: Size) -> float:
-        return processes.first(seconds_per_token(filled(size), vocabulary_size, processes.device)) / processes.count
-
-    seconds = parse_duration(settings.time_budget) if settings.time_budget else None
-    if settings.hidden_size or settings.num_layers:
-        size = Size(settings.num_layers or 1, settings.hidden_size or 256)
-        reading = reading or (seconds or 0.0) / measure(size)
-    else:
-        size, reading = choose_size(tokens, reading=reading, seconds=seconds, measure=measure)
-    complete = filled(size)
-    if settings.dropout is not None:
-        return complete
-    weights = size.weights(complete.embedding_size or 0)
-    return complete.replaced(dropout=choose_dropout(reading / tokens, weights / tokens))
-
-
-def seconds_per_token(settings: Settings, vocabulary_size: int, device: torch.device) -> float:
-    """How long a network of these settings takes to train on a token, tried out on a few steps of random ones."""
-    with torch.random.fork_rng():
-        network = build_model(settings, vocabulary_size).to(device)
-        shape = (settings.bptt, settings.batch_size or 1)
-        tokens = torch.randint(vocabulary_size, shape, device=device)
-        optimizers = optimizers_of(network, settings)
-        times: list[float] = []
-        for _ in range(4):
-            begun = time.perf_counter()
-            with autocast(settings.precision, device):
-                scores, _ = network(tokens)
-            next_token_loss(scores, tokens).backward()
-            for optimizer in optimizers:
-                optimizer.step()
-                optimizer.zero_grad()
-            times.append(time.perf_counter() - begun)
-    return sorted(times[1:])[1] / tokens.numel()
-
-
 def build_model(settings: Settings, vocabulary_size: int) -> RecurrentLanguageModel:
     """Make the network, with fresh weights, from settings that are complete."""
     model = RecurrentLanguageModel(
@@ -372,12 +309,13 @@ def fit(
     seconds = parse_duration(settings.time_budget) if settings.time_budget else None
     steps = round(settings.epochs * len(lanes)) if settings.epochs else settings.steps
     recorder = Recorder(folder, network, display=display, seconds=seconds, is_main=processes.is_main)
+    valid = data.valid.ids[: settings.validation_tokens]
     trainer = Trainer(
         model=NextTokenObjective(network),
         optimizers=optimizers_of(network, settings),
         schedule=Schedule(settings.schedule, settings.warmup, settings.decay_rate, settings.decay_after),
         batches=lanes,
-        validate=partial(validation_loss, network, data.valid.ids, settings.precision, processes),
+        validate=partial(validation_loss, network, valid, settings.precision, processes),
         clip=clipping(settings),
         limits=Limits(steps, seconds, settings.validations, settings.patience),
         observer=recorder,

@@ -64,6 +64,11 @@ class ModelFolder:
         except OSError as error:
             raise ModelFolderError(f"{self.path}: cannot be created ({error.strerror})") from error
 
+    def sweep(self) -> None:
+        """Remove the unfinished files of a run that was killed while it wrote."""
+        for unfinished in self.path.rglob(".*.tmp"):
+            unfinished.unlink(missing_ok=True)
+
     def discard(self) -> None:
         """Remove what ``create`` made and what was prepared in it, after a run that could not begin."""
         shutil.rmtree(self.tokens, ignore_errors=True)

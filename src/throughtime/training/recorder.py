@@ -53,6 +53,7 @@ class Recorder:
         """Load the checkpoint into the trainer and cut the log back to it."""
         trainer.load_state(load_tree(self.folder.state_file))
         if self.is_main:
+            self.folder.sweep()
             keep_metrics_until(self.folder.metrics_file, trainer.position.step)
 
     def stepped(self, position: Position, report: StepReport) -> None:
