@@ -17,7 +17,7 @@ from throughtime.errors import ArgumentError, check_positive_integer
 from throughtime.tasks.language_evaluation import Evaluation, summary
 from throughtime.tasks.language_model import LanguageModel
 from throughtime.tasks.language_modelling import Settings
-from throughtime.training import Display, read_metrics
+from throughtime.training import Display, keep_freed_memory, read_metrics
 
 Output = Annotated[Path, Parameter(name=["--output", "-o"])]
 LanguageModelSettings = Annotated[Settings, Parameter(name="*")]
@@ -51,6 +51,7 @@ def train(
         json: Print the result as JSON.
         settings: The model and its training.
     """
+    keep_freed_memory()
     if sample and text:
         raise ArgumentError("give text or --sample, not both")
     sources: list[TextSource | Path] = [python_language_reference()] if sample and not resume else list(text)

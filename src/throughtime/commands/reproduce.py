@@ -12,7 +12,7 @@ from rich.table import Table
 from throughtime.errors import ArgumentError
 from throughtime.tasks.reproduction import read_recipe, recipe_names
 from throughtime.tasks.reproduction import reproduce as run_recipe
-from throughtime.training import Display, duration
+from throughtime.training import Display, duration, keep_freed_memory
 
 
 def reproduce(
@@ -41,6 +41,7 @@ def reproduce(
     recipe = read_recipe(name)
     if not data:
         raise ArgumentError(f"the recipe {name!r} needs its data: {recipe.data}")
+    keep_freed_memory()
     result = run_recipe(recipe, *data, output=output, display=Display(quiet=quiet), seed=seed)
     if json:
         print(dumps(asdict(result), indent=2, ensure_ascii=False))

@@ -84,7 +84,7 @@ class Settings(TaskSettings):
     """Whether the output layer shares the embedding's weights."""
     dropout: Probability | None = None
     """Probability of dropping a unit between the layers."""
-    locked_dropout: bool = False
+    locked_dropout: bool = True
     """Whether a dropout mask stays the same through time (variational dropout)."""
     embedding_dropout: Probability = 0.0
     """Probability of dropping a token's whole vector."""

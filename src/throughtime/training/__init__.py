@@ -1,6 +1,7 @@
 """The training loop, what it optimises, and what it leaves behind."""
 
 from throughtime.training.checkpoint import load_tree, save_tree
+from throughtime.training.memory import keep_freed_memory
 from throughtime.training.model_folder import ModelFolder, keep_metrics_until, read_metrics
 from throughtime.training.objectives import NextTokenObjective, Objective, next_token_loss
 from throughtime.training.optimizers import OPTIMIZERS, build_optimizers
@@ -31,6 +32,7 @@ __all__ = [
     "choose_precision",
     "describe_hardware",
     "duration",
+    "keep_freed_memory",
     "keep_metrics_until",
     "load_tree",
     "next_token_loss",
