@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -133,3 +134,20 @@ def test_bad_input_is_one_sentence(
 def test_debug_shows_where(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(Exception, match="there is no such folder"):
         main(["lm", "generate", "nowhere", "--debug"])
+
+
+def test_an_interrupt_saves_evaluates_and_says_how_to_go_on(rhyme: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    command = [sys.executable, "-m", "throughtime", "lm", "train", str(rhyme), "-o", str(folder), "--validations", "1"]
+    command += ["--hidden-size", "16", "--batch-size", "4", "--bptt", "16", "--epochs", "100000", "--threads", "1"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not (folder / "metrics.jsonl").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT if sys.platform != "win32" else signal.SIGTERM)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert "--resume goes on from there" in err
+    assert "unigram" in out
+    assert (folder / "model.safetensors").exists()
+    assert (folder / "training_state.safetensors").exists()

@@ -35,6 +35,18 @@ def test_ids_are_written_as_small_as_they_fit(tmp_path: Path, kind: str, dtype: 
     assert len(opened) == counts.tokens
 
 
+@pytest.mark.parametrize(
+    ("size", "dtype"), [(256, np.uint8), (257, np.uint16), (65_536, np.uint16), (65_537, np.uint32)]
+)
+def test_the_last_id_decides_the_size_of_all(tmp_path: Path, size: int, dtype: type) -> None:
+    words = " ".join(f"w{number}" for number in range(size - 2))  # with <unk> and <eos>
+    tokenizer = train_tokenizer("word", [words])
+    write_tokens(tmp_path / "train.npy", tokenizer, Text((TextInMemory(words),)))
+    ids = np.load(tmp_path / "train.npy")
+    assert ids.dtype == dtype
+    assert sorted(ids.tolist()) == list(range(2, size))
+
+
 class Failing:
     name = "failing"
 
@@ -77,4 +89,19 @@ def test_missing_or_damaged_data_is_told(tmp_path: Path) -> None:
         TokenFile(path)
     path.write_bytes(path.read_bytes()[:-3])
     with pytest.raises(ModelFolderError, match="missing or damaged"):
+        TokenFile(path)
+    path.write_bytes(b"")
+    with pytest.raises(ModelFolderError, match="missing or damaged"):
+        TokenFile(path)
+
+
+@pytest.mark.parametrize(
+    "foreign", [np.zeros(6), np.zeros((2, 3), np.uint8), np.zeros(5, np.uint8)], ids=["floats", "matrix", "shorter"]
+)
+def test_what_is_not_the_ids_that_were_counted_is_told(tmp_path: Path, foreign: np.ndarray) -> None:
+    path = tmp_path / "train.npy"
+    write_tokens(path, train_tokenizer("char", [WORDS]), Text((TextInMemory("w1 w22"),)))
+    assert len(TokenFile(path)) == 6
+    np.save(path, foreign)
+    with pytest.raises(ModelFolderError, match="are not 6 token ids"):
         TokenFile(path)

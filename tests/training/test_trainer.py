@@ -199,5 +199,16 @@ def test_a_run_is_resumed_by_as_many_processes_as_saved_it() -> None:
         trainer.load_state(state)
 
 
+def test_a_finished_run_goes_on_when_it_is_given_more_steps() -> None:
+    first, more = Log(), Log()
+    short = make(Limits(steps=10, validations=2), first)
+    short.run()
+    longer = make(Limits(steps=20, validations=4), more)
+    longer.load_state(short.state())
+    assert longer.run().step == 20
+    assert [step for step, _ in more.validations] == [15, 20]
+    assert longer.run().step == 20
+
+
 def test_the_position_is_plain_json() -> None:
     assert json.loads(json.dumps(vars(Position())))["best_loss"] == math.inf

@@ -63,7 +63,8 @@ def train(
     if not model.is_main:
         return 0
     evaluation = model.evaluate()
-    last = read_metrics(model.folder.metrics_file)[-1]
+    records = read_metrics(model.folder.metrics_file)
+    last = records[-1] if records else {"step": 0, "seconds": 0.0}
     if json:
         _print_json({"folder": str(output), "steps": last["step"], "seconds": last["seconds"], **summary(evaluation)})
         return 0

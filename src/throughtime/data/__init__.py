@@ -21,7 +21,8 @@ from throughtime.data.text import (
 )
 from throughtime.data.token_decoders import Decoder
 from throughtime.data.token_files import TokenCounts, TokenFile, write_tokens
-from throughtime.data.tokenizers import Tokenizer, train_tokenizer
+from throughtime.data.tokenizer import Tokenizer
+from throughtime.data.tokenizers import train_tokenizer
 
 __all__ = [
     "Decoder",

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from throughtime.errors import ArgumentError, check_positive_integer
+from throughtime.errors import ArgumentError, check_positive_integer, check_range
 
 Tokens = npt.NDArray[Any]
 """Token ids, shape (tokens,), of any unsigned integer dtype; may be a memory map."""
@@ -68,7 +68,8 @@ class Lanes:
         world_size: how many processes train together.
 
     Raises:
-        ArgumentError: where the text is too short for so many lanes of at least one window.
+        ArgumentError: for a number that cannot be, or where the text is too short for so many lanes of at least
+            one window.
     """
 
     def __init__(
@@ -84,14 +85,18 @@ class Lanes:
     ) -> None:
         check_positive_integer("batch_size", batch_size)
         check_positive_integer("k1", k1)
+        check_positive_integer("world_size", world_size)
+        check_range("seed", seed, low=0)
+        check_range("rank", rank, low=0, high=world_size, high_open=True)
         self.k2 = k1 if k2 is None else k2
         if self.k2 < k1:
             raise ArgumentError(f"`k2` must be at least `k1` ({k1}), got {k2}")
         lanes = batch_size * world_size
         if len(tokens) < lanes * k1 + k1:
             most = largest_batch_size(len(tokens), k1) // world_size
+            least = (world_size + 1) * k1
             advice = (
-                f"`batch_size` may be at most {most}" if most else f"give at least {2 * k1} tokens or a shorter bptt"
+                f"`batch_size` may be at most {most}" if most else f"give at least {least} tokens or a shorter bptt"
             )
             raise ArgumentError(
                 f"the text has {len(tokens):,} tokens, too few for {lanes} lanes of one window of {k1}; {advice}"
@@ -109,7 +114,13 @@ class Lanes:
         return self._length
 
     def batch(self, epoch: int, index: int) -> TrainingWindow:
-        """Make the window at that place; ``index`` runs from 0 to ``len(self) - 1``."""
+        """Make the window at that place; ``index`` runs from 0 to ``len(self) - 1``.
+
+        Raises:
+            IndexError: for another index.
+        """
+        if not 0 <= index < self._length:
+            raise IndexError(f"`index` must be from 0 to {self._length - 1}, got {index}")
         shift = int(np.random.default_rng((self.seed, epoch)).integers(self.k1))
         lane_length = (len(self.tokens) - 1 - shift) // self.lanes
         stop = (index + 1) * self.k1
@@ -141,10 +152,16 @@ def evaluation_windows(
         tokens: the text.
         batch_size: lanes; fewer are used where the text is short.
         time: steps of a window.
-        warm_up: tokens that a lane reads before those that count.
+        warm_up: tokens that a lane reads before those that count; 0 for none.
+
+    Raises:
+        ArgumentError: for a number that cannot be.
     """
+    check_positive_integer("batch_size", batch_size)
+    check_positive_integer("time", time)
+    check_range("warm_up", warm_up, low=0)
     count = len(tokens) - 1
-    lanes = max(1, min(batch_size, count // (2 * warm_up)))
+    lanes = max(1, min(batch_size, count // max(1, 2 * warm_up)))
     warm = 0 if lanes == 1 else warm_up
     # Lane b reads warm + length inputs from b * length on; all count in the first lane, the last `length` elsewhere.
     length = -(-(count - warm) // lanes)

@@ -8,7 +8,7 @@ from throughtime.data.text import TextInMemory
 def python_language_reference() -> TextInMemory:
     """Real English prose that is on every Python machine: the language reference of the standard library.
 
-    About 700,000 characters, from ``pydoc_data.topics``, in the order of the topics' names.
+    About half a million characters, from ``pydoc_data.topics``, in the order of the topics' names.
     """
     from pydoc_data.topics import topics  # noqa: PLC0415 - half a megabyte that only this needs
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from throughtime.data.text import Text
-from throughtime.data.tokenizers import Tokenizer
+from throughtime.data.tokenizer import Tokenizer
 from throughtime.errors import ModelFolderError, data_error
 from throughtime.files import replacing, write_text
 
@@ -96,7 +96,9 @@ class TokenFile:
         try:
             self.ids: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
             self.counts = TokenCounts(**json.loads(path.with_suffix(".json").read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError) as error:
+            if self.ids.dtype.kind != "u" or self.ids.shape != (self.counts.tokens,):
+                raise ValueError(f"{self.ids.dtype} of shape {self.ids.shape} are not {self.counts.tokens} token ids")
+        except (OSError, EOFError, ValueError, TypeError) as error:
             raise ModelFolderError(f"{path}: the prepared data is missing or damaged ({error})") from error
 
     def __len__(self) -> int:

@@ -139,8 +139,9 @@ class LanguageModel:
         display = display if display and processes.is_main else Display(quiet=True)
         with display:
             if resume and folder.config_file.exists():
-                if text or init_from:
-                    raise ArgumentError("a resumed run has its text already; leave the text and `init_from` out")
+                # The command that began a run, with --resume added, goes on with it.
+                if text:
+                    display.line(f"going on with the text that was prepared in {folder.tokens}")
                 settings = _resumed(folder, settings)
                 data = open_data(folder)
                 network = _network(settings, data.tokenizer, processes.device)
@@ -167,7 +168,7 @@ class LanguageModel:
         config = place.read_config()
         if config["task"] != TASK:
             raise ModelFolderError(f"{place.path}: holds a model for {config['task']}, not for {TASK}")
-        settings = Settings.of(config["settings"])
+        settings = _saved_settings(place)
         chosen = choose_device(device)
         tokenizer = Tokenizer.load(place.tokenizer_file)
         network = build_model(settings, tokenizer.vocabulary_size)
@@ -185,6 +186,7 @@ class LanguageModel:
         target.save_weights(self.network)
         self.tokenizer.save(target.tokenizer_file)
         target.write_config(TASK, {"settings": self.settings.model_dump(exclude_none=True)})
+        target.tokens.rmdir()
         for name in (self.folder.card_file, self.folder.metrics_file, self.folder.figure_file):
             if name.exists():
                 (target.path / name.name).write_bytes(name.read_bytes())
@@ -267,14 +269,14 @@ class LanguageModel:
 
     def _pieces(self, prompt: str, length: int, how: Sampling, generator: torch.Generator) -> Iterator[str]:
         decoder = self.tokenizer.decoder()
-        start = torch.from_numpy(self.tokenizer.encode(prompt or "\n")).to(self.device)
+        ids = self.tokenizer.encode(prompt)
+        start = torch.from_numpy(ids if len(ids) else self.tokenizer.encode("\n")).to(self.device)
         with torch.inference_mode():
             scores, state = self.network(start.unsqueeze(1))
         seen = torch.zeros(1, self.tokenizer.vocabulary_size, dtype=torch.bool, device=self.device)
-        seen[0, start] = bool(prompt)
-        if prompt:
-            for token in start.tolist():
-                decoder.push(token)
+        for token in ids.tolist():
+            seen[0, token] = True
+            decoder.push(token)
         tokens = sample(self._next_step, state, scores[-1].float(), how, length=length, generator=generator, seen=seen)
         for token in tokens:
             piece = decoder.push(int(token))
@@ -336,10 +338,16 @@ def _network(settings: Settings, tokenizer: Tokenizer, device: torch.device) -> 
     return build_model(settings, tokenizer.vocabulary_size).to(device)
 
 
+def _saved_settings(folder: ModelFolder) -> Settings:
+    try:
+        return Settings.of(folder.read_config()["settings"])
+    except (KeyError, TypeError, ArgumentError) as error:
+        raise ModelFolderError(f"{folder.config_file}: its settings are damaged ({error})") from error
+
+
 def _resumed(folder: ModelFolder, given: Settings) -> Settings:
     """The settings of a run that goes on: as they were, but for its limits and where it computes."""
-    config = folder.read_config()
-    saved = Settings.of(config["settings"])
+    saved = _saved_settings(folder)
     for name in given.model_fields_set - RESUMABLE:
         if getattr(given, name) != getattr(saved, name):
             raise ArgumentError(

@@ -323,10 +323,12 @@ def fit(
         precision=settings.precision,
         checkpoint_seconds=settings.checkpoint_every,
     )
+    # Each process drops other units.
+    torch.manual_seed(settings.seed + processes.rank)
     if resume and folder.state_file.exists():
         recorder.resume(trainer)
     position = trainer.run()
-    recorder.finish()
+    recorder.finish(position)
     return position
 
 

@@ -15,7 +15,14 @@ def language_model_card(
     """Write the model card of a language model into its folder."""
     records = read_metrics(folder.metrics_file)
     validations = [record for record in records if "validation_loss" in record]
-    best = min(validations, key=lambda record: record["validation_loss"])
+    best = min(validations, key=lambda record: record["validation_loss"], default=None)
+    reached = (
+        "There was no validation yet."
+        if best is None
+        else f"Best validation: **{best['validation_loss']:.4f} nats per token**, perplexity "
+        f"{perplexity(best['validation_loss']):.2f}, at step {best['step']:,} (epoch {best['epoch']})."
+    )
+    seconds = records[-1]["seconds"] if records else 0.0
     device = next(network.parameters()).device
     weights = sum(weight.numel() for weight in network.parameters())
     parts = {"training": data.train, "validation": data.valid, "test": data.test}
@@ -34,9 +41,7 @@ def language_model_card(
                 f"{settings.cell.upper()}, {settings.num_layers} x {settings.hidden_size} units, {weights:,} weights, "
                 f"a vocabulary of {data.tokenizer.vocabulary_size:,}. Trained by throughtime {__version__}.",
                 "",
-                f"Best validation: **{best['validation_loss']:.4f} nats per token**, perplexity "
-                f"{perplexity(best['validation_loss']):.2f}, at step {best['step']:,} (epoch {best['epoch']}). "
-                f"Trained for {duration(records[-1]['seconds'])} on {describe_hardware(device)}.",
+                f"{reached} Trained for {duration(seconds)} on {describe_hardware(device)}.",
                 "",
                 "![loss](loss.png)",
                 "",

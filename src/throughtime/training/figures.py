@@ -47,6 +47,7 @@ def save_loss_curve(records: Sequence[Mapping[str, Any]], path: Path) -> None:
     axes.set_ylabel("loss (nats per token)")
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
+    if train or validation:
+        axes.legend(frameon=False)
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png")

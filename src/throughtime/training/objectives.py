@@ -68,11 +68,13 @@ class NextTokenObjective(nn.Module):
 
     def forward(self, window: TokenWindow, carried: object) -> Objective:
         """Run the window on from the carried state; the loss is over its last outputs alone."""
+        device = next(self.parameters()).device
+        inputs, targets = window.inputs.to(device), window.targets.to(device)
         state = None if window.starts_sequence else carried
         network = cast("TokenNetwork", self.network)
-        outputs, state = run_window(network.recur, window.inputs, state, carry=window.carry)
-        scores = network.scores(outputs[-len(window.targets) :])
-        return Objective(next_token_loss(scores, window.targets), window.targets.numel(), state)
+        outputs, state = run_window(network.recur, inputs, state, carry=window.carry)
+        scores = network.scores(outputs[-len(targets) :])
+        return Objective(next_token_loss(scores, targets), targets.numel(), state)
 
 
 def next_token_loss(scores: Tensor, targets: Tensor, *, reduction: str = "mean") -> Tensor:

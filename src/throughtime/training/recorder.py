@@ -96,10 +96,17 @@ class Recorder:
         if self.is_main:
             save_tree(self.folder.state_file, state)
 
-    def finish(self) -> None:
-        """Draw the loss curve from the log."""
-        if self.is_main:
-            save_loss_curve(read_metrics(self.folder.metrics_file), self.folder.figure_file)
+    def finish(self, position: Position) -> None:
+        """Draw the loss curve, say why the run ended, and leave weights even if there was no validation yet."""
+        if not self.is_main:
+            return
+        if not self.folder.weights_file.exists():
+            self.folder.save_weights(self.network)
+        save_loss_curve(read_metrics(self.folder.metrics_file), self.folder.figure_file)
+        if position.stopped == "interrupted":
+            self.display.line(f"interrupted at step {position.step:,} and saved; --resume goes on from there")
+        elif position.stopped == "early stopping":
+            self.display.line(f"stopped early: no validation was better since step {position.best_step:,}")
 
     def _log(self, record: dict[str, object]) -> None:
         if self.is_main:

@@ -130,7 +130,7 @@ class Trainer:
             TrainingError: where the loss or the gradient is not finite; what was saved before stays.
         """
         position = self.position
-        if position.stopped == "interrupted":
+        if self._may_go_on():
             position.stopped = None
         started = time.monotonic() - position.seconds
         last_checkpoint = time.monotonic()
@@ -166,13 +166,17 @@ class Trainer:
     def state(self) -> dict[str, object]:
         """Everything that the rest of the run depends on, as a tree of tensors and plain values."""
         tensors, structure = _leaves(self.carried)
+        device = self.processes.device
         return {
             "position": asdict(self.position),
             "model": dict(self.model.state_dict()),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "carried": [self.processes.gather(tensor) for tensor in tensors],
             "carried_structure": structure,
-            "random_states": self.processes.gather(torch.get_rng_state().to(self.processes.device)),
+            "random_states": self.processes.gather(torch.get_rng_state().to(device)),
+            "cuda_random_states": self.processes.gather(torch.cuda.get_rng_state(device).to(device))
+            if device.type == "cuda"
+            else None,
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
@@ -188,12 +192,24 @@ class Trainer:
                 f"{self.processes.count}; start as many as before"
             )
         self.position = Position(**state["position"])
+        # Of a longer run than was planned, less is done than it seemed.
+        planned = math.ceil(self.fraction() * self.limits.validations)
+        self.position.validations = min(self.position.validations, planned)
         self.model.load_state_dict(state["model"])
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
         mine = iter([tensor[self.processes.rank].to(self.processes.device) for tensor in state["carried"]])
         self.carried = _restore(state["carried_structure"], mine)
         torch.set_rng_state(random_states[self.processes.rank].cpu())
+        if self.processes.device.type == "cuda" and state["cuda_random_states"] is not None:
+            torch.cuda.set_rng_state(state["cuda_random_states"][self.processes.rank].cpu(), self.processes.device)
+
+    def _may_go_on(self) -> bool:
+        """Whether a run that stopped was interrupted, or has been given new limits that it hasn't reached."""
+        limits, position = self.limits, self.position
+        if position.stopped == "early stopping":
+            return limits.patience is None or position.worse_validations < limits.patience
+        return position.stopped == "interrupted" or self.fraction() < 1
 
     def _step(self) -> None:
         position = self.position
