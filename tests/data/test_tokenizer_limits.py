@@ -19,16 +19,32 @@ from throughtime.data import Tokenizer, byte_tokenizers, tokenizer, train_tokeni
 from throughtime.data.tokenizer import UNKNOWN
 from throughtime.errors import ArgumentError, ModelFolderError
 
-CORPUS = (
-    "It's the year 2014; we'll meet  twice,\nthey've said.\n\nNaïve café — «quoted» 日本語\n日本 🙂🙂 e\u0301\ttab\r\n"
-    * 3
-)
-BPE = train_tokenizer("bpe", [CORPUS], vocabulary_size=330)
-SPACED = st.text("ab' \n\t1é🙂.本\u3000\u00a0\u2028\x1c\x85", max_size=80)
+BITS = [
+    " ",
+    "  ",
+    "   ",
+    "\n",
+    "\n\n\n",
+    " \n",
+    "\t\t",
+    "\r",
+    "\u3000",
+    "\u00a0",
+    "\x1c",
+    "\x85",
+    "\u2028",
+    "!",
+    "!\x1c",
+]
+BITS += ["'s", "don't", " '", "'", "12", "3", "word", "é", "e\u0301", "本", "。", "🙂", "_"]
+SPACED = st.lists(st.sampled_from(BITS), max_size=30).map("".join)
+# Everything beside everything, so that white space, too, is merged to tokens wherever it can be.
+CORPUS = "".join(one + two for one in BITS for two in BITS) * 3
+BPE = train_tokenizer("bpe", [CORPUS], vocabulary_size=600)
 
 
 @given(text=SPACED, size=st.integers(1, 8))
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=200)
 def test_byte_pairs_of_small_pieces_are_those_of_the_whole(text: str, size: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(byte_tokenizers, "_PIECE_CHARACTERS", size)
@@ -36,7 +52,7 @@ def test_byte_pairs_of_small_pieces_are_those_of_the_whole(text: str, size: int)
 
 
 @given(text=SPACED, more=SPACED)
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=200)
 def test_what_is_complete_does_not_change_with_what_follows(text: str, more: str) -> None:
     end = BPE.complete(text)
     whole = BPE.library.encode(text + more).ids
@@ -77,7 +93,7 @@ def test_rare_words_are_dropped_where_there_are_too_many(monkeypatch: pytest.Mon
     learnt = train_tokenizer("word", blocks)
     assert learnt.vocabulary_size <= 52
     assert learnt.encode("the cat").tolist() == [2, 3]
-    many_frequent = [" ".join(f"w{number}" for number in range(200)) + " the the the the "] * 4
+    many_frequent = ["".join(f"w{number} " for number in range(200)) * 3 + "the " * 9] * 4
     assert train_tokenizer("word", many_frequent).encode("the").tolist() == [2]
 
 
