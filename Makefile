@@ -14,7 +14,7 @@ lint:
 	$(BIN)ruff format --check .
 
 types:
-	$(BIN)basedpyright
+	$(BIN)basedpyright --project pyproject.toml
 
 imports:
 	$(BIN)lint-imports

@@ -18,6 +18,8 @@ END_OF_LINE = "<eos>"
 
 _MOST_WORDS = 1_000_000
 _LONGEST_WORD = 1_000
+_MOST_KEPT = 100_000
+_LONGEST_KEPT = 64
 
 
 class WordTokenizer(Tokenizer):
@@ -33,6 +35,7 @@ class WordTokenizer(Tokenizer):
         self._ids: dict[str, int] = library.get_vocab()
         self._words = sorted(self._ids, key=self._ids.__getitem__)
         self._splits_punctuation = not isinstance(library.pre_tokenizer, pre_tokenizers.WhitespaceSplit)
+        self._kept: dict[str, list[str]] = {}
         if self._words[:2] != [UNKNOWN, END_OF_LINE] or self._ids[self._words[-1]] != len(self._words) - 1:
             raise ValueError(f"its first words must be {UNKNOWN} and {END_OF_LINE}, and no id may be missing")
 
@@ -62,10 +65,24 @@ class WordTokenizer(Tokenizer):
         """The words of a text, ``<eos>`` among them."""
         marked = text.replace("\n", f" {END_OF_LINE} ")
         # Python takes four control characters for white space that Unicode, and the library, don't.
-        if not self._splits_punctuation and not any(mark in marked for mark in "\x1c\x1d\x1e\x1f"):
+        if any(mark in marked for mark in "\x1c\x1d\x1e\x1f"):
+            return self._library_split(marked)
+        if not self._splits_punctuation:
             return marked.split()
+        return [part for word in marked.split() for part in self._kept.get(word) or self._split_word(word)]
+
+    def _split_word(self, word: str) -> list[str]:
+        # The library is slow, and most words come again.
+        parts = self._library_split(word)
+        if len(word) <= _LONGEST_KEPT:
+            if len(self._kept) >= _MOST_KEPT:
+                self._kept.clear()
+            self._kept[word] = parts
+        return parts
+
+    def _library_split(self, text: str) -> list[str]:
         splitter: Any = self.library.pre_tokenizer
-        return [word for word, _ in splitter.pre_tokenize_str(marked)]
+        return [word for word, _ in splitter.pre_tokenize_str(text)]
 
     def _encode(self, text: str) -> Ids:
         words = self.split(text)
