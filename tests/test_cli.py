@@ -151,3 +151,16 @@ def test_an_interrupt_saves_evaluates_and_says_how_to_go_on(rhyme: Path, tmp_pat
     assert "unigram" in out
     assert (folder / "model.safetensors").exists()
     assert (folder / "training_state.safetensors").exists()
+
+
+def test_a_hyphen_is_standard_input(rhyme: Path, tmp_path: Path) -> None:
+    def piped(*arguments: str, text: bytes) -> str:
+        command = [sys.executable, "-m", "throughtime", "lm", *arguments]
+        return subprocess.run(command, input=text, capture_output=True, check=True).stdout.decode()
+
+    folder = str(tmp_path / "model")
+    content = rhyme.read_bytes()
+    assert json.loads(piped("train", "-", "-o", folder, *TINY, "--json", text=content))["steps"] == 4
+    result = json.loads(piped("evaluate", folder, "-", "--json", text=content))
+    assert result["text"]["bytes"] == len(content)
+    assert piped("generate", folder, "--prompt", "-", "--length", "3", text=b"ten green").startswith("ten green")

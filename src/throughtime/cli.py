@@ -10,6 +10,7 @@ from cyclopts import App, CycloptsError
 from rich.console import Console
 
 from throughtime import __version__
+from throughtime.commands import STANDARD_INPUT
 from throughtime.errors import ThroughTimeError
 
 app = App(
@@ -42,7 +43,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     given = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in given
-    given = [argument for argument in given if argument != "--debug"]
+    # cyclopts takes a bare hyphen for an option without a name; here it is standard input.
+    given = [STANDARD_INPUT if argument == "-" else argument for argument in given if argument != "--debug"]
     try:
         status = app(given, exit_on_error=False, print_error=False, result_action="return_value")
     except (CycloptsError, ThroughTimeError) as error:

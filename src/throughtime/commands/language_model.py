@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from itertools import chain
 from json import dumps
 from pathlib import Path
@@ -12,6 +13,7 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
+from throughtime.commands import STANDARD_INPUT
 from throughtime.data import TextSource, python_language_reference
 from throughtime.errors import ArgumentError, check_positive_integer
 from throughtime.tasks.language_evaluation import Evaluation, summary
@@ -54,7 +56,7 @@ def train(
     keep_freed_memory()
     if sample and text:
         raise ArgumentError("give text or --sample, not both")
-    sources: list[TextSource | Path] = [python_language_reference()] if sample and not resume else list(text)
+    sources: list[TextSource | Path] = [python_language_reference()] if sample and not resume else _sources(text)
     if sample and resume and not (output / "config.json").exists():
         sources = [python_language_reference()]
     model = LanguageModel.train(
@@ -96,7 +98,9 @@ def evaluate(
         json: Print JSON.
     """
     check_positive_integer("lanes", lanes)
-    evaluation = LanguageModel.load(model, device=device).evaluate(*text, part=part, encoding=encoding, lanes=lanes)
+    evaluation = LanguageModel.load(model, device=device).evaluate(
+        *_sources(text), part=part, encoding=encoding, lanes=lanes
+    )
     if json:
         _print_json(summary(evaluation))
     else:
@@ -139,7 +143,7 @@ def generate(  # noqa: PLR0913 - the flags that people know from other tools
     """
     check_positive_integer("samples", samples)
     loaded = LanguageModel.load(model, device=device)
-    prompt = sys.stdin.read() if prompt == "-" else prompt
+    prompt = sys.stdin.read() if prompt == STANDARD_INPUT else prompt
     texts: list[str] = []
     for number in range(samples):
         pieces = loaded.generate(
@@ -164,6 +168,10 @@ def generate(  # noqa: PLR0913 - the flags that people know from other tools
     if json:
         _print_json(texts)
     return 0
+
+
+def _sources(text: Sequence[Path]) -> list[TextSource | Path]:
+    return [Path("-") if str(path) == STANDARD_INPUT else path for path in text]
 
 
 def _print_json(result: object) -> None:
