@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from throughtime.bptt import detach, truncated_bptt, windows
+from throughtime.bptt import detach, run_window, truncated_bptt, windows
 from throughtime.errors import ArgumentError
 
 TIME, BATCH, INPUT, HIDDEN = 11, 3, 2, 4
@@ -116,6 +116,56 @@ def test_the_common_case_costs_one_call_a_window() -> None:
     assert model.calls == len(parts) == 3
 
 
+@pytest.mark.parametrize(("k1", "k2"), [(4, 4), (3, 7), (11, 11), (5, 40)])
+def test_the_last_state_is_that_of_the_sequence_read_in_one_go(k1: int, k2: int) -> None:
+    inputs, targets, state = data()
+    *_, last = truncated_bptt(LSTM(), inputs, targets, squared, state, k1=k1, k2=k2)
+    _, expected = LSTM()(inputs, state)
+    torch.testing.assert_close(last.state, expected, rtol=1e-12, atol=1e-12)
+    assert not last.state[0].requires_grad
+
+
+def test_one_window_over_the_whole_sequence_is_full_backpropagation() -> None:
+    torch.manual_seed(2)
+    inputs = torch.randn(TIME, BATCH, INPUT, dtype=torch.float64)
+    targets = torch.randn(TIME, BATCH, HIDDEN, dtype=torch.float64)
+    layer = nn.GRU(INPUT, HIDDEN, num_layers=2).double()
+    expected = torch.autograd.grad(squared(layer(inputs)[0], targets), list(layer.parameters()))
+    (part,) = truncated_bptt(layer, inputs, targets, squared, k1=TIME)
+    ours = torch.autograd.grad(part.loss, list(layer.parameters()))
+    torch.testing.assert_close(ours, expected, rtol=1e-12, atol=1e-12)
+
+
+class Stack(nn.Module):
+    """Two layers of different kinds, whose state is a dictionary of torch's own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lower, self.upper = nn.LSTM(INPUT, 5).double(), nn.RNN(5, HIDDEN).double()
+
+    def forward(self, inputs: Tensor, state: dict[str, Any] | None) -> tuple[Tensor, dict[str, Any]]:
+        between, lower = self.lower(inputs, state and state["lower"])
+        outputs, upper = self.upper(between, state and state["upper"])
+        return outputs, {"lower": lower, "upper": upper}
+
+
+@pytest.mark.parametrize("carry", [0, 4, TIME])
+def test_a_window_is_the_same_wherever_its_state_is_carried_on(carry: int) -> None:
+    torch.manual_seed(4)
+    inputs, _, _ = data()
+    network = Stack()
+    _, state = network(torch.randn(2, BATCH, INPUT, dtype=torch.float64), None)
+    state = detach(state)
+    outputs, carried = run_window(network, inputs, state, carry=carry)
+    expected, _ = network(inputs, state)
+    torch.testing.assert_close(outputs, expected, rtol=1e-12, atol=1e-12)
+    after = network(inputs[:carry], state)[1] if carry else state
+    torch.testing.assert_close(carried, after, rtol=1e-12, atol=1e-12)
+    weight = network.lower.get_parameter("weight_hh_l0")
+    (ours,), (whole,) = (torch.autograd.grad(found[-1].sum(), weight) for found in (outputs, expected))
+    torch.testing.assert_close(ours, whole, rtol=1e-12, atol=1e-12)
+
+
 @given(length=st.integers(1, 40), k1=st.integers(1, 12), more=st.integers(0, 15))
 @settings(deadline=None, max_examples=60)
 def test_windows_count_each_step_once_and_join(length: int, k1: int, more: int) -> None:
@@ -125,6 +175,7 @@ def test_windows_count_each_step_once_and_join(length: int, k1: int, more: int) 
     for one, two in itertools.pairwise(found):
         assert one.start + one.carry == two.start
         assert two.start <= two.loss_start
+    assert found[-1].start + found[-1].carry == length
 
 
 def test_a_state_of_any_nesting_is_cut_off() -> None:
@@ -144,11 +195,14 @@ def test_a_state_of_any_nesting_is_cut_off() -> None:
     ],
 )
 def test_a_truncation_that_makes_no_sense_is_refused(k1: Any, k2: Any, message: str) -> None:
+    inputs, targets, state = data()
     with pytest.raises(ArgumentError, match=message):
-        list(windows(10, k1, k2))
+        windows(10, k1, k2)
+    with pytest.raises(ArgumentError, match=message):
+        truncated_bptt(LSTM(), inputs, targets, squared, state, k1=k1, k2=k2)
 
 
 def test_inputs_and_targets_have_the_same_time() -> None:
     inputs, targets, state = data()
     with pytest.raises(ArgumentError, match=r"`targets` must have as many time steps as `inputs` \(11\), got 9"):
-        list(truncated_bptt(LSTM(), inputs, targets[:9], squared, state, k1=2))
+        truncated_bptt(LSTM(), inputs, targets[:9], squared, state, k1=2)

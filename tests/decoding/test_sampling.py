@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -50,6 +51,33 @@ def test_the_repetition_penalty_makes_seen_tokens_less_likely_whatever_their_sig
     assert penalize_repetition(scores, seen, 2.0).tolist() == [[1.0, -4.0, 3.0, -3.0]]
 
 
+def test_nothing_is_left_out_where_everything_may_be_drawn() -> None:
+    scores = torch.linspace(0, -40, 1000)[None]  # in float32 the probabilities sum to 1 at the 427th
+    for kept in (keep_top_p(scores, 1.0), keep_min_p(scores, 0.0), keep_top_k(scores, 1000)):
+        assert kept.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("options", "weights"),
+    [
+        ({}, [0, 16, 64, 32, 1, 2**-18]),
+        # 64 + 32 is more than 0.85 of the 112 that top-k leaves, and less than 0.85 of all 113.
+        ({"top_k": 3, "top_p": 0.85}, [0, 0, 64, 32, 0, 0]),
+        ({"top_p": 0.85}, [0, 16, 64, 32, 0, 0]),
+        # Min-p comes last: had it taken the 1 away before, top-p would leave 64 and 32.
+        ({"top_p": 0.85, "min_p": 0.2}, [0, 16, 64, 32, 0, 0]),
+        ({"top_p": 0.85, "min_p": 0.3}, [0, 0, 64, 32, 0, 0]),
+    ],
+)
+def test_the_filters_follow_one_another_in_their_order(options: dict[str, Any], weights: list[float]) -> None:
+    # In units of log 2 and halved, as the temperature doubles them: 12 and -6 were seen and become 4 and -18.
+    halves = torch.tensor([[20.0, 12.0, 6.0, 5.0, 0.0, -6.0]], dtype=torch.float64)
+    seen = torch.tensor([[True, True, False, False, False, True]])
+    how = Sampling(temperature=0.5, repetition_penalty=3.0, forbidden=(0,), **options)
+    left = how.scores(halves * math.log(2) / 2, seen).softmax(-1)[0]
+    torch.testing.assert_close(left, torch.tensor(weights, dtype=torch.float64) / sum(weights))
+
+
 def chain(state: Tensor, token: Tensor) -> tuple[Any, Tensor]:
     """A Markov chain: scores follow from the token alone; the state counts the steps."""
     generator = torch.Generator().manual_seed(0)
@@ -94,6 +122,59 @@ def test_tokens_are_drawn_as_often_as_they_are_likely() -> None:
     assert shares[1] == 0
 
 
+def test_the_prompt_and_each_drawn_token_count_as_seen() -> None:
+    def same(state: Any, token: Tensor) -> tuple[Any, Tensor]:
+        return state, scores
+
+    scores = torch.tensor([[4.0, 3.0, 2.9], [2.9, 4.0, 3.0]])
+    seen = torch.tensor([[True, False, False], [False, False, False]])
+    how = Sampling(temperature=0, repetition_penalty=2.0)
+    tokens = torch.stack(list(sample(same, None, scores, how, length=3, seen=seen)))
+    assert tokens.T.tolist() == [[1, 2, 0], [1, 2, 0]]
+    assert seen.tolist() == [[True, False, False], [False, False, False]]  # the caller's own is left alone
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("temperature", [1e-3, 1e-40, 5e-324])
+def test_a_temperature_near_0_is_nearly_greedy(dtype: torch.dtype, temperature: float) -> None:
+    scores = torch.tensor([[-90.0, 80.0, 79.0], [5.0, -torch.inf, 4.0]], dtype=dtype)
+    (token,) = sample(chain, None, scores, Sampling(temperature=temperature), length=1)
+    assert token.tolist() == [1, 0]
+
+
+def test_no_gradient_is_recorded() -> None:
+    scores = torch.zeros(1, 6, requires_grad=True)
+    (token,) = sample(chain, None, scores, Sampling(repetition_penalty=1.5), length=1)
+    assert not token.requires_grad
+
+
+@pytest.mark.parametrize(
+    ("scores", "options", "message"),
+    [
+        ([1.0, 2.0], {"forbidden": (0, 1)}, "no token is left to draw"),
+        ([1.0, -torch.inf], {"forbidden": (0,), "temperature": 0}, "no token is left to draw"),
+        ([1.0, 2.0], {"forbidden": (2,)}, r"`forbidden` must be a number in \[0, 2\), got 2"),
+        ([1.0, torch.nan], {}, "`scores` must be finite or -inf, got NaN"),
+        ([1.0, torch.inf], {"temperature": 0}, "`scores` must be finite or -inf"),
+    ],
+)
+def test_scores_that_nothing_can_be_drawn_from_are_refused(
+    scores: list[float], options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        next(sample(chain, None, torch.tensor([scores]), Sampling(**options), length=1))
+
+
+def test_lengths_and_shapes_are_checked_before_the_first_token() -> None:
+    scores = torch.zeros(2, 6)
+    with pytest.raises(ArgumentError, match="`length` must be a positive integer, got 0"):
+        sample(chain, None, scores, Sampling(), length=0)
+    with pytest.raises(ArgumentError, match=r"`scores` must have shape \(batch, vocabulary\), got \(6,\)"):
+        sample(chain, None, scores[0], Sampling(), length=1)
+    with pytest.raises(ArgumentError, match=r"`seen` must have shape \(2, 6\), got \(1, 6\)"):
+        sample(chain, None, scores, Sampling(), length=1, seen=torch.zeros(1, 6, dtype=torch.bool))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -102,6 +183,7 @@ def test_tokens_are_drawn_as_often_as_they_are_likely() -> None:
         ({"top_p": 0.0}, r"`top_p` must be a number in \(0, 1\], got 0.0"),
         ({"min_p": 1.5}, r"`min_p` must be a number in \[0, 1\], got 1.5"),
         ({"repetition_penalty": 0}, "`repetition_penalty` must be a number in"),
+        ({"forbidden": (-1,)}, r"`forbidden` must be a number in \[0, inf\), got -1"),
     ],
 )
 def test_numbers_out_of_range_are_refused(options: dict[str, Any], message: str) -> None:

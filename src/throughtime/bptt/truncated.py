@@ -33,7 +33,7 @@ class Window:
         start: the first step that the gradient reaches.
         stop: the step after the last.
         loss_start: the first step whose output counts in the loss.
-        carry: steps from ``start`` to the start of the next window.
+        carry: steps from ``start`` to the start of the next window, or to the end of the sequence.
     """
 
     start: int
@@ -49,7 +49,7 @@ class TruncatedLoss:
     Attributes:
         loss: what to call ``backward`` on.
         window: the steps that it covers.
-        state: the state, detached, at which the next window starts.
+        state: the state, detached, at which the next window starts; after the last window, at the sequence's end.
     """
 
     loss: Tensor
@@ -75,7 +75,10 @@ def check_truncation(k1: int, k2: int | None) -> int:
 
 
 def windows(length: int, k1: int, k2: int | None = None) -> Iterator[Window]:
-    """The windows of a sequence; the last one ends with the sequence, so it may have fewer steps.
+    """The windows of a sequence.
+
+    The last one ends with the sequence and may have fewer outputs that count; each of them flows back as far as it
+    would in a full window. All its steps are carried, so that its state is the one after the sequence.
 
     Args:
         length: steps of the sequence.
@@ -86,21 +89,25 @@ def windows(length: int, k1: int, k2: int | None = None) -> Iterator[Window]:
     [(0, 0, 5), (0, 5, 10), (5, 10, 12)]
 
     Raises:
-        ArgumentError: where k1, k2 or the length can't be used.
+        ArgumentError: where k1, k2 or the length can't be used; when called and not only when iterated over.
     """
     check_positive_integer("length", length)
-    back = check_truncation(k1, k2)
+    return _windows(length, k1, check_truncation(k1, k2))
+
+
+def _windows(length: int, k1: int, k2: int) -> Iterator[Window]:
     for loss_start in range(0, length, k1):
         stop = min(loss_start + k1, length)
-        start = max(0, loss_start + k1 - back)
-        following = min(stop, max(0, loss_start + 2 * k1 - back))
+        start = max(0, loss_start + k1 - k2)
+        following = stop if stop == length else max(0, loss_start + 2 * k1 - k2)
         yield Window(start, stop, loss_start, following - start)
 
 
 def run_window(run: Run, inputs: Tensor, state: Any, *, carry: int) -> tuple[Tensor, Any]:
     """Run a window's inputs and keep the state after the first ``carry`` of them for the next window.
 
-    The network is called once where ``carry`` is the whole window (k1 = k2) or nothing, else twice.
+    The network is called once where ``carry`` is the whole window (k1 = k2) or nothing, else twice. What it does
+    differs in nothing from running the window in one call, as long as it draws no random numbers.
 
     Args:
         run: the network.
@@ -143,7 +150,8 @@ def truncated_bptt(
         k2: steps that the gradient flows back, at least k1, which is the default.
 
     Raises:
-        ArgumentError: where k1 or k2 can't be used, or inputs and targets differ in time.
+        ArgumentError: where k1 or k2 can't be used, or inputs and targets differ in time; when called and not only
+            when iterated over.
 
     >>> layer = torch.nn.RNN(2, 3)
     >>> inputs, targets = torch.zeros(7, 1, 2), torch.ones(7, 1, 3)
@@ -152,8 +160,18 @@ def truncated_bptt(
     """
     if len(inputs) != len(targets):
         raise ArgumentError(f"`targets` must have as many time steps as `inputs` ({len(inputs)}), got {len(targets)}")
-    state = detach(state)
-    for window in windows(len(inputs), k1, k2):
+    return _losses(run, inputs, targets, loss, detach(state), windows(len(inputs), k1, k2))
+
+
+def _losses(
+    run: Run,
+    inputs: Tensor,
+    targets: Tensor,
+    loss: Callable[[Tensor, Tensor], Tensor],
+    state: Any,
+    parts: Iterator[Window],
+) -> Iterator[TruncatedLoss]:
+    for window in parts:
         outputs, state = run_window(run, inputs[window.start : window.stop], state, carry=window.carry)
         counted = outputs[window.loss_start - window.start :]
         yield TruncatedLoss(loss(counted, targets[window.loss_start : window.stop]), window, state)

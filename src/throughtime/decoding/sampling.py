@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from throughtime.errors import check_positive_integer, check_range
+from throughtime.errors import ArgumentError, check_positive_integer, check_range, check_shape
 
 NextStep = Callable[[Any, Tensor], tuple[Any, Tensor]]
 """``next_step(state, token) -> (state, scores)``: tokens (batch,), int64; scores (batch, vocabulary)."""
@@ -19,7 +19,7 @@ NextStep = Callable[[Any, Tensor], tuple[Any, Tensor]]
 class Sampling:
     """How a token is drawn from scores; what is None is left out.
 
-    The order is: repetition penalty, temperature, top-k, top-p, min-p.
+    The order is: forbidden tokens, repetition penalty, temperature, top-k, top-p, min-p.
 
     Attributes:
         temperature: divides the scores; below 1 likely tokens get likelier; 0 always takes the likeliest (greedy).
@@ -50,6 +50,8 @@ class Sampling:
             check_range("min_p", self.min_p, low=0, high=1)
         if self.repetition_penalty is not None:
             check_range("repetition_penalty", self.repetition_penalty, low=0, low_open=True, high_open=True)
+        for token in self.forbidden:
+            check_range("forbidden", token, low=0, high_open=True)
 
     def scores(self, scores: Tensor, seen: Tensor) -> Tensor:
         """The scores to draw from, -inf where a token can't be drawn.
@@ -57,14 +59,24 @@ class Sampling:
         Args:
             scores: shape (batch, vocabulary), unnormalised log-probabilities.
             seen: shape (batch, vocabulary), bool: the tokens that have come already.
+
+        Raises:
+            ArgumentError: where a row has no token that can be drawn, or a score that is NaN or +inf.
         """
         if self.forbidden:
+            check_range("forbidden", max(self.forbidden), low=0, high=scores.shape[-1], high_open=True)
             scores = scores.index_fill(-1, torch.tensor(self.forbidden, device=scores.device), -torch.inf)
         if self.repetition_penalty is not None:
             scores = penalize_repetition(scores, seen, self.repetition_penalty)
+        best = scores.amax(-1, keepdim=True)
+        if best.isneginf().any():
+            raise ArgumentError("no token is left to draw: every one is forbidden or has probability 0")
+        if not best.isfinite().all():
+            raise ArgumentError("`scores` must be finite or -inf, got NaN or +inf; the weights may be damaged")
         if self.temperature == 0:
             return scores
-        scores = scores / self.temperature
+        # The highest becomes 0, so that no temperature, however low, lets it overflow.
+        scores = (scores - best) / self.temperature
         if self.top_k is not None:
             scores = keep_top_k(scores, self.top_k)
         if self.top_p is not None:
@@ -86,28 +98,50 @@ def sample(
 ) -> Iterator[Tensor]:
     """Draw tokens one after the other; each costs one step, however many came before.
 
+    Filtering and drawing are done on the CPU in float64, so that a seed gives the same text on every device that
+    gives the same scores.
+
     Args:
         next_step: gives the next state and scores for a token.
         state: after the prompt.
         scores: shape (batch, vocabulary), after the prompt; the rows of the batch are written independently.
         sampling: how to draw.
         length: how many tokens.
-        generator: of the random numbers, on the CPU.
+        generator: of the random numbers, on the CPU; torch's own if None.
         seen: shape (batch, vocabulary), bool: the prompt's tokens, for the repetition penalty.
 
     Yields:
-        The tokens of each step, shape (batch,), int64.
+        The tokens of each step, shape (batch,), int64, on the device of the scores.
+
+    Raises:
+        ArgumentError: for a length or shape that can't be, when called; while iterating, where no token is left
+            to draw or a score is NaN.
     """
-    seen = torch.zeros_like(scores, dtype=torch.bool) if seen is None else seen.clone()
+    check_positive_integer("length", length)
+    check_shape("scores", scores.shape, ("batch", "vocabulary"))
+    if seen is None:
+        seen = torch.zeros(scores.shape, dtype=torch.bool)
+    check_shape("seen", seen.shape, scores.shape)
+    return _draw(next_step, state, scores, sampling, length, generator, seen.to("cpu", copy=True))
+
+
+def _draw(
+    next_step: NextStep,
+    state: Any,
+    scores: Tensor,
+    sampling: Sampling,
+    length: int,
+    generator: torch.Generator | None,
+    seen: Tensor,
+) -> Iterator[Tensor]:
     for step in range(length):
-        allowed = sampling.scores(scores, seen)
+        allowed = sampling.scores(scores.detach().cpu().double(), seen)
         if sampling.temperature == 0:
             token = allowed.argmax(-1)
         else:
-            # Drawn on the CPU, so that a seed gives the same text on every device.
-            probabilities = allowed.cpu().double().softmax(-1)
-            token = torch.multinomial(probabilities, 1, generator=generator).squeeze(-1).to(scores.device)
+            token = torch.multinomial(allowed.softmax(-1), 1, generator=generator).squeeze(-1)
         seen.scatter_(-1, token.unsqueeze(-1), value=True)
+        token = token.to(scores.device)
         yield token
         if step + 1 < length:
             state, scores = next_step(state, token)
@@ -129,7 +163,9 @@ def keep_top_k(scores: Tensor, k: int) -> Tensor:
 
 def keep_top_p(scores: Tensor, p: float) -> Tensor:
     """Keep each row's smallest set of highest scores with probability at least p together; the others become -inf."""
-    ordered, order = scores.sort(descending=True)
+    if p >= 1:
+        return scores  # a sum of rounded probabilities may reach 1 before the last
+    ordered, order = scores.sort(descending=True, stable=True)
     probabilities = ordered.softmax(-1)
     before = probabilities.cumsum(-1) - probabilities
     kept = torch.zeros_like(scores, dtype=torch.bool).scatter(-1, order, before < p)

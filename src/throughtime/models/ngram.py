@@ -8,28 +8,46 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from throughtime.errors import check_positive_integer
+from throughtime.errors import ArgumentError, check_positive_integer
 
 Array = npt.NDArray[Any]
 MOST_TOKENS = 5_000_000
 _CHUNK = 1_000_000
+# For orders with too few n-grams to estimate from; KenLM falls back to the same three.
+_FALLBACK_DISCOUNTS = (0.5, 1.0, 1.5)
 
 
 @dataclass(frozen=True)
 class _Order:
-    """The n-grams of one length and their contexts, each named by a hash; the names are sorted.
+    """The different n-grams of one length; an n-gram's place is its index in ``keys``.
 
     Attributes:
-        grams: the n-grams' names.
+        keys: sorted; of each n-gram, the place of its context (its first n - 1 tokens) among those one shorter,
+            times the vocabulary's size, plus its last token.
         discounted: of each n-gram, its count less the discount, over the count of its context.
-        contexts: the names of the contexts, the n-grams' first n - 1 tokens.
-        left: of each context, the probability that its n-grams leave to the order below.
+        left: by the place of the context, the probability that it leaves to the order below.
     """
 
-    grams: Array
+    keys: Array
     discounted: Array
-    contexts: Array
     left: Array
+
+
+@dataclass(frozen=True)
+class _Distinct:
+    """The different n-grams of a text.
+
+    Attributes:
+        keys: as in ``_Order``.
+        starts: of each n-gram, an index of the text at which it stands.
+        counts: of each n-gram, how often it stands there.
+        places: of each n-gram of the text in turn, which of the different ones it is.
+    """
+
+    keys: Array
+    starts: Array
+    counts: Array
+    places: Array
 
 
 class NGramModel:
@@ -37,32 +55,36 @@ class NGramModel:
 
     p(w | c) = max(count(c w) - D, 0) / count(c) + left(c) p(w | c without its first token), down to 1 / V.
     Below the highest order count(c w) is the number of different tokens that c w occurs after. D is one of three
-    discounts, estimated from how many n-grams occur once, twice, three and four times.
-
-    N-grams are named by 64-bit hashes; two of a million share one with probability 3e-8.
+    discounts, estimated from how many n-grams occur once, twice, three and four times; where one of those four is
+    missing, or an estimate leaves the range from 0 to the count that it is for, they are 0.5, 1 and 1.5.
 
     Args:
-        tokens: the training text, shape (tokens,); no more than its last 5 million are counted.
+        tokens: the training text, shape (tokens,), any integers; no more than its last 5 million are counted, in
+            up to 1 GB for an order of 7.
         vocabulary_size: how many tokens there are.
         order: n, the highest number of tokens in an n-gram; no more than there are tokens.
 
     Raises:
-        ArgumentError: where the order is not a positive integer.
+        ArgumentError: where the order or the vocabulary's size is not a positive integer, or a token is not below
+            the vocabulary's size.
     """
 
     def __init__(self, tokens: Array, *, vocabulary_size: int, order: int) -> None:
+        check_positive_integer("vocabulary_size", vocabulary_size)
         check_positive_integer("order", order)
         self.vocabulary_size = vocabulary_size
         self.order = order = min(order, len(tokens))
-        names = _names(np.asarray(tokens[-MOST_TOKENS:]), order)
-        found = [np.unique(name, return_index=True, return_counts=True) for name in names[1:]]
+        text = self._ids(tokens[-MOST_TOKENS:])
         self._orders: list[_Order] = []
-        for size, (grams, first, counts) in enumerate(found, start=1):
+        contexts = 1
+        longer = self._distinct(text, np.zeros(len(text) + 1, dtype=np.int64), 1)
+        for size in range(1, order + 1):
+            grams, counts = longer, longer.counts
             if size < order:
-                longer_first = found[size][1]
-                suffixes = np.searchsorted(grams, names[size][longer_first + 1])
-                counts = np.bincount(suffixes, minlength=len(grams))  # noqa: PLW2901
-            self._orders.append(_discount(grams, counts, names[size - 1][first]))
+                longer = self._distinct(text, grams.places, size + 1)
+                counts = np.bincount(grams.places[longer.starts + 1], minlength=len(grams.keys))
+            self._orders.append(_discount(grams.keys, counts, grams.keys // vocabulary_size, contexts))
+            contexts = len(grams.keys)
 
     def total_nats(self, tokens: Array) -> float:
         """The sum of the negative log-probabilities of the tokens after the first, in bounded memory."""
@@ -78,50 +100,56 @@ class NGramModel:
 
         Args:
             tokens: shape (tokens,), ids below the vocabulary's size.
+
+        Raises:
+            ArgumentError: where a token is not below the vocabulary's size.
         """
-        text = np.asarray(tokens)
-        names = _names(text, self.order)
+        text = self._ids(tokens)
         probabilities = np.full(len(text), 1 / self.vocabulary_size)
-        for size, order in enumerate(self._orders, start=1):
-            if len(text) < size:
-                break
-            own = _look_up(order.grams, order.discounted, names[size], missing=0.0)
-            contexts = names[size - 1][: len(own)]
-            left = _look_up(order.contexts, order.left, contexts, missing=1.0)
+        places = np.zeros(len(text) + 1, dtype=np.int64)  # of the n-gram that begins here; -1 where it is unknown
+        for size, order in enumerate(self._orders[: len(text)], start=1):
+            contexts = places[:-1]
+            keys = contexts * self.vocabulary_size + text[size - 1 :]
+            places = np.minimum(np.searchsorted(order.keys, keys), len(order.keys) - 1)
+            known = order.keys[places] == keys
+            own = np.where(known, order.discounted[places], 0.0)
+            left = np.where(contexts >= 0, order.left[contexts], 1.0)
             probabilities[size - 1 :] = own + left * probabilities[size - 1 :]
+            places[~known] = -1
         return np.log(probabilities)
 
+    def _ids(self, tokens: Array) -> Array:
+        text = np.asarray(tokens).astype(np.int64)
+        if len(text) and not (text.min() >= 0 and text.max() < self.vocabulary_size):
+            wrong = text[(text < 0) | (text >= self.vocabulary_size)][0]
+            raise ArgumentError(f"`tokens` must be ids from 0 to {self.vocabulary_size - 1}, got {wrong}")
+        return text
 
-def _names(text: Array, order: int) -> list[Array]:
-    """At [n][i], the hash of the n tokens from place i on; all zero for n = 0."""
-    tokens = text.astype(np.uint64) + np.uint64(1)
-    names = [np.zeros(len(tokens), dtype=np.uint64)]
-    for size in range(1, min(order, len(tokens)) + 1):
-        before = names[-1][: len(tokens) - size + 1]
-        mixed = (before ^ (before >> np.uint64(31))) * np.uint64(0x9E3779B97F4A7C15) + tokens[size - 1 :]
-        mixed = (mixed ^ (mixed >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
-        names.append(mixed)
-    return names
-
-
-def _discount(grams: Array, counts: Array, contexts_of_grams: Array) -> _Order:
-    times = np.bincount(np.minimum(counts, 5), minlength=6).astype(float)
-    once, twice = times[1], times[2]
-    ratio = once / (once + 2 * twice) if once else 0.0
-    estimates = [
-        count - (count + 1) * ratio * times[count + 1] / times[count] if times[count] else 0.5 for count in (1, 2, 3)
-    ]
-    # A small or odd text can put an estimate outside of what leaves a probability to each order.
-    discounts = np.array([0.0, *np.clip(estimates, 0.1, [0.9, 1.9, 2.9])])
-    taken = discounts[np.minimum(counts, 3)]
-    contexts, place = np.unique(contexts_of_grams, return_inverse=True)
-    totals = np.bincount(place, weights=counts)
-    left = np.bincount(place, weights=taken)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        discounted = np.where(totals[place] > 0, (counts - taken) / totals[place], 0.0)
-        return _Order(grams, discounted, contexts, np.where(totals > 0, left / totals, 1.0))
+    def _distinct(self, text: Array, contexts: Array, size: int) -> _Distinct:
+        """Find the different n-grams, given the places of those one shorter."""
+        keys = contexts[:-1] * self.vocabulary_size + text[size - 1 :]
+        order = np.argsort(keys)
+        keys = keys[order]
+        is_new = np.concatenate([[True], keys[1:] != keys[:-1]])[: len(keys)]
+        places = np.empty_like(keys)
+        places[order] = np.cumsum(is_new) - 1
+        new = np.flatnonzero(is_new)
+        return _Distinct(keys[new], order[new], np.diff(new, append=len(keys)), places)
 
 
-def _look_up(names: Array, values: Array, wanted: Array, *, missing: float) -> Array:
-    place = np.minimum(np.searchsorted(names, wanted), len(names) - 1)
-    return np.where(names[place] == wanted, values[place], missing)
+def _discount(keys: Array, counts: Array, contexts: Array, number_of_contexts: int) -> _Order:
+    taken = np.array([0.0, *_discounts(counts)])[np.minimum(counts, 3)]
+    totals = np.bincount(contexts, weights=counts, minlength=number_of_contexts)
+    left = np.bincount(contexts, weights=taken, minlength=number_of_contexts)
+    # A context that nothing is counted after leaves everything to the order below.
+    discounted = (counts - taken) / np.maximum(totals, 1)[contexts]
+    return _Order(keys, discounted, np.where(totals > 0, left / np.maximum(totals, 1), 1.0))
+
+
+def _discounts(counts: Array) -> tuple[float, ...]:
+    times = np.bincount(np.minimum(counts, 5), minlength=6)[:5].astype(float)
+    if not times[1:].all():
+        return _FALLBACK_DISCOUNTS
+    ratio = times[1] / (times[1] + 2 * times[2])
+    estimates = tuple(n - (n + 1) * ratio * times[n + 1] / times[n] for n in (1, 2, 3))
+    return estimates if all(0 < each < n for n, each in enumerate(estimates, 1)) else _FALLBACK_DISCOUNTS
