@@ -1,0 +1,408 @@
+// A cell backward through time: from dL/dh_t to the derivatives of what went into the gates, step by step. The weights'
+// derivatives follow from these in gradients.h.
+#pragma once
+
+#include "time_loop.h"
+
+namespace throughtime::INSTRUCTION_SET {
+
+// One vector of units of one row at one step: what a cell's backward functions see.
+template <class T, bool Regularised>
+struct BackwardAt {
+  using V = Vec<T>;
+  const V one = broadcast(T(1));
+
+  V total_d_hidden;       // dL/dh_t
+  const T* sums[2];
+  T* d_states[most_states];
+  T* kept_value;
+  const T* diagonals;
+  const T* saved_row;
+  long padded_hidden;
+  T* d_gates;
+  const T* hidden_now;
+  const T* before[most_states];  // the states before this step, null for zero
+  long count;
+  bool reset, next_reset;
+  const T* recurrent_dropout;
+  const T* candidate_dropout;
+  const T* zoneout[most_states];
+
+  ALWAYS_INLINE V product(int j) const { return load(sums[j]); }
+  ALWAYS_INLINE V product_of_next(int j) const {
+    if constexpr (Regularised)
+      if (next_reset) return V{};
+    return product(j);
+  }
+  ALWAYS_INLINE V diagonal(int gate) const { return load(diagonals + gate * padded_hidden); }
+  ALWAYS_INLINE V saved(int slot) const { return load(saved_row + slot * padded_hidden); }
+
+  ALWAYS_INLINE V previous(int state) const {
+    if constexpr (Regularised)
+      if (reset) return V{};
+    return before[state] ? load_first(before[state], count) : V{};
+  }
+
+  // h_t as the cell made it, before zoneout; where zoneout kept the old one, nothing depends on it.
+  ALWAYS_INLINE V hidden() const {
+    const V value = load_first(hidden_now, count);
+    if constexpr (Regularised)
+      if (zoneout[0]) {
+        const V share = load_first(zoneout[0], count);
+        return share < one ? (value - share * previous(0)) / (one - share) : value;
+      }
+    return value;
+  }
+
+  ALWAYS_INLINE V dropped_candidate(V value) const {
+    if constexpr (Regularised)
+      if (candidate_dropout) return value * load_first(candidate_dropout, count);
+    return value;
+  }
+  ALWAYS_INLINE V dropped_hidden(V value) const {
+    if constexpr (Regularised)
+      if (recurrent_dropout) return value * load_first(recurrent_dropout, count);
+    return value;
+  }
+  ALWAYS_INLINE V kept_at_reset(V value) const {
+    if constexpr (Regularised)
+      if (reset) return V{};
+    return value;
+  }
+
+  // What reaches the state that the cell made: zoneout lets the rest pass by.
+  ALWAYS_INLINE V d_hidden() const { return without_zoneout(0, total_d_hidden); }
+  ALWAYS_INLINE V d_state(int state) const { return without_zoneout(state, load(d_states[state])); }
+
+  // dL/d(state before this step), but for what the recurrent product carries.
+  ALWAYS_INLINE void set_d_state(int state, V value) {
+    if constexpr (Regularised)
+      if (zoneout[state])
+        value += load_first(zoneout[state], count) * (state == 0 ? total_d_hidden : load(d_states[state]));
+    store(d_states[state], kept_at_reset(value));
+  }
+  ALWAYS_INLINE void add_d_state(int state, V value) { store(d_states[state], load(d_states[state]) + value); }
+
+  ALWAYS_INLINE void set_d_gate(int slot, V value) { store(d_gates + slot * padded_hidden, value); }
+  ALWAYS_INLINE void keep(V value) { store(kept_value, value); }
+  ALWAYS_INLINE V kept() const { return load(kept_value); }
+
+ private:
+  ALWAYS_INLINE V without_zoneout(int state, V value) const {
+    if constexpr (Regularised)
+      if (zoneout[state]) return value - load_first(zoneout[state], count) * value;
+    return value;
+  }
+};
+
+// The derivatives of all valid rows, [valid][slots of the cell, then the projection's output].
+template <class Cell, class T, bool Projected>
+struct Derivatives {
+  explicit Derivatives(const Sizes<T>& sizes)
+      : slot(sizes.padded_hidden),
+        projected(Cell::slots * sizes.padded_hidden),
+        stride(spread<T>(projected + (Projected ? sizes.padded_output : 0))) {}
+
+  std::size_t size(const Rows& rows) const { return Workspace::size<T>(static_cast<std::size_t>(rows.valid * stride)); }
+
+  T* data = nullptr;
+  long slot, projected, stride;
+};
+
+template <class Cell, class T, bool Projected, bool Regularised>
+class Backward {
+ public:
+  static constexpr int V = lanes<T>;
+  static constexpr int stages = stage_count<Cell>(), products = product_count<Cell>();
+  static constexpr int span = 4;  // a product gives one value for each unit
+  static constexpr long width = span * V;
+
+  Backward(const Layer& layer, const Direction& direction)
+      : layer_(layer), direction_(direction), sizes_(layer), derivatives_(sizes_) {}
+
+  Derivatives<Cell, T, Projected>& derivatives() { return derivatives_; }
+
+  std::size_t shared_size() const {
+    std::size_t size = derivatives_.size(layer_.rows) + Workspace::size<T>(static_cast<std::size_t>(3 * sizes_.padded_hidden));
+    for (int p = 0; p < products; ++p) size += Workspace::size<T>(packed_size(p));
+    if (Projected) size += Workspace::size<T>(projection_size());
+    return size;
+  }
+  void take_shared(Workspace& workspace) {
+    derivatives_.data = workspace.take<T>(static_cast<std::size_t>(layer_.rows.valid * derivatives_.stride));
+    diagonals_ = workspace.take<T>(static_cast<std::size_t>(3 * sizes_.padded_hidden));
+    for (int p = 0; p < products; ++p) packed_[p] = workspace.take<T>(packed_size(p));
+    if (Projected) projection_ = workspace.take<T>(projection_size());
+  }
+
+  long pack_tasks() const {
+    long tasks = 0;
+    for (int p = 0; p < products; ++p) tasks += panels_of(p);
+    return tasks + (Projected ? hidden_panels() : 0);
+  }
+  void pack(long task) {
+    const Weights& w = direction_.weights;
+    if constexpr (has_diagonal<Cell>())
+      if (task == 0)
+        for (int gate = 0; gate < 3; ++gate)
+          for (long unit = 0; unit < sizes_.padded_hidden; ++unit)
+            diagonals_[gate * sizes_.padded_hidden + unit] =
+                unit < sizes_.hidden ? static_cast<const T*>(w.matrix[peephole_matrix])[gate * sizes_.hidden + unit] : T(0);
+    for (int p = 0; p < products; ++p) {
+      const Product& product = Cell::products[p];
+      if (task < panels_of(p)) {
+        int blocks[4];
+        for (int gate = 0; gate < product.gates; ++gate) blocks[gate] = product.first_gate + gate;
+        return pack_plain(static_cast<const T*>(w.matrix[product.matrix]), sizes_.hidden, sizes_.padded_hidden, columns_of(p),
+                          blocks, product.gates, task, packed_[p] + task * depth_of(p) * width);
+      }
+      task -= panels_of(p);
+    }
+    const int block = 0;
+    if (Projected)
+      pack_plain(static_cast<const T*>(w.matrix[projection_matrix]), sizes_.output, sizes_.padded_output, sizes_.hidden, &block, 1,
+                 task, projection_ + task * sizes_.padded_output * width);
+  }
+
+  std::size_t step_bytes() const { return shared_size() - derivatives_.size(layer_.rows); }
+  long step_work() const {
+    long work = 0;
+    for (int p = 0; p < products; ++p) work += depth_of(p) * columns_of(p);
+    return work;
+  }
+
+  struct Group {
+    T* d_states[most_states];
+    T* kept;
+  };
+  struct Thread {
+    T* sums[2];
+    T* unused;
+  };
+  std::size_t group_size(long rows) const {
+    return 3 * Workspace::size<T>(static_cast<std::size_t>(rows * larger(hidden_stride(), output_stride())));
+  }
+  std::size_t thread_size(long) const { return 2 * Workspace::size<T>(sums_size) + Workspace::size<T>(V); }
+  Group take_group(Workspace& workspace, long rows) const {
+    Group group{};
+    group.d_states[0] = workspace.take<T>(static_cast<std::size_t>(rows * output_stride()));
+    group.d_states[1] = workspace.take<T>(static_cast<std::size_t>(rows * hidden_stride()));
+    group.kept = workspace.take<T>(static_cast<std::size_t>(rows * hidden_stride()));
+    return group;
+  }
+  Thread take_thread(Workspace& workspace, long) const {
+    return {{workspace.take<T>(sums_size), workspace.take<T>(sums_size)}, workspace.take<T>(V)};
+  }
+
+  void run(const Share& share, const Group& group, const Thread& thread) const {
+    if (share.member == 0) begin(share, group);
+    share.wait();
+    long s = 0;
+    while (share.running(layer_.rows, s) > 0) ++s;
+    while (s-- > 0) {
+      if constexpr (Projected) {
+        run_stage<-1>(share, group, thread, s);
+        share.wait();
+      }
+      run_stages<0>(share, group, thread, s);
+    }
+    finish(share, group, thread);
+  }
+
+ private:
+  static constexpr std::size_t sums_size = most_tile_rows * 4 * V;
+
+  long hidden_stride() const { return spread<T>(sizes_.padded_hidden); }
+  long output_stride() const { return spread<T>(sizes_.padded_output); }
+  long columns_of(int p) const { return Cell::products[p].operand == Operand::hidden ? sizes_.output : sizes_.hidden; }
+  long panels_of(int p) const { return ceiling(columns_of(p), width); }
+  long hidden_panels() const { return ceiling(sizes_.hidden, width); }
+  long depth_of(int p) const { return Cell::products[p].gates * sizes_.padded_hidden; }
+  std::size_t packed_size(int p) const { return static_cast<std::size_t>(panels_of(p) * depth_of(p) * width); }
+  std::size_t projection_size() const { return static_cast<std::size_t>(hidden_panels() * sizes_.padded_output * width); }
+
+  void begin(const Share& share, const Group& group) const {
+    for (long row = 0; row < share.rows; ++row) {
+      const long of_batch = layer_.rows.order[share.first + row];
+      for (int state = 0; state < Cell::states; ++state) {
+        const long size = state == 0 ? sizes_.output : sizes_.hidden, padded = rounded_up(size, V);
+        T* to = group.d_states[state] + row * (state == 0 ? output_stride() : hidden_stride());
+        const T* from = static_cast<const T*>(direction_.d_final[state]);
+        for (long unit = 0; unit < padded; ++unit) to[unit] = from && unit < size ? from[of_batch * size + unit] : T(0);
+      }
+    }
+  }
+
+  template <int stage>
+  ALWAYS_INLINE void run_stages(const Share& share, const Group& group, const Thread& thread, long s) const {
+    if constexpr (stage < stages) {
+      run_stage<stage>(share, group, thread, s);
+      share.wait();
+      run_stages<stage + 1>(share, group, thread, s);
+    }
+  }
+
+  // Product j of a stage for rows [row, row + rows) of the group: derivatives × matrix. A product whose operand was the
+  // state before the next step has nothing to carry for rows that end here.
+  ALWAYS_INLINE void take_product(const Share& share, const Thread& thread, int p, int j, long s, long row, long rows,
+                                  long panel) const {
+    const Product& product = Cell::products[p];
+    const long step = product.previous ? s + 1 : s;
+    const long running = smaller(larger(share.running(layer_.rows, step) - row, 0), rows);
+    const long valid = layer_.rows.offset[step] + share.first + row;
+    const T* left = derivatives_.data + valid * derivatives_.stride + product.first_slot * derivatives_.slot;
+    multiply_panels<T, span>(running, 1, depth_of(p), {left, derivatives_.stride}, packed_[p] + panel * depth_of(p) * width, nullptr,
+                             thread.sums[j]);
+    for (long i = running * width; i < rows * width; ++i) thread.sums[j][i] = 0;
+  }
+
+  // Stage -1 goes through the projection's output, the others through the cell's.
+  template <int stage>
+  void run_stage(const Share& share, const Group& group, const Thread& thread, long s) const {
+    constexpr bool of_output = stage < 0;
+    const long vectors = of_output ? sizes_.output_vectors : sizes_.hidden_vectors;
+    long begin, end;
+    share.units(vectors, span, begin, end);
+    const long running = share.running(layer_.rows, s);
+    for (long row = 0; row < running; row += most_tile_rows) {
+      const long rows = smaller(running - row, most_tile_rows);
+      for (long panel = begin / span; panel < ceiling(end, span); ++panel) {
+        if constexpr (of_output) {
+          take_product(share, thread, 0, 0, s, row, rows, panel);
+        } else {
+          constexpr Stage which = Cell::stages[stage];
+          if constexpr (Projected && which.product[0] == 0)
+            take_unprojected(share, thread, s, row, rows, panel);
+          else
+            take_product(share, thread, which.product[0], 0, s, row, rows, panel);
+          if constexpr (which.products > 1) take_product(share, thread, which.product[1], 1, s, row, rows, panel);
+        }
+        for (int v = 0; v < span && panel * span + v < end; ++v)
+          for (long r = 0; r < rows; ++r) step_of_row<stage>(share, group, thread, s, row + r, (panel * span + v) * V, r * width + v * V);
+      }
+    }
+  }
+
+  // dL/d(h before the projection).
+  ALWAYS_INLINE void take_unprojected(const Share& share, const Thread& thread, long s, long row, long rows, long panel) const {
+    const long valid = layer_.rows.offset[s] + share.first + row;
+    multiply_panels<T, span>(rows, 1, sizes_.padded_output,
+                             {derivatives_.data + valid * derivatives_.stride + derivatives_.projected, derivatives_.stride},
+                             projection_ + panel * sizes_.padded_output * width, nullptr, thread.sums[0]);
+  }
+
+  template <int stage>
+  ALWAYS_INLINE void step_of_row(const Share& share, const Group& group, const Thread& thread, long s, long row, long unit,
+                                 long sum) const {
+    constexpr bool of_output = stage < 0;
+    const Rows& rows = layer_.rows;
+    const long place = share.first + row, valid = rows.offset[s] + place, of_batch = rows.order[place];
+    const Places<T> places{rows, direction_.reverse};
+    constexpr long slots = Cell::saved_slots + (Projected ? 1 : 0);
+    const T* saved = static_cast<const T*>(direction_.saved);
+    BackwardAt<T, Regularised> at{};
+    at.sums[0] = thread.sums[0] + sum;
+    at.sums[1] = thread.sums[1] + sum;
+    at.d_states[0] = group.d_states[0] + row * output_stride() + unit;
+    at.d_states[1] = group.d_states[1] + row * hidden_stride() + unit;
+    at.kept_value = group.kept + row * hidden_stride() + unit;
+    at.diagonals = diagonals_ + unit;
+    at.saved_row = saved + valid * slots * sizes_.padded_hidden + unit;
+    at.padded_hidden = sizes_.padded_hidden;
+    T* derivatives = derivatives_.data + valid * derivatives_.stride;
+    at.d_gates = derivatives + unit;
+    at.count = (of_output ? sizes_.output : sizes_.hidden) - unit;
+    if constexpr (Regularised) {
+      at.reset = is_reset(layer_, direction_, s, place);
+      at.next_reset = rows.length[place] > s + 1 && is_reset(layer_, direction_, s + 1, place);
+      at.recurrent_dropout = direction_.recurrent_dropout
+                                 ? static_cast<const T*>(direction_.recurrent_dropout) + of_batch * sizes_.output + unit
+                                 : nullptr;
+      at.candidate_dropout =
+          direction_.candidate_dropout.data ? places.at(direction_.candidate_dropout, s, place) + unit : nullptr;
+      for (int state = 0; state < Cell::states; ++state)
+        at.zoneout[state] = direction_.zoneout[state].data ? places.at(direction_.zoneout[state], s, place) + unit : nullptr;
+    }
+    if constexpr (of_output || (!Projected && stage == 0)) set_total(at, s, place, unit);
+    if constexpr (of_output) {
+      store(derivatives + derivatives_.projected + unit, at.d_hidden());
+      at.set_d_state(0, Vec<T>{});
+    } else {
+      at.hidden_now = places.at(direction_.output, s, place) + unit;
+      if constexpr (Cell::states > 1) {
+        const T* c_before = saved + (s > 0 ? rows.offset[s - 1] + place : 0) * slots * sizes_.padded_hidden +
+                            Cell::inner_slot * sizes_.padded_hidden + unit;
+        at.before[1] = s > 0 ? c_before : initial(1, of_batch, sizes_.hidden, unit);
+      }
+      if constexpr (!Projected)
+        at.before[0] = s > 0 ? places.at(direction_.output, s - 1, place) + unit : initial(0, of_batch, sizes_.output, unit);
+      if constexpr (Projected) {  // stage -1 has dealt with the projected state
+        if constexpr (stage == 0) at.total_d_hidden = at.product(0);
+        at.d_states[0] = thread.unused;
+        at.zoneout[0] = nullptr;
+      }
+      Cell::template backward<stage>(at);
+    }
+  }
+
+  // dL/dh_t: of the output, of the state after the last step or what the step after it passed on, and of the recurrent
+  // product; equation (1).
+  ALWAYS_INLINE void set_total(BackwardAt<T, Regularised>& at, long s, long place, long unit) const {
+    const Places<T> places{layer_.rows, direction_.reverse};
+    Vec<T> total = load(at.d_states[0]) + at.dropped_hidden(at.product_of_next(0));
+    if (direction_.d_output.data) total += load_first(places.at(direction_.d_output, s, place) + unit, at.count);
+    if (layer_.gradient_limit > 0) total = clamped(total, static_cast<T>(layer_.gradient_limit));
+    if (direction_.d_hidden.data) store_first(places.at(direction_.d_hidden, s, place) + unit, total, at.count);
+    at.total_d_hidden = total;
+  }
+
+  const T* initial(int state, long of_batch, long size, long unit) const {
+    const T* data = static_cast<const T*>(direction_.initial[state]);
+    return data ? data + of_batch * size + unit : nullptr;
+  }
+
+  // dL/d(initial states): what the first step passes on.
+  void finish(const Share& share, const Group& group, const Thread& thread) const {
+    finish_state<0>(share, group, thread);
+    if constexpr (Cell::states > 1) finish_state<1>(share, group, thread);
+  }
+
+  template <int state>
+  void finish_state(const Share& share, const Group& group, const Thread& thread) const {
+    T* to = static_cast<T*>(direction_.d_initial[state]);
+    if (!to) return;
+    constexpr Operand operand = state == 0 ? Operand::hidden : Operand::inner;
+    const long size = state == 0 ? sizes_.output : sizes_.hidden;
+    long begin, end;
+    share.units(ceiling(size, V), span, begin, end);
+    for (long row = 0; row < share.rows; row += most_tile_rows) {
+      const long rows = smaller(share.rows - row, most_tile_rows);
+      for (long panel = begin / span; panel < ceiling(end, span); ++panel) {
+        for (long i = 0; i < rows * width; ++i) thread.sums[0][i] = 0;
+        for (int p = 0; p < products; ++p)
+          if (Cell::products[p].previous && Cell::products[p].operand == operand)
+            take_product(share, thread, p, 0, -1, row, rows, panel);
+        for (long r = 0; r < rows; ++r)
+          for (long column = panel * width; column < smaller((panel + 1) * width, size); ++column) {
+            const long place = share.first + row + r, of_batch = layer_.rows.order[place];
+            T carried = thread.sums[0][r * width + column - panel * width];
+            if (is_reset(layer_, direction_, 0, place)) carried = 0;
+            if (state == 0 && direction_.recurrent_dropout)
+              carried *= static_cast<const T*>(direction_.recurrent_dropout)[of_batch * size + column];
+            to[of_batch * size + column] =
+                carried + group.d_states[state][(row + r) * (state == 0 ? output_stride() : hidden_stride()) + column];
+          }
+      }
+    }
+  }
+
+  const Layer& layer_;
+  const Direction& direction_;
+  const Sizes<T> sizes_;
+  Derivatives<Cell, T, Projected> derivatives_;
+  T* packed_[products];
+  T* projection_ = nullptr;
+  T* diagonals_ = nullptr;
+};
+
+}  // namespace throughtime::INSTRUCTION_SET

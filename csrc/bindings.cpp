@@ -1,0 +1,103 @@
+// The only file that knows Python. Tensors come as addresses and strides, which costs less than any exchange protocol;
+// throughtime/recurrence/fused.py owns them and has checked their shapes.
+#include <nanobind/nanobind.h>
+
+#include <vector>
+
+#include "kernels.h"
+#include "rows.h"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+using namespace throughtime;
+
+namespace {
+
+using Address = std::uintptr_t;
+
+template <class T = void>
+T* pointer(Address address) {
+  return reinterpret_cast<T*>(address);
+}
+
+Sequence sequence(Address address, long time_stride, long batch_stride) {
+  return {pointer(address), time_stride, batch_stride};
+}
+
+// A layer's description together with the order of its rows.
+struct Call {
+  Call(int cell, bool double_precision, bool projected, long input_size, long hidden_size, long output_size, long time,
+       long batch, Address lengths, int threads)
+      : order(time, batch, pointer<const std::int64_t>(lengths)) {
+    layer.cell = static_cast<CellKind>(cell);
+    layer.double_precision = double_precision;
+    layer.projected = projected;
+    layer.input_size = input_size;
+    layer.hidden_size = hidden_size;
+    layer.output_size = output_size;
+    layer.threads = threads;
+    layer.directions = 0;
+    layer.rows = order.rows();
+  }
+
+  Layer layer;
+  RowOrder order;
+};
+
+
+}  // namespace
+
+NB_MODULE(_core, module) {
+  module.doc() = "Recurrent cells through time, fused: the native core of throughtime.recurrence.fused.";
+
+  nb::class_<Direction>(module, "Direction")
+      .def(nb::init<>())
+      .def_rw("reverse", &Direction::reverse)
+      .def("set_weights",
+           [](Direction& d, Address input, Address recurrent, Address input_bias, Address recurrent_bias,
+              Address projection, Address peephole) {
+             d.weights = {pointer(input), pointer(input_bias), pointer(recurrent_bias),
+                          {pointer(recurrent), pointer(projection), pointer(peephole)}};
+           })
+      .def("set_weight_gradients",
+           [](Direction& d, Address input, Address recurrent, Address input_bias, Address recurrent_bias,
+              Address projection, Address peephole) {
+             d.d_weights = {pointer(input), pointer(input_bias), pointer(recurrent_bias),
+                            {pointer(recurrent), pointer(projection), pointer(peephole)}};
+           })
+      .def("set_initial", [](Direction& d, int state, Address address) { d.initial[state] = pointer(address); })
+      .def("set_final", [](Direction& d, int state, Address address) { d.final[state] = pointer(address); })
+      .def("set_initial_gradient", [](Direction& d, int state, Address address) { d.d_initial[state] = pointer(address); })
+      .def("set_final_gradient", [](Direction& d, int state, Address address) { d.d_final[state] = pointer(address); })
+      .def("set_saved", [](Direction& d, Address address) { d.saved = pointer(address); })
+      .def("set_output", [](Direction& d, Address a, long t, long b) { d.output = sequence(a, t, b); })
+      .def("set_output_gradient", [](Direction& d, Address a, long t, long b) { d.d_output = sequence(a, t, b); })
+      .def("set_input_gradient", [](Direction& d, Address a, long t, long b) { d.d_input = sequence(a, t, b); })
+      .def("set_hidden_gradient", [](Direction& d, Address a, long t, long b) { d.d_hidden = sequence(a, t, b); })
+      .def("set_recurrent_dropout", [](Direction& d, Address address) { d.recurrent_dropout = pointer(address); })
+      .def("set_candidate_dropout", [](Direction& d, Address a, long t, long b) { d.candidate_dropout = sequence(a, t, b); })
+      .def("set_zoneout",
+           [](Direction& d, int state, Address a, long t, long b) { d.zoneout[state] = sequence(a, t, b); });
+
+  nb::class_<Call>(module, "Layer")
+      .def(nb::init<int, bool, bool, long, long, long, long, long, Address, int>(), "cell"_a, "double_precision"_a,
+           "projected"_a, "input_size"_a, "hidden_size"_a, "output_size"_a, "time"_a, "batch"_a, "lengths"_a, "threads"_a)
+      .def("set_input", [](Call& c, Address a, long t, long b) { c.layer.input = sequence(a, t, b); })
+      .def("set_reset", [](Call& c, Address address) { c.layer.reset = pointer<std::uint8_t>(address); })
+      .def("set_gradient_limit", [](Call& c, double limit) { c.layer.gradient_limit = limit; })
+      .def("add_direction", [](Call& c, const Direction& direction) { c.layer.direction[c.layer.directions++] = direction; })
+      .def_prop_ro("valid", [](const Call& c) { return c.layer.rows.valid; })
+      .def_prop_ro("saved_size",
+                   [](const Call& c) {
+                     const Kernels& k = kernels();
+                     const long lanes = c.layer.double_precision ? k.double_lanes : k.float_lanes;
+                     const long padded = (c.layer.hidden_size + lanes - 1) / lanes * lanes;
+                     return c.layer.rows.valid * padded * k.saved_slots(c.layer.cell, c.layer.projected);
+                   })
+      .def(
+          "forward", [](const Call& c) { kernels().forward(c.layer); }, nb::call_guard<nb::gil_scoped_release>())
+      .def(
+          "backward", [](const Call& c) { kernels().backward(c.layer); }, nb::call_guard<nb::gil_scoped_release>());
+
+  module.def("instruction_set", [] { return kernels().name; }, "The instruction set whose kernels run on this machine.");
+}

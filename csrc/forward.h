@@ -1,0 +1,482 @@
+// A cell forward through time.
+#pragma once
+
+#include "time_loop.h"
+
+namespace throughtime::INSTRUCTION_SET {
+
+// One vector of units of one row at one step: what a cell's forward functions see.
+template <class T, bool Regularised>
+struct ForwardAt {
+  using V = Vec<T>;
+  const V one = broadcast(T(1));
+
+  const T* input_gates;
+  long input_gate_stride;
+  const T* sums[2];
+  long gate_stride;
+  T* states[most_states];
+  T* kept_value;
+  const T* diagonals;  // three rows of `padded_hidden`
+  long padded_hidden;
+  T* saved_row;        // null in inference
+  T* inner_operand;
+  T* hidden_operand;   // of the next step, or of the projection
+  T* unprojected_saved;
+  T* output;           // null before the projection
+  T* finals[most_states];  // null before a row's last step
+  long count;          // units in use, of this vector
+  bool reset, next_reset;
+  const T* recurrent_dropout;
+  const T* candidate_dropout;
+  const T* zoneout[most_states];
+
+  ALWAYS_INLINE V input(int gate) const { return load(input_gates + gate * input_gate_stride); }
+  ALWAYS_INLINE V product(int j, int gate) const { return load(sums[j] + gate * gate_stride); }
+  // Of an inner operand of the step before, which a reset takes away.
+  ALWAYS_INLINE V product_of_previous(int j, int gate) const {
+    if constexpr (Regularised)
+      if (reset) return V{};
+    return product(j, gate);
+  }
+  ALWAYS_INLINE V diagonal(int gate) const { return load(diagonals + gate * padded_hidden); }
+
+  ALWAYS_INLINE V previous(int state) const {
+    if constexpr (Regularised)
+      if (reset) return V{};
+    return load(states[state]);
+  }
+  ALWAYS_INLINE V state(int state) const { return load(states[state]); }
+
+  ALWAYS_INLINE V dropped_candidate(V candidate) const {
+    if constexpr (Regularised)
+      if (candidate_dropout) return candidate * load_first(candidate_dropout, count);
+    return candidate;
+  }
+  ALWAYS_INLINE V dropped_hidden(V hidden) const {
+    if constexpr (Regularised)
+      if (recurrent_dropout) return hidden * load_first(recurrent_dropout, count);
+    return hidden;
+  }
+
+  ALWAYS_INLINE V set_state(int state, V value) {
+    if constexpr (Regularised)
+      if (zoneout[state]) value += load_first(zoneout[state], count) * (previous(state) - value);
+    store(states[state], value);
+    if (finals[state]) store_first(finals[state], value, count);
+    return value;
+  }
+
+  ALWAYS_INLINE void set_hidden(V value) {
+    if (!output) {
+      store(hidden_operand, value);
+      if (unprojected_saved) store(unprojected_saved, value);
+      return;
+    }
+    value = set_state(0, value);
+    store_first(output, value, count);
+    if constexpr (Regularised) value = next_reset ? V{} : dropped_hidden(value);
+    store(hidden_operand, value);
+  }
+
+  ALWAYS_INLINE void set_inner(V value) { store(inner_operand, value); }
+  ALWAYS_INLINE void keep(V value) { store(kept_value, value); }
+  ALWAYS_INLINE V kept() const { return load(kept_value); }
+  ALWAYS_INLINE void save(int slot, V value) {
+    if (saved_row) store(saved_row + slot * padded_hidden, value);
+  }
+};
+
+template <class Cell, class T, bool Projected, bool Regularised>
+class Forward {
+ public:
+  static constexpr int V = lanes<T>;
+  static constexpr int stages = stage_count<Cell>(), products = product_count<Cell>();
+  static constexpr int input_span = unit_vectors(Cell::gates);
+
+  Forward(const Layer& layer, const Direction& direction) : layer_(layer), direction_(direction), sizes_(layer) {}
+
+  static constexpr int span_of(int stage) { return unit_vectors(widest_gates(Cell::stages[stage], Cell::products)); }
+  static constexpr int granule() {
+    int most = input_span;
+    for (int stage = 0; stage < stages; ++stage)
+      if (span_of(stage) > most) most = span_of(stage);
+    return most;
+  }
+  static constexpr int stage_of(int product) {
+    for (int stage = 0; stage < stages; ++stage)
+      for (int j = 0; j < Cell::stages[stage].products; ++j)
+        if (Cell::stages[stage].product[j] == product) return stage;
+    return 0;
+  }
+
+  PanelShape<T> input_shape() const { return {sizes_.hidden, sizes_.input, 0, Cell::gates, input_span}; }
+  PanelShape<T> shape_of(int product) const {
+    const Product& p = Cell::products[product];
+    return {sizes_.hidden, depth_of(p.operand), p.first_gate, p.gates, span_of(stage_of(product))};
+  }
+  PanelShape<T> projection_shape() const { return {sizes_.output, sizes_.hidden, 0, 1, 4}; }
+
+  // Memory common to all threads: packed weights.
+  std::size_t shared_size() const {
+    std::size_t size = packed_size(input_shape()) + Workspace::size<T>(3 * sizes_.padded_hidden);
+    for (int p = 0; p < products; ++p) size += packed_size(shape_of(p));
+    if (Projected) size += packed_size(projection_shape());
+    return size;
+  }
+
+  void take_shared(Workspace& workspace) {
+    input_.take(workspace, input_shape());
+    for (int p = 0; p < products; ++p) product_[p].take(workspace, shape_of(p));
+    if (Projected) projection_.take(workspace, projection_shape());
+    diagonals_ = workspace.take<T>(static_cast<std::size_t>(3 * sizes_.padded_hidden));
+  }
+
+  // Packing, as tasks for the threads.
+  long pack_tasks() const {
+    long tasks = input_shape().panels();
+    for (int p = 0; p < products; ++p) tasks += shape_of(p).panels();
+    return tasks + (Projected ? projection_shape().panels() : 0);
+  }
+  void pack(long task) {
+    const Weights& w = direction_.weights;
+    if (task == 0) {
+      pack_bias(input_shape(), static_cast<const T*>(w.input_bias), input_.bias);
+      for (int p = 0; p < products; ++p)
+        pack_bias(shape_of(p), Cell::products[p].matrix == recurrent_matrix ? static_cast<const T*>(w.recurrent_bias) : nullptr,
+                  product_[p].bias);
+      if (Projected) pack_bias<T>(projection_shape(), nullptr, projection_.bias);
+      if constexpr (has_diagonal<Cell>())
+        for (int gate = 0; gate < 3; ++gate)
+          for (long unit = 0; unit < sizes_.padded_hidden; ++unit)
+            diagonals_[gate * sizes_.padded_hidden + unit] =
+                unit < sizes_.hidden ? static_cast<const T*>(w.matrix[peephole_matrix])[gate * sizes_.hidden + unit] : T(0);
+    }
+    if (input_.pack(task, input_shape(), w.input)) return;
+    for (int p = 0; p < products; ++p)
+      if (product_[p].pack(task, shape_of(p), w.matrix[Cell::products[p].matrix])) return;
+    if (Projected) projection_.pack(task, projection_shape(), w.matrix[projection_matrix]);
+  }
+
+  // Bytes of weights that a step reads.
+  std::size_t step_bytes() const { return shared_size(); }
+  // Multiply-adds of a step of one row.
+  long step_work() const {
+    long work = sizes_.input * sizes_.hidden * Cell::gates;
+    for (int p = 0; p < products; ++p) work += shape_of(p).depth * sizes_.hidden * Cell::products[p].gates;
+    return work;
+  }
+
+  // Memory of a group of rows, common to the threads that run them.
+  std::size_t group_size(long rows) const {
+    const std::size_t hidden = Workspace::size<T>(static_cast<std::size_t>(rows * hidden_stride()));
+    const std::size_t output = Workspace::size<T>(static_cast<std::size_t>(rows * output_stride()));
+    return hidden * 6 + output * 3;
+  }
+  // Memory of each thread.
+  std::size_t thread_size(long rows) const {
+    const long chunk_rows = steps_of_chunk(rows) * rows;
+    return Workspace::size<T>(static_cast<std::size_t>(chunk_rows * spread<T>(sizes_.input))) +
+           Workspace::size<T>(static_cast<std::size_t>(chunk_rows * (rounded_up(sizes_.hidden_vectors, input_span) + input_span) * Cell::gates * V)) +
+           2 * Workspace::size<T>(sums_size) + Workspace::size<long>(static_cast<std::size_t>(steps_of_chunk(rows) + 1));
+  }
+
+  struct Group {
+    T* states[most_states];
+    T* kept;
+    T* hidden[2];
+    T* inner[2];
+    T* unprojected;
+  };
+  struct Thread {
+    T* inputs;
+    T* input_gates;
+    T* sums[2];
+    long* chunk_offset;
+  };
+
+  void run(const Share& share, const Group& group, const Thread& thread) const {
+    if (share.member == 0) begin(share, group);
+    share.wait();
+    const long chunk = steps_of_chunk(share.rows);
+    for (long s = 0; share.running(layer_.rows, s) > 0; ++s) {
+      const long step_of_chunk = s % chunk;
+      if (step_of_chunk == 0) take_input(share, thread, s, chunk);
+      run_stages<0>(share, group, thread, s, step_of_chunk);
+    }
+  }
+
+  Group take_group(Workspace& workspace, long rows) const {
+    const auto hidden = [&] { return workspace.take<T>(static_cast<std::size_t>(rows * hidden_stride())); };
+    const auto output = [&] { return workspace.take<T>(static_cast<std::size_t>(rows * output_stride())); };
+    Group group{};
+    group.states[0] = output();
+    group.hidden[0] = output();
+    group.hidden[1] = output();
+    group.states[1] = hidden();
+    group.kept = hidden();
+    group.inner[0] = hidden();
+    group.inner[1] = hidden();
+    group.unprojected = hidden();
+    return group;
+  }
+
+  Thread take_thread(Workspace& workspace, long rows) const {
+    const long chunk_rows = steps_of_chunk(rows) * rows;
+    Thread thread{};
+    thread.inputs = workspace.take<T>(static_cast<std::size_t>(chunk_rows * spread<T>(sizes_.input)));
+    thread.input_gates = workspace.take<T>(static_cast<std::size_t>(
+        chunk_rows * (rounded_up(sizes_.hidden_vectors, input_span) + input_span) * Cell::gates * V));
+    thread.sums[0] = workspace.take<T>(sums_size);
+    thread.sums[1] = workspace.take<T>(sums_size);
+    thread.chunk_offset = workspace.take<long>(static_cast<std::size_t>(steps_of_chunk(rows) + 1));
+    return thread;
+  }
+
+ private:
+  static constexpr std::size_t sums_size = most_tile_rows * 4 * V;
+  static constexpr long input_width = static_cast<long>(input_span) * Cell::gates * V;
+
+  // Panels of one matrix, and the bias with them.
+  struct Packed {
+    T* panels = nullptr;
+    T* bias = nullptr;
+
+    void take(Workspace& workspace, const PanelShape<T>& shape) {
+      panels = workspace.take<T>(static_cast<std::size_t>(shape.panels() * shape.panel_size()));
+      bias = workspace.take<T>(static_cast<std::size_t>(shape.panels() * shape.width()));
+    }
+    // Whether the task was one of this matrix; else it is counted down.
+    bool pack(long& task, const PanelShape<T>& shape, const void* matrix) {
+      if (task >= shape.panels()) {
+        task -= shape.panels();
+        return false;
+      }
+      pack_transposed(shape, static_cast<const T*>(matrix), task, panels + task * shape.panel_size());
+      return true;
+    }
+  };
+  static std::size_t packed_size(const PanelShape<T>& shape) {
+    return Workspace::size<T>(static_cast<std::size_t>(shape.panels() * shape.panel_size())) +
+           Workspace::size<T>(static_cast<std::size_t>(shape.panels() * shape.width()));
+  }
+
+  long depth_of(Operand operand) const { return operand == Operand::hidden ? sizes_.output : sizes_.hidden; }
+  long hidden_stride() const { return spread<T>(sizes_.padded_hidden); }
+  long output_stride() const { return spread<T>(sizes_.padded_output); }
+
+  // The input's product is taken for some steps at once: enough rows to use the weights well, few enough to stay in
+  // the L2 cache.
+  long steps_of_chunk(long rows) const {
+    constexpr long enough_rows = 48, cache = 96 * 1024 / sizeof(T);
+    const long fitting = cache / (rows * (sizes_.hidden_vectors * V * Cell::gates + sizes_.input));
+    return smaller(larger(1, smaller(ceiling(enough_rows, rows), larger(fitting, 1))), larger(layer_.rows.steps, 1));
+  }
+
+  void begin(const Share& share, const Group& group) const {
+    for (long row = 0; row < share.rows; ++row) {
+      const long place = share.first + row, of_batch = layer_.rows.order[place];
+      const bool reset = is_reset(layer_, direction_, 0, place);
+      copy_initial(0, of_batch, sizes_.output, sizes_.padded_output, group.states[0] + row * output_stride());
+      T* operand = group.hidden[1] + row * output_stride();
+      copy_initial(0, of_batch, sizes_.output, sizes_.padded_output, operand);
+      const T* dropout = static_cast<const T*>(direction_.recurrent_dropout);
+      for (long unit = 0; unit < sizes_.output; ++unit) {
+        if (dropout) operand[unit] *= dropout[of_batch * sizes_.output + unit];
+        if (reset) operand[unit] = 0;
+      }
+      if constexpr (Cell::states > 1) {
+        T* state = group.states[1] + row * hidden_stride();
+        copy_initial(1, of_batch, sizes_.hidden, sizes_.padded_hidden, state);
+        T* inner = group.inner[1] + row * hidden_stride();
+        for (long unit = 0; unit < sizes_.padded_hidden; ++unit) inner[unit] = reset ? T(0) : state[unit];
+      }
+    }
+  }
+
+  void copy_initial(int state, long of_batch, long size, long padded, T* to) const {
+    const T* from = static_cast<const T*>(direction_.initial[state]);
+    for (long unit = 0; unit < padded; ++unit) to[unit] = from && unit < size ? from[of_batch * size + unit] : T(0);
+  }
+
+  void take_input(const Share& share, const Thread& thread, long s, long chunk) const {
+    const Places<T> places{layer_.rows, direction_.reverse};
+    const long stride = spread<T>(sizes_.input);
+    long count = 0;
+    for (long step = 0; step < chunk; ++step) {
+      thread.chunk_offset[step] = count;
+      const long running = share.running(layer_.rows, s + step);
+      for (long row = 0; row < running; ++row)
+        std::memcpy(thread.inputs + (count + row) * stride, places.at(layer_.input, s + step, share.first + row),
+                    static_cast<std::size_t>(sizes_.input) * sizeof(T));
+      count += running;
+    }
+    thread.chunk_offset[chunk] = count;
+    long begin, end;
+    share.units(sizes_.hidden_vectors, granule(), begin, end);
+    if (begin == end) return;
+    const long first = begin / input_span, panels = ceiling(end, input_span) - first;
+    multiply_panels<T, input_span * Cell::gates>(count, panels, sizes_.input, {thread.inputs, stride},
+                                                 input_.panels + first * sizes_.input * input_width,
+                                                 input_.bias + first * input_width, thread.input_gates);
+  }
+
+  template <int stage>
+  ALWAYS_INLINE void run_stages(const Share& share, const Group& group, const Thread& thread, long s, long step_of_chunk) const {
+    if constexpr (stage < stages) {
+      run_stage<stage>(share, group, thread, s, step_of_chunk);
+      share.wait();
+      run_stages<stage + 1>(share, group, thread, s, step_of_chunk);
+    } else if constexpr (Projected) {
+      run_projection(share, group, thread, s);
+      share.wait();
+    }
+  }
+
+  template <int stage>
+  void run_stage(const Share& share, const Group& group, const Thread& thread, long s, long step_of_chunk) const {
+    constexpr Stage which = Cell::stages[stage];
+    constexpr int span = span_of(stage);
+    long begin, end;
+    share.units(sizes_.hidden_vectors, granule(), begin, end);
+    const long running = share.running(layer_.rows, s);
+    const long chunk_rows = thread.chunk_offset[steps_of_chunk(share.rows)];
+    for (long row = 0; row < running; row += most_tile_rows) {
+      const long rows = smaller(running - row, most_tile_rows);
+      const long batch = rows == 1 ? most_beside_panels : 1;
+      const long last = ceiling(end, span);
+      for (long panel = begin / span; panel < last; panel += batch) {
+        const long panels = smaller(batch, last - panel);
+        take_product<stage, 0>(group, thread, s, row, rows, panel, panels);
+        if constexpr (which.products > 1) take_product<stage, 1>(group, thread, s, row, rows, panel, panels);
+        for (long p = 0; p < panels; ++p)
+          for (int v = 0; v < span; ++v) {
+            const long vector = (panel + p) * span + v;
+            if (vector >= end) break;
+            const T* input_gates = thread.input_gates +
+                                   ((vector / input_span - begin / input_span) * chunk_rows +
+                                    thread.chunk_offset[step_of_chunk] + row) * input_width +
+                                   vector % input_span * V;
+            const T* sums[2];
+            long width[2];
+            for (int j = 0; j < 2; ++j) {
+              width[j] = static_cast<long>(span) * Cell::products[which.product[j]].gates * V;
+              sums[j] = thread.sums[j] + p * rows * width[j] + v * V;
+            }
+            for (long r = 0; r < rows; ++r) {
+              const T* const at_sums[2] = {sums[0] + r * width[0], sums[1] + r * width[1]};
+              step_of_row<stage>(share, group, s, row + r, vector * V, input_gates + r * input_width, at_sums, span * V);
+            }
+          }
+      }
+    }
+  }
+
+  template <int stage, int j>
+  ALWAYS_INLINE void take_product(const Group& group, const Thread& thread, long s, long row, long rows, long panel,
+                                  long panels) const {
+    constexpr int index = Cell::stages[stage].product[j];
+    constexpr Product product = Cell::products[index];
+    constexpr int vectors = span_of(stage) * product.gates;
+    const bool hidden = product.operand == Operand::hidden;
+    const long stride = hidden ? output_stride() : hidden_stride();
+    const long which = (product.previous ? s + 1 : s) & 1;
+    const T* left = (hidden ? group.hidden : group.inner)[which] + row * stride;
+    const long depth = hidden ? sizes_.output : sizes_.hidden;
+    multiply_panels<T, vectors>(rows, panels, depth, {left, stride}, product_[index].panels + panel * depth * vectors * V,
+                                product_[index].bias + panel * vectors * V, thread.sums[j]);
+  }
+
+  template <int stage>
+  ALWAYS_INLINE void step_of_row(const Share& share, const Group& group, long s, long row, long unit, const T* input_gates,
+                                 const T* const* sums, long gate_stride) const {
+    const Rows& rows = layer_.rows;
+    const long place = share.first + row, valid = rows.offset[s] + place, of_batch = rows.order[place];
+    const Places<T> places{rows, direction_.reverse};
+    const bool last = rows.length[place] == s + 1;
+    ForwardAt<T, Regularised> at{};
+    at.input_gates = input_gates;
+    at.input_gate_stride = input_span * V;
+    at.sums[0] = sums[0];
+    at.sums[1] = sums[1];
+    at.gate_stride = gate_stride;
+    at.states[0] = group.states[0] + row * output_stride() + unit;
+    at.states[1] = group.states[1] + row * hidden_stride() + unit;
+    at.kept_value = group.kept + row * hidden_stride() + unit;
+    at.diagonals = diagonals_ + unit;
+    at.padded_hidden = sizes_.padded_hidden;
+    T* saved = static_cast<T*>(direction_.saved);
+    constexpr long slots = Cell::saved_slots + (Projected ? 1 : 0);
+    at.saved_row = saved ? saved + valid * slots * sizes_.padded_hidden + unit : nullptr;
+    at.inner_operand = group.inner[s & 1] + row * hidden_stride() + unit;
+    at.count = sizes_.hidden - unit;
+    for (int state = 0; state < Cell::states; ++state) {
+      const long size = state == 0 ? sizes_.output : sizes_.hidden;
+      T* final = static_cast<T*>(direction_.final[state]);
+      at.finals[state] = last ? final + of_batch * size + unit : nullptr;
+      if constexpr (Regularised)
+        at.zoneout[state] = direction_.zoneout[state].data ? places.at(direction_.zoneout[state], s, place) + unit : nullptr;
+    }
+    if constexpr (Projected) {
+      at.hidden_operand = group.unprojected + row * hidden_stride() + unit;
+      at.unprojected_saved = at.saved_row ? at.saved_row + Cell::saved_slots * sizes_.padded_hidden : nullptr;
+    } else {
+      at.hidden_operand = group.hidden[s & 1] + row * output_stride() + unit;
+      at.output = places.at(direction_.output, s, place) + unit;
+    }
+    if constexpr (Regularised) {
+      at.reset = is_reset(layer_, direction_, s, place);
+      at.next_reset = !last && is_reset(layer_, direction_, s + 1, place);
+      at.recurrent_dropout = direction_.recurrent_dropout
+                                 ? static_cast<const T*>(direction_.recurrent_dropout) + of_batch * sizes_.output + unit
+                                 : nullptr;
+      at.candidate_dropout =
+          direction_.candidate_dropout.data ? places.at(direction_.candidate_dropout, s, place) + unit : nullptr;
+    }
+    Cell::template forward<stage>(at);
+  }
+
+  void run_projection(const Share& share, const Group& group, const Thread& thread, long s) const {
+    constexpr int span = 4;
+    const Rows& rows = layer_.rows;
+    const Places<T> places{rows, direction_.reverse};
+    long begin, end;
+    share.units(sizes_.output_vectors, span, begin, end);
+    const long running = share.running(rows, s);
+    for (long row = 0; row < running; row += most_tile_rows) {
+      const long count = smaller(running - row, most_tile_rows);
+      for (long panel = begin / span; panel < ceiling(end, span); ++panel) {
+        multiply_panels<T, span>(count, 1, sizes_.hidden, {group.unprojected + row * hidden_stride(), hidden_stride()},
+                                 projection_.panels + panel * sizes_.hidden * span * V, nullptr, thread.sums[0]);
+        for (long r = 0; r < count; ++r)
+          for (int v = 0; v < span && panel * span + v < end; ++v) {
+            const long unit = (panel * span + v) * V, place = share.first + row + r, of_batch = rows.order[place];
+            const bool last = rows.length[place] == s + 1;
+            ForwardAt<T, Regularised> at{};
+            at.states[0] = group.states[0] + (row + r) * output_stride() + unit;
+            at.hidden_operand = group.hidden[s & 1] + (row + r) * output_stride() + unit;
+            at.output = places.at(direction_.output, s, place) + unit;
+            at.finals[0] = last ? static_cast<T*>(direction_.final[0]) + of_batch * sizes_.output + unit : nullptr;
+            at.count = sizes_.output - unit;
+            if constexpr (Regularised) {
+              at.reset = is_reset(layer_, direction_, s, place);
+              at.next_reset = !last && is_reset(layer_, direction_, s + 1, place);
+              at.zoneout[0] = direction_.zoneout[0].data ? places.at(direction_.zoneout[0], s, place) + unit : nullptr;
+              at.recurrent_dropout = direction_.recurrent_dropout
+                                         ? static_cast<const T*>(direction_.recurrent_dropout) + of_batch * sizes_.output + unit
+                                         : nullptr;
+            }
+            at.set_hidden(load(thread.sums[0] + r * span * V + v * V));
+          }
+      }
+    }
+  }
+
+  const Layer& layer_;
+  const Direction& direction_;
+  const Sizes<T> sizes_;
+  Packed input_, product_[products], projection_;
+  T* diagonals_ = nullptr;
+};
+
+}  // namespace throughtime::INSTRUCTION_SET

@@ -1,0 +1,115 @@
+// Matrix products by fused multiply-add. The right factor is packed into panels: a panel is `Vectors` vectors wide
+// and as deep as the product, element (k, column) at panel[k * width + column], so that a tile of some rows by one
+// panel keeps all its sums in registers. Each sum is taken in the order of k, whatever the tile: a result depends
+// neither on the rows beside it nor on the number of threads.
+#pragma once
+
+#include "simd.h"
+
+namespace throughtime::INSTRUCTION_SET {
+
+// Rows of a tile so that sums, one row of the panel and one broadcast value fill the registers.
+constexpr int tile_rows(int vectors) {
+  const int rows = (vector_registers - vectors - 1) / vectors;
+  return rows > 12 ? 12 : rows < 1 ? 1 : rows;
+}
+
+// The left factor: element (row, k) at data[row * row_stride + k * k_stride].
+template <class T>
+struct Left {
+  const T* data;
+  long row_stride;
+  long k_stride = 1;
+};
+
+// C (+)= A B for `Rows` rows and `Panels` panels that lie `panel_stride` elements apart.
+// init: one row of first sums for each panel, null for zero; with `accumulate` the sums go on from C.
+// c: row r of panel p at c[p * c_panel_stride + r * c_row_stride].
+template <class T, int Rows, int Vectors, int Panels, bool Transposed>
+inline void tile(long depth, Left<T> a, const T* b, long panel_stride, const T* init, bool accumulate, T* c,
+                 long c_row_stride, long c_panel_stride) {
+  constexpr int V = lanes<T>;
+  constexpr int width = Vectors * V;
+  Vec<T> sum[Panels][Rows][Vectors];
+#pragma GCC unroll 64
+  for (int p = 0; p < Panels; ++p)
+#pragma GCC unroll 64
+    for (int r = 0; r < Rows; ++r)
+#pragma GCC unroll 64
+      for (int v = 0; v < Vectors; ++v)
+        sum[p][r][v] = accumulate ? load(c + p * c_panel_stride + r * c_row_stride + v * V)
+                       : init     ? load(init + p * width + v * V)
+                                  : Vec<T>{};
+  const long row_stride = Transposed ? 1 : a.row_stride;
+  const long k_stride = Transposed ? a.k_stride : 1;
+  const T* left = a.data;
+  for (long k = 0; k < depth; ++k) {
+#pragma GCC unroll 64
+    for (int p = 0; p < Panels; ++p) {
+      const T* right = b + p * panel_stride;
+      Vec<T> row[Vectors];
+#pragma GCC unroll 64
+      for (int v = 0; v < Vectors; ++v) {
+        row[v] = load(right + v * V);
+        __builtin_prefetch(right + v * V + 16 * width);
+      }
+#pragma GCC unroll 64
+      for (int r = 0; r < Rows; ++r) {
+        const Vec<T> value = broadcast(left[r * row_stride]);
+#pragma GCC unroll 64
+        for (int v = 0; v < Vectors; ++v) sum[p][r][v] += value * row[v];
+      }
+    }
+    left += k_stride;
+    b += width;
+  }
+#pragma GCC unroll 64
+  for (int p = 0; p < Panels; ++p)
+#pragma GCC unroll 64
+    for (int r = 0; r < Rows; ++r)
+#pragma GCC unroll 64
+      for (int v = 0; v < Vectors; ++v) store(c + p * c_panel_stride + r * c_row_stride + v * V, sum[p][r][v]);
+}
+
+// One tile of a number of rows that is known only at run time.
+template <class T, int Vectors, bool Transposed, int Rows = tile_rows(Vectors)>
+ALWAYS_INLINE void tile_of(long rows, long depth, Left<T> a, const T* b, const T* init, bool accumulate, T* c,
+                           long c_row_stride) {
+  if constexpr (Rows > 1) {
+    if (rows < Rows) return tile_of<T, Vectors, Transposed, Rows - 1>(rows, depth, a, b, init, accumulate, c, c_row_stride);
+  }
+  tile<T, Rows, Vectors, 1, Transposed>(depth, a, b, 0, init, accumulate, c, c_row_stride, 0);
+}
+
+// Panels that one or two rows take side by side, because one panel's sums alone could not hide the latency.
+template <int Vectors>
+inline constexpr int side_by_side = vector_registers >= 32 ? (Vectors == 1 ? 8 : 4) : 2;
+
+// C (+)= A B for any number of rows and some panels that follow each other, `panel_stride` apart.
+// c: row r of panel p at c[p * c_panel_stride + r * c_row_stride].
+template <class T, int Vectors, bool Transposed = false>
+void multiply(long rows, long panels, long depth, Left<T> a, const T* b, long panel_stride, const T* init,
+              bool accumulate, T* c, long c_row_stride, long c_panel_stride) {
+  constexpr int width = Vectors * lanes<T>;
+  constexpr int most = tile_rows(Vectors), beside = side_by_side<Vectors>;
+  long panel = 0;
+  if (rows == 1)
+    for (; panel + beside <= panels; panel += beside)
+      tile<T, 1, Vectors, beside, Transposed>(depth, a, b + panel * panel_stride, panel_stride,
+                                              init ? init + panel * width : nullptr, accumulate,
+                                              c + panel * c_panel_stride, c_row_stride, c_panel_stride);
+  // Even blocks of rows: a block of many and a block of few would cost more.
+  const long blocks = ceiling(rows, most);
+  for (; panel < panels; ++panel) {
+    long row = 0;
+    for (long block = 0; block < blocks; ++block) {
+      const long count = ceiling(rows - row, blocks - block);
+      tile_of<T, Vectors, Transposed>(count, depth, {a.data + row * a.row_stride, a.row_stride, a.k_stride},
+                                      b + panel * panel_stride, init ? init + panel * width : nullptr, accumulate,
+                                      c + panel * c_panel_stride + row * c_row_stride, c_row_stride);
+      row += count;
+    }
+  }
+}
+
+}  // namespace throughtime::INSTRUCTION_SET

@@ -1,0 +1,266 @@
+// The derivatives that are products over all steps at once: of the weights, and of the input; equations (2), (3), (14),
+// (20) and (22).
+#pragma once
+
+#include "backward.h"
+
+namespace throughtime::INSTRUCTION_SET {
+
+template <class Cell, class T, bool Projected>
+class Gradients {
+ public:
+  static constexpr int V = lanes<T>;
+  static constexpr int span = 4;
+  static constexpr long width = span * V;
+  static constexpr int products = product_count<Cell>();
+  static constexpr long depth_block = 128;  // valid rows at a time: the packed right factor stays in the L1 cache
+  static constexpr long input_rows = 96;    // valid rows of a task of the input's derivative
+
+  Gradients(const Layer& layer, const Direction& direction, const Derivatives<Cell, T, Projected>& derivatives)
+      : layer_(layer), direction_(direction), sizes_(layer), derivatives_(derivatives) {
+    for (int p = 0; p < products; ++p) {
+      const Product& product = Cell::products[p];
+      const Source source = product.operand == Operand::hidden ? Source::hidden_before
+                            : product.previous                 ? Source::inner_before
+                                                               : Source::inner_now;
+      for (int gate = 0; gate < product.gates; ++gate)
+        add({static_cast<T*>(direction.d_weights.matrix[product.matrix]), sizes_.hidden, product.first_gate + gate,
+             (product.first_slot + gate) * derivatives.slot, source,
+             product.operand == Operand::hidden ? sizes_.output : sizes_.hidden});
+    }
+    for (int gate = 0; gate < Cell::gates; ++gate)
+      add({static_cast<T*>(direction.d_weights.input), sizes_.hidden, gate, Cell::input_slot[gate] * derivatives.slot,
+           Source::input, sizes_.input});
+    if (Projected)
+      add({static_cast<T*>(direction.d_weights.matrix[projection_matrix]), sizes_.output, 0, derivatives.projected,
+           Source::unprojected_now, sizes_.hidden});
+  }
+
+  // The input's weights in panels, for its derivative.
+  std::size_t shared_size() const { return Workspace::size<T>(static_cast<std::size_t>(input_panels() * input_panel_size())); }
+  void take_shared(Workspace& workspace) {
+    input_weights_ = workspace.take<T>(static_cast<std::size_t>(input_panels() * input_panel_size()));
+  }
+  long pack_tasks() const { return direction_.d_input.data ? input_panels() : 0; }
+  void pack(long task) {
+    int blocks[Cell::gates];
+    for (int gate = 0; gate < Cell::gates; ++gate) blocks[Cell::input_slot[gate] - first_input_slot()] = gate;
+    pack_plain(static_cast<const T*>(direction_.weights.input), sizes_.hidden, sizes_.padded_hidden, sizes_.input, blocks,
+               Cell::gates, task, input_weights_ + task * input_panel_size());
+  }
+
+  std::size_t thread_size() const {
+    const long units = larger(sizes_.hidden, sizes_.output);
+    return Workspace::size<T>(static_cast<std::size_t>(larger(units, input_rows) * width)) +
+           Workspace::size<T>(static_cast<std::size_t>(depth_block * width));
+  }
+
+  long tasks() const { return weight_tasks() + bias_tasks() + input_tasks(); }
+
+  void run(long task, Workspace& workspace) const {
+    const long units = larger(sizes_.hidden, sizes_.output);
+    T* sums = workspace.take<T>(static_cast<std::size_t>(larger(units, input_rows) * width));
+    T* right = workspace.take<T>(static_cast<std::size_t>(depth_block * width));
+    if (task < input_tasks()) return input_derivative(task * input_rows, sums);
+    task -= input_tasks();
+    for (int block = 0; block < blocks_; ++block) {
+      if (task < panels(block_[block])) return weight_derivative(block_[block], task, sums, right);
+      task -= panels(block_[block]);
+    }
+    bias_derivative(static_cast<int>(task), sums);
+  }
+
+ private:
+  enum class Source { input, hidden_before, inner_before, inner_now, unprojected_now };
+
+  // A block of rows of a weight matrix: its derivative is that of one slot, times what the matrix multiplied.
+  struct Block {
+    T* matrix;
+    long units;
+    int place;
+    long column;
+    Source source;
+    long columns;
+  };
+
+  void add(Block block) {
+    if (block.matrix) block_[blocks_++] = block;
+  }
+
+  static constexpr int first_input_slot() {
+    int least = Cell::input_slot[0];
+    for (int gate = 1; gate < Cell::gates; ++gate)
+      if (Cell::input_slot[gate] < least) least = Cell::input_slot[gate];
+    return least;
+  }
+
+  long panels(const Block& block) const { return ceiling(block.columns, width); }
+  long input_panels() const { return ceiling(sizes_.input, width); }
+  long input_panel_size() const { return Cell::gates * sizes_.padded_hidden * width; }
+  long input_tasks() const { return direction_.d_input.data ? ceiling(layer_.rows.valid, input_rows) : 0; }
+  long weight_tasks() const {
+    long tasks = 0;
+    for (int block = 0; block < blocks_; ++block) tasks += panels(block_[block]);
+    return tasks;
+  }
+  static constexpr int diagonal_tasks = has_diagonal<Cell>() ? 3 : 0;
+  long bias_tasks() const { return Cell::slots + diagonal_tasks; }
+
+  // Calls visit(valid row, step, place) for valid rows [from, to) in order.
+  template <class Visit>
+  void each_row(long from, long to, const Visit& visit) const {
+    const Rows& rows = layer_.rows;
+    long low = 0, high = rows.steps;  // the last step whose first valid row is at most `from`
+    while (high - low > 1) {
+      const long middle = (low + high) / 2;
+      (rows.offset[middle] <= from ? low : high) = middle;
+    }
+    long s = low;
+    for (long valid = from; valid < to; ++valid) {
+      while (valid >= rows.offset[s + 1]) ++s;
+      visit(valid, s, valid - rows.offset[s]);
+    }
+  }
+
+  // What the matrix of a block multiplied at a step, or null for zero.
+  const T* operand(Source source, long valid, long s, long place) const {
+    const Rows& rows = layer_.rows;
+    const Places<T> places{rows, direction_.reverse};
+    const long slots = Cell::saved_slots + (Projected ? 1 : 0), of_batch = rows.order[place];
+    const T* saved = static_cast<const T*>(direction_.saved);
+    const bool before = source == Source::hidden_before || source == Source::inner_before;
+    if (before && is_reset(layer_, direction_, s, place)) return nullptr;
+    if (before && s == 0) {
+      const int state = source == Source::hidden_before ? 0 : 1;
+      const T* initial = static_cast<const T*>(direction_.initial[state]);
+      return initial ? initial + of_batch * (state == 0 ? sizes_.output : sizes_.hidden) : nullptr;
+    }
+    switch (source) {
+      case Source::input:
+        return places.at(layer_.input, s, place);
+      case Source::hidden_before:
+        return places.at(direction_.output, s - 1, place);
+      case Source::inner_before:
+        return saved + ((rows.offset[s - 1] + place) * slots + Cell::inner_slot) * sizes_.padded_hidden;
+      case Source::inner_now:
+        return saved + (valid * slots + Cell::inner_slot) * sizes_.padded_hidden;
+      case Source::unprojected_now:
+        return saved + (valid * slots + Cell::saved_slots) * sizes_.padded_hidden;
+    }
+    return nullptr;
+  }
+
+  void weight_derivative(const Block& block, long panel, T* sums, T* right) const {
+    const long first = panel * width, used = smaller(width, block.columns - first);
+    const T* dropout = block.source == Source::hidden_before ? static_cast<const T*>(direction_.recurrent_dropout) : nullptr;
+    for (long i = 0; i < block.units * width; ++i) sums[i] = 0;
+    for (long from = 0; from < layer_.rows.valid; from += depth_block) {
+      const long to = smaller(from + depth_block, layer_.rows.valid);
+      each_row(from, to, [&](long valid, long s, long place) {
+        const T* source = operand(block.source, valid, s, place);
+        T* out = right + (valid - from) * width;
+        long column = 0;
+        if (source) {
+          for (; column + V <= used; column += V) store(out + column, load(source + first + column));
+          if (column < used) {
+            store(out + column, load_first(source + first + column, used - column));
+            column += V;
+          }
+        }
+        for (; column < width; column += V) store(out + column, Vec<T>{});
+        if (source && dropout)
+          for (long i = 0; i < used; ++i) out[i] *= dropout[layer_.rows.order[place] * block.columns + first + i];
+      });
+      multiply<T, span, true>(block.units, 1, to - from,
+                              {derivatives_.data + from * derivatives_.stride + block.column, 1, derivatives_.stride}, right, 0,
+                              nullptr, true, sums, width, 0);
+    }
+    T* out = block.matrix + block.place * block.units * block.columns + first;
+    for (long unit = 0; unit < block.units; ++unit)
+      std::memcpy(out + unit * block.columns, sums + unit * width, static_cast<std::size_t>(used) * sizeof(T));
+  }
+
+  // The sum of a slot over all rows, and of a slot times a cell state for a diagonal peephole.
+  void bias_derivative(int task, T* sums) const {
+    if (task >= Cell::slots) {
+      if constexpr (has_diagonal<Cell>()) diagonal_derivative(task - Cell::slots, sums);
+      return;
+    }
+    T* to[2] = {};
+    for (int gate = 0; gate < Cell::gates; ++gate)
+      if (Cell::input_slot[gate] == task && direction_.d_weights.input_bias)
+        to[0] = static_cast<T*>(direction_.d_weights.input_bias) + gate * sizes_.hidden;
+    for (int p = 0; p < products; ++p) {
+      const Product& product = Cell::products[p];
+      const int gate = product.first_gate + task - product.first_slot;
+      if (product.matrix == recurrent_matrix && gate >= product.first_gate && gate < product.first_gate + product.gates &&
+          direction_.d_weights.recurrent_bias)
+        to[1] = static_cast<T*>(direction_.d_weights.recurrent_bias) + gate * sizes_.hidden;
+    }
+    if (!to[0] && !to[1]) return;
+    sum_over_rows(task * derivatives_.slot, sums, [](long, long, long) -> const T* { return nullptr; }, false);
+    for (T* bias : to)
+      if (bias) std::memcpy(bias, sums, static_cast<std::size_t>(sizes_.hidden) * sizeof(T));
+  }
+
+  void diagonal_derivative(int gate, T* sums) const {
+    T* to = static_cast<T*>(direction_.d_weights.matrix[peephole_matrix]);
+    if (!to) return;
+    constexpr int slot_of[] = {0, 1, 3};  // input, forget, output
+    const Source source = gate == 2 ? Source::inner_now : Source::inner_before;
+    sum_over_rows(slot_of[gate] * derivatives_.slot, sums,
+                  [&](long valid, long s, long place) { return operand(source, valid, s, place); }, true);
+    std::memcpy(to + gate * sizes_.hidden, sums, static_cast<std::size_t>(sizes_.hidden) * sizeof(T));
+  }
+
+  // Blocks of rows are summed apart, then together: a long sum of small terms loses less.
+  template <class Factor>
+  void sum_over_rows(long column, T* sums, const Factor& factor, bool has_factor) const {
+    for (long unit = 0; unit < sizes_.padded_hidden; unit += V) {
+      Vec<T> total{};
+      const long count = sizes_.hidden - unit;
+      for (long from = 0; from < layer_.rows.valid; from += depth_block) {
+        Vec<T> part{};
+        const T* derivative = derivatives_.data + from * derivatives_.stride + column + unit;
+        const long to = smaller(from + depth_block, layer_.rows.valid);
+        if (!has_factor) {
+          for (long valid = from; valid < to; ++valid, derivative += derivatives_.stride) part += load(derivative);
+        } else {
+          each_row(from, to, [&](long valid, long s, long place) {
+            const T* other = factor(valid, s, place);
+            if (other) part += load(derivative) * load_first(other + unit, count);
+            derivative += derivatives_.stride;
+          });
+        }
+        total += part;
+      }
+      store(sums + unit, total);
+    }
+  }
+
+  void input_derivative(long from, T* sums) const {
+    const long to = smaller(from + input_rows, layer_.rows.valid), rows = to - from;
+    const Places<T> places{layer_.rows, direction_.reverse};
+    const long depth = Cell::gates * sizes_.padded_hidden;
+    const Left<T> left{derivatives_.data + from * derivatives_.stride + first_input_slot() * derivatives_.slot, derivatives_.stride};
+    for (long panel = 0; panel < input_panels(); ++panel) {
+      const T* weights = input_weights_ + panel * input_panel_size();
+      multiply<T, span>(rows, 1, depth, left, weights, 0, nullptr, false, sums, width, 0);
+      const long first = panel * width, used = smaller(width, sizes_.input - first);
+      each_row(from, to, [&](long valid, long s, long place) {
+        std::memcpy(places.at(direction_.d_input, s, place) + first, sums + (valid - from) * width,
+                    static_cast<std::size_t>(used) * sizeof(T));
+      });
+    }
+  }
+
+  const Layer& layer_;
+  const Direction& direction_;
+  const Sizes<T> sizes_;
+  const Derivatives<Cell, T, Projected>& derivatives_;
+  Block block_[4 * 5];
+  int blocks_ = 0;
+  T* input_weights_ = nullptr;
+};
+
+}  // namespace throughtime::INSTRUCTION_SET

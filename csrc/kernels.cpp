@@ -1,0 +1,201 @@
+// Compiled once for each instruction set, into a namespace of its own.
+#include "kernels.h"
+
+#include "cells/elman.h"
+#include "cells/gru.h"
+#include "cells/lstm.h"
+#include "forward.h"
+#include "gradients.h"
+
+#define TEXT_OF(name) #name
+#define TEXT(name) TEXT_OF(name)
+
+namespace throughtime::INSTRUCTION_SET {
+namespace {
+
+// Weights of this size stay in one core's L2 cache beside what else a step needs.
+constexpr std::size_t cache_bytes = 1400 * 1024;
+
+// How rows and units are divided among threads.
+struct Division {
+  long groups;      // of rows, each run by a team through all steps
+  long group_rows;
+  int team;         // threads of a team, which share the units of each step
+};
+
+// Rows are divided where each thread can have its own: then nobody waits for anybody. Units are divided where there
+// are too few rows, or where the weights fit into the caches of all threads together only.
+Division divide(long batch, int directions, int threads, std::size_t step_bytes, long step_work) {
+  const int team = threads / directions < 1 ? 1 : threads / directions;
+  constexpr long least_work = 40000;  // multiply-adds of a step below which a barrier costs more than it saves
+  constexpr long rows_at_once = 8;
+  const bool few_rows = batch * directions < 2L * threads;
+  const bool large = step_bytes > cache_bytes && batch < rows_at_once * 4 * threads;
+  if (team > 1 && ((few_rows && batch * step_work > least_work) || large)) return {1, batch, team};
+  long groups = ceiling(batch, 2 * rows_at_once);
+  if (step_bytes > cache_bytes) groups = ceiling(batch, 4 * rows_at_once);
+  if (batch * directions >= rows_at_once) groups = larger(groups, ceiling(threads, directions));
+  groups = smaller(groups, batch);
+  return {groups, ceiling(batch, groups), 1};
+}
+
+template <class Pass>
+void run_pass(const Layer& layer, Pass* passes, const Division& division, int threads, Workspace& workspace) {
+  (void)workspace;
+  const int directions = layer.directions;
+  const bool split_units = division.team > 1;
+  const long sets = split_units ? directions : threads;
+  const std::size_t group_size = passes[0].group_size(division.group_rows);
+  const std::size_t thread_size = passes[0].thread_size(division.group_rows);
+  Workspace scratch(static_cast<std::size_t>(sets) * group_size + static_cast<std::size_t>(threads) * thread_size);
+  typename Pass::Group group[64];
+  typename Pass::Thread thread[256];
+  for (long i = 0; i < sets; ++i) group[i] = passes[0].take_group(scratch, division.group_rows);
+  for (int i = 0; i < threads; ++i) thread[i] = passes[0].take_thread(scratch, division.group_rows);
+  Barrier barriers[2];
+  Barrier all;
+  Counter packing, items;
+  in_parallel(threads, [&](int id, int count) {
+    const FlushDenormals flush;
+    for (;;) {
+      long task = packing.next(), direction = 0;
+      for (; direction < directions && task >= passes[direction].pack_tasks(); ++direction)
+        task -= passes[direction].pack_tasks();
+      if (direction == directions) break;
+      passes[direction].pack(task);
+    }
+    all.wait(count);
+    if (split_units) {
+      const int team = larger(count / directions, 1);
+      for (int direction = id / team; direction < directions; direction += larger(count / team, 1)) {
+        const Share share{0, layer.rows.batch, id % team, team, &barriers[direction]};
+        passes[direction].run(share, group[direction], thread[id]);
+      }
+      return;
+    }
+    Barrier own;
+    for (long item; (item = items.next()) < division.groups * directions;) {
+      const long direction = item % directions, index = item / directions;
+      const long first = index * layer.rows.batch / division.groups, end = (index + 1) * layer.rows.batch / division.groups;
+      passes[direction].run({first, end - first, 0, 1, &own}, group[id], thread[id]);
+    }
+  });
+}
+
+template <class T>
+void clear_padding(const Layer& layer, const Sequence& sequence, long size) {
+  const Rows& rows = layer.rows;
+  for (long place = 0; place < rows.batch; ++place)
+    for (long time = rows.length[place]; time < rows.time; ++time)
+      std::memset(static_cast<T*>(sequence.data) + time * sequence.time_stride + rows.order[place] * sequence.batch_stride, 0,
+                  static_cast<std::size_t>(size) * sizeof(T));
+}
+
+bool is_regularised(const Layer& layer) {
+  const Direction& d = layer.direction[0];
+  return layer.reset || d.recurrent_dropout || d.candidate_dropout.data || d.zoneout[0].data || d.zoneout[1].data;
+}
+
+template <class Cell, class T, bool Projected, bool Regularised>
+struct Run {
+  static int threads_of(const Layer& layer) { return layer.threads < 64 ? layer.threads : 64; }
+
+  static void forward(const Layer& layer) {
+    using Pass = Forward<Cell, T, Projected, Regularised>;
+    Pass passes[2] = {{layer, layer.direction[0]}, {layer, layer.direction[1]}};
+    Workspace shared(static_cast<std::size_t>(layer.directions) * passes[0].shared_size());
+    for (int i = 0; i < layer.directions; ++i) {
+      passes[i].take_shared(shared);
+      clear_padding<T>(layer, layer.direction[i].output, layer.output_size);
+    }
+    const int threads = threads_of(layer);
+    run_pass(layer, passes, divide(layer.rows.batch, layer.directions, threads, passes[0].step_bytes(), passes[0].step_work()),
+             threads, shared);
+  }
+
+  static void backward(const Layer& layer) {
+    using Pass = Backward<Cell, T, Projected, Regularised>;
+    using Sums = Gradients<Cell, T, Projected>;
+    Pass passes[2] = {{layer, layer.direction[0]}, {layer, layer.direction[1]}};
+    const int directions = layer.directions, threads = threads_of(layer);
+    Workspace shared(static_cast<std::size_t>(directions) * passes[0].shared_size());
+    for (int i = 0; i < directions; ++i) passes[i].take_shared(shared);
+    run_pass(layer, passes, divide(layer.rows.batch, directions, threads, passes[0].step_bytes(), passes[0].step_work()), threads,
+             shared);
+    Sums sums[2] = {{layer, layer.direction[0], passes[0].derivatives()}, {layer, layer.direction[1], passes[1].derivatives()}};
+    Workspace weights(static_cast<std::size_t>(directions) * sums[0].shared_size());
+    for (int i = 0; i < directions; ++i) sums[i].take_shared(weights);
+    Counter packing, items;
+    Barrier barrier;
+    in_parallel(threads, [&](int, int count) {
+      const FlushDenormals flush;
+      for (long task; (task = packing.next()) < directions * sums[0].pack_tasks();)
+        sums[task / sums[0].pack_tasks()].pack(task % sums[0].pack_tasks());
+      barrier.wait(count);
+      for (;;) {
+        long task = items.next(), direction = 0;
+        for (; direction < directions && task >= sums[direction].tasks(); ++direction) task -= sums[direction].tasks();
+        if (direction == directions) break;
+        Workspace scratch(sums[direction].thread_size());
+        sums[direction].run(task, scratch);
+      }
+    });
+  }
+};
+
+template <class Cell, class T>
+void forward_of(const Layer& layer) {
+  const bool regularised = is_regularised(layer);
+  if constexpr (Cell::states > 1) {
+    if (layer.projected) return regularised ? Run<Cell, T, true, true>::forward(layer) : Run<Cell, T, true, false>::forward(layer);
+  }
+  regularised ? Run<Cell, T, false, true>::forward(layer) : Run<Cell, T, false, false>::forward(layer);
+}
+
+template <class Cell, class T>
+void backward_of(const Layer& layer) {
+  const bool regularised = is_regularised(layer);
+  if constexpr (Cell::states > 1) {
+    if (layer.projected) return regularised ? Run<Cell, T, true, true>::backward(layer) : Run<Cell, T, true, false>::backward(layer);
+  }
+  regularised ? Run<Cell, T, false, true>::backward(layer) : Run<Cell, T, false, false>::backward(layer);
+}
+
+// Calls use.template operator()<Cell>() with the cell's struct: the list of all fused cells.
+template <class Use>
+auto with_cell(CellKind cell, const Use& use) {
+  switch (cell) {
+    case CellKind::rnn_tanh: return use.template operator()<Elman<Activation::tanh>>();
+    case CellKind::rnn_relu: return use.template operator()<Elman<Activation::relu>>();
+    case CellKind::rnn_logistic: return use.template operator()<Elman<Activation::logistic>>();
+    case CellKind::lstm: return use.template operator()<Lstm<Peepholes::none>>();
+    case CellKind::lstm_peephole_diagonal: return use.template operator()<Lstm<Peepholes::diagonal>>();
+    case CellKind::lstm_peephole_full: return use.template operator()<Lstm<Peepholes::full>>();
+    case CellKind::gru: return use.template operator()<Gru>();
+    case CellKind::gru_reset_before: break;
+  }
+  return use.template operator()<GruResetBefore>();
+}
+
+void forward(const Layer& layer) {
+  with_cell(layer.cell, [&]<class Cell>() {
+    layer.double_precision ? forward_of<Cell, double>(layer) : forward_of<Cell, float>(layer);
+  });
+}
+
+void backward(const Layer& layer) {
+  with_cell(layer.cell, [&]<class Cell>() {
+    layer.double_precision ? backward_of<Cell, double>(layer) : backward_of<Cell, float>(layer);
+  });
+}
+
+int saved_slots(CellKind cell, bool projected) {
+  return with_cell(cell, [&]<class Cell>() { return Cell::saved_slots + (projected ? 1 : 0); });
+}
+
+}  // namespace
+
+extern const Kernels kernels;
+const Kernels kernels = {TEXT(INSTRUCTION_SET), forward, backward, saved_slots, lanes<float>, lanes<double>};
+
+}  // namespace throughtime::INSTRUCTION_SET

@@ -1,0 +1,21 @@
+// The entry points of one instruction set.
+#pragma once
+
+#include "layer.h"
+
+namespace throughtime {
+
+struct Kernels {
+  const char* name;
+  void (*forward)(const Layer&);
+  void (*backward)(const Layer&);
+  // Values that a cell keeps for each valid row, in units of the padded hidden size, and what that is a multiple of.
+  int (*saved_slots)(CellKind cell, bool projected);
+  int float_lanes, double_lanes;
+};
+
+// The kernels for this machine: the best instruction set that it has, or the one that the environment variable
+// THROUGHTIME_INSTRUCTION_SET names.
+const Kernels& kernels();
+
+}  // namespace throughtime

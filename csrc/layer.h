@@ -1,0 +1,79 @@
+// What a recurrent layer is to the native core: sizes, strides and pointers. Nothing here depends on an instruction
+// set, on Python or on torch. All pointers are the caller's; scalars are float or double, the same throughout.
+#pragma once
+
+#include <cstdint>
+
+namespace throughtime {
+
+enum class CellKind { rnn_tanh, rnn_relu, rnn_logistic, lstm, lstm_peephole_diagonal, lstm_peephole_full, gru, gru_reset_before };
+
+// The weight matrices beside the input's, by the place that they have in Weights::matrix.
+enum Matrix { recurrent_matrix, projection_matrix, peephole_matrix, matrices };
+
+// A tensor (time, batch, feature) whose features are contiguous; strides in elements.
+struct Sequence {
+  void* data = nullptr;
+  long time_stride = 0;
+  long batch_stride = 0;
+};
+
+// The rows of a batch in the order in which they run: longest first, so that the rows still running at a step are the
+// first ones. A running row at a step is "valid"; valid rows are numbered step by step.
+struct Rows {
+  long time;           // of the tensors
+  long batch;
+  long steps;          // the greatest length
+  long valid;          // sum of the lengths
+  const long* order;   // [batch]: place among the running rows -> row of the caller's batch
+  const long* length;  // [batch] by place, descending
+  const long* running; // [steps + 1]: rows longer than s; zero at the end
+  const long* offset;  // [steps + 1]: number of the first valid row of step s
+};
+
+// Row-major, torch's layout; biases and matrices that a cell lacks are null.
+struct Weights {
+  void* input = nullptr;           // [gates * hidden][input]
+  void* input_bias = nullptr;      // [gates * hidden]
+  void* recurrent_bias = nullptr;  // [gates * hidden]
+  void* matrix[matrices] = {};     // recurrent [gates * hidden][output], projection [output][hidden],
+                                   // peephole [3 * hidden] or [3 * hidden][hidden]
+};
+
+inline constexpr int most_states = 2;
+
+struct Direction {
+  bool reverse = false;
+  Weights weights;
+  const void* initial[most_states] = {};  // in: [batch][size], null for zeros
+  void* final[most_states] = {};          // out: [batch][size]
+  Sequence output;                        // forward: out; backward: in. Zero in the padding
+  void* saved = nullptr;                  // [valid][saved slots][padded hidden]; forward: out, null in inference
+  // Factors and masks of regularisation, each null where there is none.
+  const void* recurrent_dropout = nullptr;  // [batch][output]: factor of h before the recurrent product
+  Sequence candidate_dropout;               // (time, batch, hidden): factor of the candidate
+  Sequence zoneout[most_states];            // (time, batch, size): share of the state that stays as it was
+  // Backward.
+  Sequence d_output;                        // in; data null for zeros
+  const void* d_final[most_states] = {};    // in: [batch][size], null for zeros
+  void* d_initial[most_states] = {};        // out: [batch][size], null if not wanted
+  Sequence d_input;                         // out; data null if not wanted; not written in the padding
+  Weights d_weights;                        // out; null if not wanted
+  Sequence d_hidden;                        // out: dL/dh_t, all paths together; data null if not wanted
+};
+
+struct Layer {
+  CellKind cell;
+  bool double_precision;
+  bool projected;
+  long input_size, hidden_size, output_size;
+  Rows rows;
+  Sequence input;
+  const std::uint8_t* reset = nullptr;  // (time, batch): where not zero, the state before the step is zero; null for nowhere
+  double gradient_limit = 0;            // dL/dh_t is clipped to [-limit, limit]; 0 for no limit
+  int directions = 1;
+  Direction direction[2];
+  int threads = 1;
+};
+
+}  // namespace throughtime

@@ -1,0 +1,75 @@
+// Weights into panels (see gemm.h), the gates of a unit side by side. Padded units and rows are zero.
+#pragma once
+
+#include "simd.h"
+
+namespace throughtime::INSTRUCTION_SET {
+
+// A matrix [blocks * units][columns] of which `count` blocks from `first` on become panels for operand × matrixᵀ.
+// A panel holds `span` vectors of units: vector (block, v) of it at [block * span + v].
+template <class T>
+struct PanelShape {
+  long units, depth;
+  int first, count, span;
+
+  int vectors() const { return count * span; }
+  long width() const { return static_cast<long>(vectors()) * lanes<T>; }
+  long panels() const { return ceiling(units, static_cast<long>(span) * lanes<T>); }
+  long panel_size() const { return depth * width(); }
+};
+
+template <class T>
+void pack_transposed(const PanelShape<T>& shape, const T* matrix, long panel, T* to) {
+  constexpr int V = lanes<T>;
+  constexpr long block = 64;  // columns whose cache lines stay at hand
+  const long width = shape.width();
+  for (long k0 = 0; k0 < shape.depth; k0 += block) {
+    const long k1 = smaller(k0 + block, shape.depth);
+    for (int gate = 0; gate < shape.count; ++gate)
+      for (int v = 0; v < shape.span; ++v)
+        for (int lane = 0; lane < V; ++lane) {
+          const long unit = (panel * shape.span + v) * V + lane;
+          T* out = to + (gate * shape.span + v) * V + lane;
+          if (unit < shape.units) {
+            const T* row = matrix + ((shape.first + gate) * shape.units + unit) * shape.depth;
+            for (long k = k0; k < k1; ++k) out[k * width] = row[k];
+          } else {
+            for (long k = k0; k < k1; ++k) out[k * width] = 0;
+          }
+        }
+  }
+}
+
+// The bias that goes with the panels: [panel][width].
+template <class T>
+void pack_bias(const PanelShape<T>& shape, const T* bias, T* to) {
+  constexpr int V = lanes<T>;
+  for (long panel = 0; panel < shape.panels(); ++panel)
+    for (int gate = 0; gate < shape.count; ++gate)
+      for (int v = 0; v < shape.span; ++v)
+        for (int lane = 0; lane < V; ++lane) {
+          const long unit = (panel * shape.span + v) * V + lane;
+          *to++ = bias && unit < shape.units ? bias[(shape.first + gate) * shape.units + unit] : T(0);
+        }
+}
+
+// For derivatives × matrix: the rows of the listed blocks, each padded to `padded_units`, and `columns` columns in
+// panels of four vectors.
+template <class T>
+void pack_plain(const T* matrix, long units, long padded_units, long columns, const int* blocks, int count, long panel,
+                T* to) {
+  constexpr long width = 4 * lanes<T>;
+  const long first = panel * width, used = smaller(width, columns - first);
+  for (int b = 0; b < count; ++b)
+    for (long unit = 0; unit < padded_units; ++unit) {
+      long column = 0;
+      if (unit < units) {
+        const T* from = matrix + (blocks[b] * units + unit) * columns + first;
+        for (; column < used; ++column) to[column] = from[column];
+      }
+      for (; column < width; ++column) to[column] = 0;
+      to += width;
+    }
+}
+
+}  // namespace throughtime::INSTRUCTION_SET

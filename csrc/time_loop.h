@@ -1,0 +1,123 @@
+// What the forward and the backward loop share: sizes, who computes which units of which rows, and where a row's step
+// lies in the caller's tensors.
+#pragma once
+
+#include "cells/cell.h"
+#include "gemm.h"
+#include "packing.h"
+#include "threads.h"
+#include "workspace.h"
+
+namespace throughtime::INSTRUCTION_SET {
+
+inline constexpr long most_tile_rows = 64;    // rows between a product and what follows it: their sums stay in the L1 cache
+inline constexpr long most_beside_panels = 8;
+
+template <class T>
+struct Sizes {
+  static constexpr int V = lanes<T>;
+
+  explicit Sizes(const Layer& layer)
+      : input(layer.input_size),
+        hidden(layer.hidden_size),
+        output(layer.output_size),
+        hidden_vectors(ceiling(hidden, V)),
+        output_vectors(ceiling(output, V)),
+        padded_hidden(hidden_vectors * V),
+        padded_output(output_vectors * V) {}
+
+  long input, hidden, output;
+  long hidden_vectors, output_vectors;
+  long padded_hidden, padded_output;
+};
+
+// A row stride in which neighbouring rows don't fall into the same set of a cache.
+template <class T>
+constexpr long spread(long length) {
+  return rounded_up(length, lanes<T>) + lanes<T>;
+}
+
+// The rows and the units of one thread: rows [first, first + rows) by place, and its share of the units among the
+// threads that run the same rows.
+struct Share {
+  long first, rows;
+  int member, members;
+  Barrier* barrier;
+
+  void wait() const { barrier->wait(members); }
+
+  // Vectors of units [begin, end) out of `vectors`, in whole granules.
+  void units(long vectors, long granule, long& begin, long& end) const {
+    const long granules = ceiling(vectors, granule);
+    begin = smaller(granules * member / members * granule, vectors);
+    end = smaller(granules * (member + 1) / members * granule, vectors);
+  }
+
+  // How many of these rows run at step s; none after the last step.
+  long running(const Rows& all, long s) const {
+    const long count = (s < all.steps ? all.running[s] : 0) - first;
+    return count < 0 ? 0 : smaller(count, rows);
+  }
+};
+
+// Step s of the row at a place, in a tensor (time, batch, feature).
+template <class T>
+struct Places {
+  const Rows& rows;
+  bool reverse;
+
+  long time(long s, long place) const { return reverse ? rows.length[place] - 1 - s : s; }
+
+  T* at(const Sequence& sequence, long s, long place) const {
+    return static_cast<T*>(sequence.data) + time(s, place) * sequence.time_stride +
+           rows.order[place] * sequence.batch_stride;
+  }
+};
+
+// 0 where the state before step s of a row is reset, else 1.
+inline bool is_reset(const Layer& layer, const Direction& direction, long s, long place) {
+  if (!layer.reset) return false;
+  const Rows& rows = layer.rows;
+  const long time = direction.reverse ? rows.length[place] - 1 - s : s;
+  return layer.reset[time * rows.batch + rows.order[place]] != 0;
+}
+
+constexpr int widest_gates(const Stage& stage, const Product* products) {
+  int most = 0;
+  for (int j = 0; j < stage.products; ++j)
+    if (products[stage.product[j]].gates > most) most = products[stage.product[j]].gates;
+  return most;
+}
+
+template <class Cell>
+constexpr int stage_count() {
+  if constexpr (requires { Cell::stage_count; })
+    return Cell::stage_count;
+  else
+    return static_cast<int>(sizeof(Cell::stages) / sizeof(Stage));
+}
+
+template <class Cell>
+constexpr int product_count() {
+  if constexpr (requires { Cell::product_count; })
+    return Cell::product_count;
+  else
+    return static_cast<int>(sizeof(Cell::products) / sizeof(Product));
+}
+
+template <class Cell>
+constexpr bool has_diagonal() {
+  if constexpr (requires { Cell::has_diagonal; })
+    return Cell::has_diagonal;
+  else
+    return false;
+}
+
+// multiply() for a number of vectors that is a constant of the caller.
+template <class T, int Vectors>
+ALWAYS_INLINE void multiply_panels(long rows, long panels, long depth, Left<T> left, const T* packed, const T* bias, T* sums) {
+  constexpr long width = Vectors * lanes<T>;
+  multiply<T, Vectors>(rows, panels, depth, left, packed, depth * width, bias, false, sums, width, rows * width);
+}
+
+}  // namespace throughtime::INSTRUCTION_SET

@@ -1,0 +1,36 @@
+// Memory for the length of one call. Blocks are kept for the next call: fresh pages would cost a third of a small
+// layer's time.
+#pragma once
+
+#include <cstddef>
+
+namespace throughtime {
+
+class Workspace {
+ public:
+  explicit Workspace(std::size_t bytes);
+  ~Workspace();
+  Workspace(const Workspace&) = delete;
+  Workspace& operator=(const Workspace&) = delete;
+
+  // The next `count` elements, aligned to a cache line; the sum of all must not exceed what was asked for.
+  template <class T>
+  T* take(std::size_t count) {
+    T* result = reinterpret_cast<T*>(data_ + used_);
+    used_ += size<T>(count);
+    return result;
+  }
+
+  // What `take` uses up for `count` elements.
+  template <class T>
+  static constexpr std::size_t size(std::size_t count) {
+    return (count * sizeof(T) + 63) / 64 * 64;
+  }
+
+ private:
+  char* data_;
+  std::size_t bytes_;
+  std::size_t used_ = 0;
+};
+
+}  // namespace throughtime

@@ -1,0 +1,291 @@
+"""Cells through time by the native core: one call for all steps and directions, gradients derived by hand.
+
+The equations behind ``csrc`` stand in docs/backpropagation_through_time.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from throughtime import _core
+from throughtime.cells import CELLS, Cell, State, projected
+from throughtime.recurrence.direction import Direction
+from throughtime.sequence import SequenceBatch
+
+# The order of CellKind in csrc/layer.h.
+KERNELS = {
+    name: kind
+    for kind, name in enumerate(
+        (
+            "rnn_tanh",
+            "rnn_relu",
+            "rnn_logistic",
+            "lstm",
+            "lstm_peephole_diagonal",
+            "lstm_peephole_full",
+            "gru",
+            "gru_reset_before",
+        )
+    )
+}
+WEIGHT_ORDER = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr", "weight_peephole")
+
+
+class Kernel(NamedTuple):
+    """Which of the core's cells computes a cell."""
+
+    kind: int
+    projected: bool
+    states: int
+
+
+_KERNEL_OF: dict[Cell, Kernel] = {}
+for _name, _kind in KERNELS.items():
+    _cell = CELLS[_name]
+    _KERNEL_OF[_cell] = Kernel(_kind, False, len(_cell.states))
+    if len(_cell.states) > 1:
+        _KERNEL_OF[projected(_cell)] = Kernel(_kind, True, len(_cell.states))
+
+
+def refusal(cell: Cell, sequence: SequenceBatch, directions: Sequence[Direction]) -> str | None:
+    """Say why the native core cannot run this cell on this sequence; None if it can."""
+    if cell not in _KERNEL_OF:
+        return f"the native core has no kernel for the cell {cell.name!r}"
+    weight = directions[0].weights["weight_ih"]
+    if weight.device.type != "cpu" or sequence.values.device.type != "cpu":
+        return f"the native core runs on the CPU, not on {sequence.values.device.type}"
+    if torch.is_autocast_enabled("cpu"):
+        return "the native core has no bfloat16 products yet"
+    if weight.dtype not in {torch.float32, torch.float64}:
+        return f"the native core computes in float32 and float64, not in {weight.dtype}"
+    return None
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """What a call needs beside tensors that have gradients."""
+
+    cell: Cell
+    kernel: Kernel
+    lengths: Tensor | None
+    directions: tuple[Direction, ...]
+    saves: bool
+
+    def split(self, tensors: Sequence[Tensor | None]) -> tuple[list[list[Tensor | None]], list[list[Tensor | None]]]:
+        """Split a flat list into each direction's states and each direction's weights."""
+        size = self.kernel.states + len(WEIGHT_ORDER)
+        parts = [list(tensors[start : start + size]) for start in range(0, len(tensors), size)]
+        return [part[: self.kernel.states] for part in parts], [part[self.kernel.states :] for part in parts]
+
+
+def run_fused(
+    cell: Cell, sequence: SequenceBatch, directions: Sequence[Direction]
+) -> tuple[SequenceBatch, list[State]]:
+    """Run ``cell`` over ``sequence`` in all ``directions`` at once; see ``throughtime.recurrence.run_directions``."""
+    kernel = _KERNEL_OF[cell]
+    tensors: list[Tensor | None] = []
+    for direction in directions:
+        tensors += direction.state if direction.state is not None else [None] * kernel.states
+        tensors += [direction.weights.get(name) for name in WEIGHT_ORDER]
+    values = sequence.values
+    saves = torch.is_grad_enabled() and (
+        values.requires_grad or any(tensor is not None and tensor.requires_grad for tensor in tensors)
+    )
+    settings = _Settings(cell, kernel, sequence.lengths, tuple(directions), saves)
+    output, *final = _Fused.apply(settings, values, *tensors) if saves else _forward(settings, values, tensors)[0]
+    states = [
+        tuple(final[start : start + kernel.states]) for start in range(0, len(final), kernel.states)
+    ]
+    return SequenceBatch(output, sequence.lengths), states
+
+
+def _address(tensor: Tensor | None) -> int:
+    return 0 if tensor is None else tensor.data_ptr()
+
+
+def _place(tensor: Tensor) -> tuple[int, int, int]:
+    """Where a tensor (time, batch, feature) lies: address and strides."""
+    return tensor.data_ptr(), tensor.stride(0), tensor.stride(1)
+
+
+def _features_together(tensor: Tensor) -> Tensor:
+    return tensor if tensor.stride(-1) == 1 or tensor.shape[-1] == 1 else tensor.contiguous()
+
+
+class _Prepared(NamedTuple):
+    """The core's description of a call, and the tensors that it points to."""
+
+    layer: Any
+    directions: list[Any]
+    kept: list[Tensor]
+
+
+def _prepare(settings: _Settings, values: Tensor, tensors: Sequence[Tensor | None]) -> _Prepared:
+    states, weights = settings.split(tensors)
+    weight_hh = weights[0][1]
+    weight_ih = weights[0][0]
+    assert weight_ih is not None and weight_hh is not None
+    time, batch, input_size = values.shape
+    kept: list[Tensor] = [values]
+    layer = _core.Layer(
+        settings.kernel.kind,
+        values.dtype == torch.float64,
+        settings.kernel.projected,
+        input_size,
+        weight_ih.shape[0] // len(settings.cell.gates),
+        weight_hh.shape[1],
+        time,
+        batch,
+        _address(settings.lengths),
+        torch.get_num_threads(),
+    )
+    layer.set_input(*_place(values))
+
+    def held(tensor: Tensor | None) -> Tensor | None:
+        if tensor is None:
+            return None
+        tensor = tensor.contiguous()
+        kept.append(tensor)
+        return tensor
+
+    cores: list[Any] = []
+    for given, own, state in zip(settings.directions, weights, states, strict=True):
+        core = _core.Direction()
+        core.reverse = given.reverse
+        core.set_weights(*(_address(held(weight)) for weight in own))
+        for index, part in enumerate(state):
+            if part is not None:
+                core.set_initial(index, _address(held(part)))
+        if given.regularised:
+            _regularise(layer, core, given, held)
+        cores.append(core)
+    return _Prepared(layer, cores, kept)
+
+
+def _regularise(layer: Any, core: Any, given: Direction, held: Any) -> None:
+    if given.reset is not None:
+        layer.set_reset(_address(held(given.reset)))
+    if given.recurrent_dropout is not None:
+        core.set_recurrent_dropout(_address(held(given.recurrent_dropout)))
+    if given.candidate_dropout is not None:
+        core.set_candidate_dropout(*_place(held(given.candidate_dropout)))
+    for index, share in enumerate(given.zoneout):
+        if share is not None:
+            core.set_zoneout(index, *_place(held(share)))
+
+
+def _forward(
+    settings: _Settings, values: Tensor, tensors: Sequence[Tensor | None]
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Compute the outputs and each direction's final states; and what is kept for the gradients."""
+    values = _features_together(values)
+    prepared = _prepare(settings, values, tensors)
+    time, batch, _ = values.shape
+    weight_ih, weight_hh = tensors[settings.kernel.states], tensors[settings.kernel.states + 1]
+    assert weight_ih is not None and weight_hh is not None
+    size, hidden_size = weight_hh.shape[1], weight_ih.shape[0] // len(settings.cell.gates)
+    output = values.new_empty(time, batch, size * len(prepared.directions))
+    finals: list[Tensor] = []
+    saved: list[Tensor] = []
+    for index, core in enumerate(prepared.directions):
+        core.set_output(*_place(output[:, :, index * size : (index + 1) * size]))
+        for state in range(settings.kernel.states):
+            final = values.new_empty(batch, hidden_size if state else size)
+            core.set_final(state, final.data_ptr())
+            finals.append(final)
+        if settings.saves:
+            saved.append(values.new_empty(prepared.layer.saved_size))
+            core.set_saved(saved[-1].data_ptr())
+        prepared.layer.add_direction(core)
+    prepared.layer.forward()
+    return [output, *finals], saved
+
+
+class _Fused(torch.autograd.Function):
+    """The core's forward with the core's backward as its gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, settings: _Settings, values: Tensor, *tensors: Tensor | None) -> tuple[Tensor, ...]:
+        results, saved = _forward(settings, values, tensors)
+        ctx.settings = settings
+        ctx.count = len(tensors)
+        ctx.save_for_backward(values, *tensors, results[0], *saved)
+        ctx.set_materialize_grads(False)
+        return tuple(results)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+        values, *rest = ctx.saved_tensors
+        tensors, output, saved = rest[: ctx.count], rest[ctx.count], rest[ctx.count + 1 :]
+        needed = ctx.needs_input_grad[1:]
+        if torch.is_grad_enabled():  # of a graph of gradients: the plain loop can be differentiated again
+            return None, *_reference_gradients(ctx.settings, values, tensors, gradients, needed)
+        return None, *_backward(ctx.settings, values, tensors, output, saved, gradients, needed)
+
+
+def _backward(
+    settings: _Settings,
+    values: Tensor,
+    tensors: Sequence[Tensor | None],
+    output: Tensor,
+    saved: Sequence[Tensor],
+    gradients: Sequence[Tensor | None],
+    needed: Sequence[bool],
+) -> list[Tensor | None]:
+    """Compute the gradients of the input, and of each direction's states and weights."""
+    values = _features_together(values)
+    prepared = _prepare(settings, values, tensors)
+    kept = prepared.kept
+    states = settings.kernel.states
+    weight_hh = tensors[states + 1]
+    assert weight_hh is not None
+    size = weight_hh.shape[1]
+    d_output = gradients[0]
+    if d_output is not None:
+        d_output = _features_together(d_output)
+        kept.append(d_output)
+    results: list[Tensor | None] = [None if tensor is None else torch.empty_like(tensor, memory_format=torch.contiguous_format) if wanted else None
+                                    for tensor, wanted in zip(tensors, needed[1:], strict=True)]  # fmt: skip
+    d_inputs: list[Tensor] = []
+    empty = torch.empty if settings.lengths is None else torch.zeros
+    for index, core in enumerate(prepared.directions):
+        columns = slice(index * size, (index + 1) * size)
+        core.set_output(*_place(output[:, :, columns]))
+        core.set_saved(saved[index].data_ptr())
+        if d_output is not None:
+            core.set_output_gradient(*_place(d_output[:, :, columns]))
+        first = index * (states + len(WEIGHT_ORDER))
+        for state in range(states):
+            gradient = gradients[1 + index * states + state]
+            if gradient is not None:
+                kept.append(gradient.contiguous())
+                core.set_final_gradient(state, kept[-1].data_ptr())
+            if results[first + state] is not None:
+                core.set_initial_gradient(state, _address(results[first + state]))
+        core.set_weight_gradients(*(_address(result) for result in results[first + states : first + states + 6]))
+        if needed[0]:
+            d_inputs.append(empty(values.shape, dtype=values.dtype))
+            core.set_input_gradient(*_place(d_inputs[-1]))
+        prepared.layer.add_direction(core)
+    prepared.layer.backward()
+    d_input = None
+    for part in d_inputs:
+        d_input = part if d_input is None else d_input.add_(part)
+    return [d_input, *results]
+
+
+def _reference_gradients(
+    settings: _Settings,
+    values: Tensor,
+    tensors: Sequence[Tensor | None],
+    gradients: Sequence[Tensor | None],
+    needed: Sequence[bool],
+) -> list[Tensor | None]:
+    from throughtime.recurrence.reference import run_reference  # noqa: PLC0415
+
+    raise NotImplementedError(run_reference)
