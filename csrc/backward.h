@@ -266,7 +266,7 @@ class Backward {
     const long running = share.running(layer_.rows, s);
     for (long row = 0; row < running; row += most_tile_rows) {
       const long rows = smaller(running - row, most_tile_rows);
-      for (long panel = begin / span; panel < ceiling(end, span); ++panel) {
+      each_panel(begin / span, ceiling(end, span), 1, s, [&](long panel, long) {
         if constexpr (of_output) {
           take_product(share, thread, 0, 0, s, row, rows, panel);
         } else {
@@ -279,7 +279,7 @@ class Backward {
         }
         for (int v = 0; v < span && panel * span + v < end; ++v)
           for (long r = 0; r < rows; ++r) step_of_row<stage>(share, group, thread, s, row + r, (panel * span + v) * V, r * width + v * V);
-      }
+      });
     }
   }
 

@@ -99,5 +99,21 @@ NB_MODULE(_core, module) {
       .def(
           "backward", [](const Call& c) { kernels().backward(c.layer); }, nb::call_guard<nb::gil_scoped_release>());
 
-  module.def("instruction_set", [] { return kernels().name; }, "The instruction set whose kernels run on this machine.");
+  module.def("instruction_set", [] { return kernels().name; }, "The instruction set whose kernels run.");
+  module.def(
+      "instruction_sets",
+      [] {
+        nb::list names;
+        for (int place = 0; const Kernels* found = kernels_at(place); ++place) names.append(found->name);
+        return names;
+      },
+      "The instruction sets whose kernels this machine can run, the fastest first.");
+  module.def(
+      "set_instruction_set",
+      [](const char* name) {
+        const Kernels* found = find_kernels(name);
+        if (!found) throw nb::value_error("this machine has no kernels of that instruction set");
+        choose_kernels(*found);
+      },
+      "name"_a, "Run the kernels of this instruction set from now on.");
 }

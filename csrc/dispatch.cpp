@@ -1,4 +1,5 @@
-// The choice of the instruction set, once, when the library is loaded.
+// The choice of the instruction set.
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 
@@ -18,34 +19,51 @@ DECLARE(avx512)
 
 namespace {
 
-struct Candidate {
-  const Kernels* kernels;
-  bool supported;
-};
-
-const Kernels& choose() {
-  const Candidate candidates[] = {
+bool runs_here(const Kernels& candidate) {
 #if defined(THROUGHTIME_X86)
-      {&avx512::kernels, __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")},
-      {&avx2::kernels, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")},
+  if (&candidate == &avx512::kernels)
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512vl");
+  if (&candidate == &avx2::kernels) return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 #endif
-      {&portable::kernels, true},
-  };
-  const char* wanted = std::getenv("THROUGHTIME_INSTRUCTION_SET");
-  if (wanted)
-    for (const Candidate& candidate : candidates)
-      if (candidate.supported && std::strcmp(candidate.kernels->name, wanted) == 0) return *candidate.kernels;
-  for (const Candidate& candidate : candidates)
-    if (candidate.supported) return *candidate.kernels;
-  return portable::kernels;
+  return &candidate == &portable::kernels;
+}
+
+const Kernels* const all[] = {
+#if defined(THROUGHTIME_X86)
+    &avx512::kernels, &avx2::kernels,
+#endif
+    &portable::kernels};
+
+const Kernels* first_choice() {
+  if (const char* wanted = std::getenv("THROUGHTIME_INSTRUCTION_SET"))
+    if (const Kernels* found = find_kernels(wanted)) return found;
+  for (const Kernels* candidate : all)
+    if (runs_here(*candidate)) return candidate;
+  return &portable::kernels;
+}
+
+std::atomic<const Kernels*>& chosen() {
+  static std::atomic<const Kernels*> kernels = first_choice();
+  return kernels;
 }
 
 }  // namespace
 
-const Kernels& kernels() {
-  static const Kernels& chosen = choose();
-  return chosen;
+const Kernels& kernels() { return *chosen().load(std::memory_order_relaxed); }
+
+const Kernels* find_kernels(const char* name) {
+  for (const Kernels* candidate : all)
+    if (runs_here(*candidate) && std::strcmp(candidate->name, name) == 0) return candidate;
+  return nullptr;
 }
+
+const Kernels* kernels_at(int place) {
+  for (const Kernels* candidate : all)
+    if (runs_here(*candidate) && place-- == 0) return candidate;
+  return nullptr;
+}
+
+void choose_kernels(const Kernels& kernels) { chosen() = &kernels; }
 
 }  // namespace throughtime

@@ -192,16 +192,17 @@ class Forward {
     T* inputs;
     T* input_gates;
     T* sums[2];
-    long* chunk_offset;
+    long chunk;          // steps whose input is taken at once
+    long* chunk_offset;  // [chunk + 1]: the first row of each
   };
 
   void run(const Share& share, const Group& group, const Thread& thread) const {
     if (share.member == 0) begin(share, group);
     share.wait();
-    const long chunk = steps_of_chunk(share.rows);
+    const long chunk = thread.chunk;
     for (long s = 0; share.running(layer_.rows, s) > 0; ++s) {
       const long step_of_chunk = s % chunk;
-      if (step_of_chunk == 0) take_input(share, thread, s, chunk);
+      if (step_of_chunk == 0) take_input(share, thread, s);
       run_stages<0>(share, group, thread, s, step_of_chunk);
     }
   }
@@ -224,6 +225,7 @@ class Forward {
   Thread take_thread(Workspace& workspace, long rows) const {
     const long chunk_rows = steps_of_chunk(rows) * rows;
     Thread thread{};
+    thread.chunk = steps_of_chunk(rows);
     thread.inputs = workspace.take<T>(static_cast<std::size_t>(chunk_rows * spread<T>(sizes_.input)));
     thread.input_gates = workspace.take<T>(static_cast<std::size_t>(
         chunk_rows * (rounded_up(sizes_.hidden_vectors, input_span) + input_span) * Cell::gates * V));
@@ -299,9 +301,9 @@ class Forward {
     for (long unit = 0; unit < padded; ++unit) to[unit] = from && unit < size ? from[of_batch * size + unit] : T(0);
   }
 
-  void take_input(const Share& share, const Thread& thread, long s, long chunk) const {
+  void take_input(const Share& share, const Thread& thread, long s) const {
     const Places<T> places{layer_.rows, direction_.reverse};
-    const long stride = spread<T>(sizes_.input);
+    const long stride = spread<T>(sizes_.input), chunk = thread.chunk;
     long count = 0;
     for (long step = 0; step < chunk; ++step) {
       thread.chunk_offset[step] = count;
@@ -340,13 +342,10 @@ class Forward {
     long begin, end;
     share.units(sizes_.hidden_vectors, granule(), begin, end);
     const long running = share.running(layer_.rows, s);
-    const long chunk_rows = thread.chunk_offset[steps_of_chunk(share.rows)];
+    const long chunk_rows = thread.chunk_offset[thread.chunk];
     for (long row = 0; row < running; row += most_tile_rows) {
       const long rows = smaller(running - row, most_tile_rows);
-      const long batch = rows == 1 ? most_beside_panels : 1;
-      const long last = ceiling(end, span);
-      for (long panel = begin / span; panel < last; panel += batch) {
-        const long panels = smaller(batch, last - panel);
+      each_panel(begin / span, ceiling(end, span), rows == 1 ? most_beside_panels : 1, s, [&](long panel, long panels) {
         take_product<stage, 0>(group, thread, s, row, rows, panel, panels);
         if constexpr (which.products > 1) take_product<stage, 1>(group, thread, s, row, rows, panel, panels);
         for (long p = 0; p < panels; ++p)
@@ -368,7 +367,7 @@ class Forward {
               step_of_row<stage>(share, group, s, row + r, vector * V, input_gates + r * input_width, at_sums, span * V);
             }
           }
-      }
+      });
     }
   }
 
@@ -445,7 +444,7 @@ class Forward {
     const long running = share.running(rows, s);
     for (long row = 0; row < running; row += most_tile_rows) {
       const long count = smaller(running - row, most_tile_rows);
-      for (long panel = begin / span; panel < ceiling(end, span); ++panel) {
+      each_panel(begin / span, ceiling(end, span), 1, s, [&](long panel, long) {
         multiply_panels<T, span>(count, 1, sizes_.hidden, {group.unprojected + row * hidden_stride(), hidden_stride()},
                                  projection_.panels + panel * sizes_.hidden * span * V, nullptr, thread.sums[0]);
         for (long r = 0; r < count; ++r)
@@ -468,7 +467,7 @@ class Forward {
             }
             at.set_hidden(load(thread.sums[0] + r * span * V + v * V));
           }
-      }
+      });
     }
   }
 

@@ -13,8 +13,10 @@ class Gradients {
   static constexpr int span = 4;
   static constexpr long width = span * V;
   static constexpr int products = product_count<Cell>();
-  static constexpr long depth_block = 128;  // valid rows at a time: the packed right factor stays in the L1 cache
-  static constexpr long input_rows = 96;    // valid rows of a task of the input's derivative
+  static constexpr long depth_block = 128;   // valid rows at a time: a panel of the right factor stays in the L1 cache
+  static constexpr long most_panels = 4;     // panels of the right factor that a task packs and goes through for each tile
+  static constexpr long strip_units = 192;   // units of a task of a weight's derivative
+  static constexpr long input_rows = 96;     // valid rows of a task of the input's derivative
 
   Gradients(const Layer& layer, const Direction& direction, const Derivatives<Cell, T, Projected>& derivatives)
       : layer_(layer), direction_(direction), sizes_(layer), derivatives_(derivatives) {
@@ -50,22 +52,21 @@ class Gradients {
   }
 
   std::size_t thread_size() const {
-    const long units = larger(sizes_.hidden, sizes_.output);
-    return Workspace::size<T>(static_cast<std::size_t>(larger(units, input_rows) * width)) +
-           Workspace::size<T>(static_cast<std::size_t>(depth_block * width));
+    return Workspace::size<T>(static_cast<std::size_t>(sums_size())) +
+           Workspace::size<T>(static_cast<std::size_t>(depth_block * most_panels * width));
   }
 
   long tasks() const { return weight_tasks() + bias_tasks() + input_tasks(); }
 
   void run(long task, Workspace& workspace) const {
-    const long units = larger(sizes_.hidden, sizes_.output);
-    T* sums = workspace.take<T>(static_cast<std::size_t>(larger(units, input_rows) * width));
-    T* right = workspace.take<T>(static_cast<std::size_t>(depth_block * width));
+    T* sums = workspace.take<T>(static_cast<std::size_t>(sums_size()));
+    T* right = workspace.take<T>(static_cast<std::size_t>(depth_block * most_panels * width));
     if (task < input_tasks()) return input_derivative(task * input_rows, sums);
     task -= input_tasks();
     for (int block = 0; block < blocks_; ++block) {
-      if (task < panels(block_[block])) return weight_derivative(block_[block], task, sums, right);
-      task -= panels(block_[block]);
+      const long groups = panel_groups(block_[block]), all = groups * strips(block_[block]);
+      if (task < all) return weight_derivative(block_[block], task % groups, task / groups, sums, right);
+      task -= all;
     }
     bias_derivative(static_cast<int>(task), sums);
   }
@@ -94,13 +95,17 @@ class Gradients {
     return least;
   }
 
-  long panels(const Block& block) const { return ceiling(block.columns, width); }
+  long panel_groups(const Block& block) const { return ceiling(block.columns, most_panels * width); }
+  long strips(const Block& block) const { return ceiling(block.units, strip_units); }
+  long sums_size() const {
+    return larger(larger(strip_units * most_panels, input_rows) * width, larger(sizes_.padded_hidden, sizes_.padded_output));
+  }
   long input_panels() const { return ceiling(sizes_.input, width); }
   long input_panel_size() const { return Cell::gates * sizes_.padded_hidden * width; }
   long input_tasks() const { return direction_.d_input.data ? ceiling(layer_.rows.valid, input_rows) : 0; }
   long weight_tasks() const {
     long tasks = 0;
-    for (int block = 0; block < blocks_; ++block) tasks += panels(block_[block]);
+    for (int block = 0; block < blocks_; ++block) tasks += panel_groups(block_[block]) * strips(block_[block]);
     return tasks;
   }
   static constexpr int diagonal_tasks = has_diagonal<Cell>() ? 3 : 0;
@@ -150,34 +155,52 @@ class Gradients {
     return nullptr;
   }
 
-  void weight_derivative(const Block& block, long panel, T* sums, T* right) const {
-    const long first = panel * width, used = smaller(width, block.columns - first);
-    const T* dropout = block.source == Source::hidden_before ? static_cast<const T*>(direction_.recurrent_dropout) : nullptr;
-    for (long i = 0; i < block.units * width; ++i) sums[i] = 0;
+  // Units of one strip by columns of one group of panels.
+  void weight_derivative(const Block& block, long group, long strip, T* sums, T* right) const {
+    const long first = group * most_panels * width, used = smaller(most_panels * width, block.columns - first);
+    const long panels = ceiling(used, width), panel_size = depth_block * width;
+    const long first_unit = strip * block.units / strips(block), units = (strip + 1) * block.units / strips(block) - first_unit;
+    const T* left = derivatives_.data + block.column + first_unit;
+    for (long i = 0; i < panels * units * width; ++i) sums[i] = 0;
     for (long from = 0; from < layer_.rows.valid; from += depth_block) {
       const long to = smaller(from + depth_block, layer_.rows.valid);
-      each_row(from, to, [&](long valid, long s, long place) {
-        const T* source = operand(block.source, valid, s, place);
-        T* out = right + (valid - from) * width;
-        long column = 0;
-        if (source) {
-          for (; column + V <= used; column += V) store(out + column, load(source + first + column));
-          if (column < used) {
-            store(out + column, load_first(source + first + column, used - column));
-            column += V;
-          }
-        }
-        for (; column < width; column += V) store(out + column, Vec<T>{});
-        if (source && dropout)
-          for (long i = 0; i < used; ++i) out[i] *= dropout[layer_.rows.order[place] * block.columns + first + i];
-      });
-      multiply<T, span, true>(block.units, 1, to - from,
-                              {derivatives_.data + from * derivatives_.stride + block.column, 1, derivatives_.stride}, right, 0,
-                              nullptr, true, sums, width, 0);
+      pack_right(block, first, used, from, to, right);
+      prefetch(left + to * derivatives_.stride, smaller(depth_block, layer_.rows.valid - to), units);
+      // A tile's columns of the left factor stay in the L1 cache for all panels.
+      constexpr long rows = tile_rows(span);
+      for (long unit = 0; unit < units; unit += rows)
+        multiply<T, span, true>(smaller(rows, units - unit), panels, to - from,
+                                {left + from * derivatives_.stride + unit, 1, derivatives_.stride}, right, panel_size, nullptr,
+                                true, sums + unit * width, width, units * width);
     }
-    T* out = block.matrix + block.place * block.units * block.columns + first;
-    for (long unit = 0; unit < block.units; ++unit)
-      std::memcpy(out + unit * block.columns, sums + unit * width, static_cast<std::size_t>(used) * sizeof(T));
+    T* out = block.matrix + (block.place * block.units + first_unit) * block.columns + first;
+    for (long panel = 0; panel < panels; ++panel)
+      for (long unit = 0; unit < units; ++unit)
+        std::memcpy(out + unit * block.columns + panel * width, sums + (panel * units + unit) * width,
+                    static_cast<std::size_t>(smaller(width, used - panel * width)) * sizeof(T));
+  }
+
+  // What the matrix multiplied at valid rows [from, to), its columns [first, first + used), in panels.
+  void pack_right(const Block& block, long first, long used, long from, long to, T* right) const {
+    const T* dropout = block.source == Source::hidden_before ? static_cast<const T*>(direction_.recurrent_dropout) : nullptr;
+    each_row(from, to, [&](long valid, long s, long place) {
+      const T* source = operand(block.source, valid, s, place);
+      const T* factor = dropout ? dropout + layer_.rows.order[place] * block.columns + first : nullptr;
+      T* out = right + (valid - from) * width;
+      for (long column = 0; column < rounded_up(used, width); column += V) {
+        Vec<T> value{};
+        if (source && column < used) value = load_first(source + first + column, used - column);
+        if (factor && column < used) value *= load_first(factor + column, used - column);
+        store(out + column / width * depth_block * width + column % width, value);
+      }
+    });
+  }
+
+  // Into the L2 cache, while the block before is being multiplied.
+  void prefetch(const T* rows, long count, long units) const {
+    for (long row = 0; row < count; ++row)
+      for (long unit = 0; unit < units; unit += 64 / static_cast<long>(sizeof(T)))
+        __builtin_prefetch(rows + row * derivatives_.stride + unit, 0, 2);
   }
 
   // The sum of a slot over all rows, and of a slot times a cell state for a diagonal peephole.

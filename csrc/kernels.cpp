@@ -16,6 +16,8 @@ namespace {
 // Weights of this size stay in one core's L2 cache beside what else a step needs.
 constexpr std::size_t cache_bytes = 1400 * 1024;
 
+constexpr int most_threads = 64;
+
 // How rows and units are divided among threads.
 struct Division {
   long groups;      // of rows, each run by a team through all steps
@@ -35,21 +37,22 @@ Division divide(long batch, int directions, int threads, std::size_t step_bytes,
   long groups = ceiling(batch, 2 * rows_at_once);
   if (step_bytes > cache_bytes) groups = ceiling(batch, 4 * rows_at_once);
   if (batch * directions >= rows_at_once) groups = larger(groups, ceiling(threads, directions));
-  groups = smaller(groups, batch);
-  return {groups, ceiling(batch, groups), 1};
+  groups = larger(smaller(groups, batch), 1);
+  return {groups, larger(ceiling(batch, groups), 1), 1};
 }
 
 template <class Pass>
-void run_pass(const Layer& layer, Pass* passes, const Division& division, int threads, Workspace& workspace) {
-  (void)workspace;
+void run_pass(const Layer& layer, Pass* passes, int threads) {
+  const Division division =
+      divide(layer.rows.batch, layer.directions, threads, passes[0].step_bytes(), passes[0].step_work());
   const int directions = layer.directions;
   const bool split_units = division.team > 1;
   const long sets = split_units ? directions : threads;
   const std::size_t group_size = passes[0].group_size(division.group_rows);
   const std::size_t thread_size = passes[0].thread_size(division.group_rows);
   Workspace scratch(static_cast<std::size_t>(sets) * group_size + static_cast<std::size_t>(threads) * thread_size);
-  typename Pass::Group group[64];
-  typename Pass::Thread thread[256];
+  typename Pass::Group group[most_threads];
+  typename Pass::Thread thread[most_threads];
   for (long i = 0; i < sets; ++i) group[i] = passes[0].take_group(scratch, division.group_rows);
   for (int i = 0; i < threads; ++i) thread[i] = passes[0].take_thread(scratch, division.group_rows);
   Barrier barriers[2];
@@ -98,7 +101,11 @@ bool is_regularised(const Layer& layer) {
 
 template <class Cell, class T, bool Projected, bool Regularised>
 struct Run {
-  static int threads_of(const Layer& layer) { return layer.threads < 64 ? layer.threads : 64; }
+  // Waking a thread costs as much as some hundred thousand multiply-adds.
+  static int threads_of(const Layer& layer, long work) {
+    constexpr long least_work = 2000000;
+    return static_cast<int>(smaller(smaller(layer.threads, most_threads), 1 + work / least_work));
+  }
 
   static void forward(const Layer& layer) {
     using Pass = Forward<Cell, T, Projected, Regularised>;
@@ -108,20 +115,19 @@ struct Run {
       passes[i].take_shared(shared);
       clear_padding<T>(layer, layer.direction[i].output, layer.output_size);
     }
-    const int threads = threads_of(layer);
-    run_pass(layer, passes, divide(layer.rows.batch, layer.directions, threads, passes[0].step_bytes(), passes[0].step_work()),
-             threads, shared);
+    const long work = layer.rows.valid * layer.directions * passes[0].step_work();
+    run_pass(layer, passes, threads_of(layer, work));
   }
 
   static void backward(const Layer& layer) {
     using Pass = Backward<Cell, T, Projected, Regularised>;
     using Sums = Gradients<Cell, T, Projected>;
     Pass passes[2] = {{layer, layer.direction[0]}, {layer, layer.direction[1]}};
-    const int directions = layer.directions, threads = threads_of(layer);
+    const int directions = layer.directions;
+    const int threads = threads_of(layer, layer.rows.valid * directions * passes[0].step_work());
     Workspace shared(static_cast<std::size_t>(directions) * passes[0].shared_size());
     for (int i = 0; i < directions; ++i) passes[i].take_shared(shared);
-    run_pass(layer, passes, divide(layer.rows.batch, directions, threads, passes[0].step_bytes(), passes[0].step_work()), threads,
-             shared);
+    run_pass(layer, passes, threads);
     Sums sums[2] = {{layer, layer.direction[0], passes[0].derivatives()}, {layer, layer.direction[1], passes[1].derivatives()}};
     Workspace weights(static_cast<std::size_t>(directions) * sums[0].shared_size());
     for (int i = 0; i < directions; ++i) sums[i].take_shared(weights);

@@ -18,4 +18,11 @@ struct Kernels {
 // THROUGHTIME_INSTRUCTION_SET names.
 const Kernels& kernels();
 
+// Those that run on this machine, the fastest first: by name, and by place; null if there is none.
+const Kernels* find_kernels(const char* name);
+const Kernels* kernels_at(int place);
+
+// Use these from now on; not while a call is under way.
+void choose_kernels(const Kernels& kernels);
+
 }  // namespace throughtime

@@ -52,7 +52,7 @@ inline constexpr int lanes = vector_bytes / static_cast<int>(sizeof(T));
 
 template <class T>
 ALWAYS_INLINE Vec<T> broadcast(T value) {
-  return Vec<T>{} + value;
+  return value - Vec<T>{};  // plus zero would not fold away: it changes the sign of -0
 }
 
 template <class T>
@@ -144,8 +144,8 @@ ALWAYS_INLINE Exponential<double> exponential(Vec<double> x) {
 
 template <class V, class T>
 ALWAYS_INLINE V clamped(V x, T bound) {
-  x = x > bound ? V{} + bound : x;  // a NaN stays one
-  return x < -bound ? V{} - bound : x;
+  x = x > bound ? bound - V{} : x;  // a NaN stays one
+  return x < -bound ? -bound - V{} : x;
 }
 
 // 1 / (1 + exp(-x))
@@ -153,7 +153,7 @@ template <class V>
 ALWAYS_INLINE V logistic(V x) {
   using T = std::remove_cvref_t<decltype(x[0])>;
   const auto e = exponential(clamped(-x, sizeof(T) == 4 ? T(87) : T(700)));
-  return divide(V{} + T(1), e.scale * e.remainder + (e.scale + T(1)));
+  return divide(T(1) - V{}, e.scale * e.remainder + (e.scale + T(1)));
 }
 
 // m / (m + 2) with m = exp(2x) - 1

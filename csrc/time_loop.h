@@ -113,6 +113,17 @@ constexpr bool has_diagonal() {
     return false;
 }
 
+// Panels [begin, end), `at_once` at a time, in alternating order from step to step: what a step has read last is still
+// in the cache when the next one begins, which counts where a step's weights are a little larger than the cache.
+template <class Body>
+ALWAYS_INLINE void each_panel(long begin, long end, long at_once, long s, const Body& body) {
+  const long count = ceiling(end - begin, at_once);
+  for (long i = 0; i < count; ++i) {
+    const long panel = begin + (s & 1 ? count - 1 - i : i) * at_once;
+    body(panel, smaller(at_once, end - panel));
+  }
+}
+
 // multiply() for a number of vectors that is a constant of the caller.
 template <class T, int Vectors>
 ALWAYS_INLINE void multiply_panels(long rows, long panels, long depth, Left<T> left, const T* packed, const T* bias, T* sums) {

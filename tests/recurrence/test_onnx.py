@@ -25,7 +25,7 @@ from cells.cell_cases import (
     random_weights,
 )  # fmt: skip
 from throughtime.cells import State
-from throughtime.recurrence import run
+from throughtime.recurrence import Direction, run
 
 CASES = {case.name: case.onnx for case in CELL_CASES if case.onnx}
 
@@ -67,11 +67,12 @@ def run_onnx(onnx: Onnx, inputs: dict[str, np.ndarray], *, direction: str) -> li
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("direction", ["forward", "reverse"])
 @pytest.mark.parametrize("name", CASES)
-def test_a_cell_is_its_onnx_operator(name: str, direction: str, bias: bool) -> None:
+@pytest.mark.parametrize("backend", ["reference", "fused"])
+def test_a_cell_is_its_onnx_operator(backend: str, name: str, direction: str, bias: bool) -> None:
     onnx, cell = CASES[name], cell_of(name)
     sequence, weights = random_sequence(ragged=True), random_weights(cell, bias=bias)
     state: State = random_state(cell)
-    outputs, final, _ = run(cell, sequence, state, weights, reverse=direction == "reverse")
+    outputs, (final,), _ = run(cell, sequence, [Direction(weights, state, direction == "reverse")], backend=backend)
     for row, length in enumerate(ROW_LENGTHS):
         inputs = onnx_weights(onnx, weights)
         inputs["X"] = sequence.values[:length, row : row + 1].detach().numpy()

@@ -21,7 +21,7 @@ from cells.cell_cases import (
     random_weights,
 )  # fmt: skip
 from throughtime.cells import CELLS, Cell
-from throughtime.recurrence import run_reference
+from throughtime.recurrence import Direction, run_reference
 from throughtime.sequence import SequenceBatch
 
 Outputs = tuple[Tensor, ...]
@@ -34,13 +34,8 @@ def as_function(cell: Cell, *, reverse: bool, bias: bool = True) -> tuple[Callab
     names, states = list(weights), len(cell.states)
 
     def function(values: Tensor, *tensors: Tensor) -> Outputs:
-        outputs, final = run_reference(
-            cell,
-            SequenceBatch(values, LENGTHS),
-            tensors[:states],
-            dict(zip(names, tensors[states:], strict=True)),
-            reverse=reverse,
-        )
+        direction = Direction(dict(zip(names, tensors[states:], strict=True)), tensors[:states], reverse)
+        outputs, final = run_reference(cell, SequenceBatch(values, LENGTHS), direction)
         return outputs.values, *final
 
     return function, (random(TIME, BATCH, INPUT), *random_state(cell), *weights.values())
@@ -65,12 +60,12 @@ def test_second_gradients_are_finite_differences(variant: str, reverse: bool) ->
 def test_a_ragged_batch_is_its_rows_run_alone(variant: str, reverse: bool) -> None:
     cell = cell_of(variant)
     sequence, state, weights = random_sequence(ragged=True), random_state(cell), random_weights(cell)
-    outputs, final = run_reference(cell, sequence, state, weights, reverse=reverse)
+    outputs, final = run_reference(cell, sequence, Direction(weights, state, reverse))
     for row, length in enumerate(ROW_LENGTHS):
         alone = sequence.values[:length, row : row + 1]
         alone = alone.flip(0) if reverse else alone
         expected, last = run_reference(
-            cell, SequenceBatch(alone), tuple(part[row : row + 1] for part in state), weights
+            cell, SequenceBatch(alone), Direction(weights, tuple(part[row : row + 1] for part in state))
         )
         values = expected.values.flip(0) if reverse else expected.values
         torch.testing.assert_close(outputs.values[:length, row : row + 1], values, rtol=0, atol=1e-12)
@@ -88,7 +83,7 @@ def test_nothing_in_the_padding_reaches_values_or_gradients(variant: str, revers
     results: list[tuple[Tensor, ...]] = []
     for filler in (0.0, 1e30, float("nan")):
         values = clean.detach().masked_fill(padding.unsqueeze(-1), filler).requires_grad_()
-        outputs, final = run_reference(cell, SequenceBatch(values, LENGTHS), state, weights, reverse=reverse)
+        outputs, final = run_reference(cell, SequenceBatch(values, LENGTHS), Direction(weights, state, reverse))
         loss = (outputs.values**2).sum() + sum((part**3).sum() for part in final)
         inputs = (values, *state, *weights.values())
         results.append((outputs.values, *final, *torch.autograd.grad(loss, inputs)))
@@ -108,7 +103,7 @@ def test_gradients_are_the_lectures_recursion(name: str) -> None:
     weights = random_weights(CELLS[name])
     values, targets = random(TIME, 1, INPUT).detach(), random(TIME, HIDDEN).detach()
     initial = random(1, HIDDEN).detach()
-    outputs, _ = run_reference(CELLS[name], SequenceBatch(values), (initial,), weights)
+    outputs, _ = run_reference(CELLS[name], SequenceBatch(values), Direction(weights, (initial,)))
     hidden = outputs.values[:, 0]
     loss = ((targets - hidden) ** 2).sum() / 2
     w_x, w_h = weights["weight_ih"], weights["weight_hh"]

@@ -12,7 +12,7 @@ from cells.cell_cases import (
     random_state,
     random_weights,
 )
-from throughtime.recurrence import run_reference, run_torch
+from throughtime.recurrence import Direction, run_reference, run_torch
 from throughtime.sequence import SequenceBatch
 
 TORCH_CELLS = [case.name for case in CELL_CASES if case.torch_has_it] + ["lstm_projected"]
@@ -35,7 +35,7 @@ def test_torchs_kernels_compute_the_reference(
     inputs = (values, *state, *weights.values())
     results: list[tuple[torch.Tensor, ...]] = []
     for run in (run_reference, run_torch):
-        outputs, final = run(cell, sequence, state, weights, reverse=reverse)
+        outputs, final = run(cell, sequence, Direction(weights, state, reverse))
         loss = (outputs.values**2).sum() + sum((part**3).sum() for part in final)
         results.append((outputs.values, *final, *torch.autograd.grad(loss, inputs)))
     torch.testing.assert_close(results[1], results[0], rtol=0, atol=1e-10)
@@ -47,7 +47,9 @@ def test_a_nan_in_the_padding_reaches_nothing() -> None:
     values = random(5, 4, 3).detach().masked_fill(padding.unsqueeze(-1), float("nan")).requires_grad_()
     weights = random_weights(cell)
     for reverse in (False, True):
-        outputs, final = run_torch(cell, SequenceBatch(values, LENGTHS), random_state(cell), weights, reverse=reverse)
+        outputs, final = run_torch(
+            cell, SequenceBatch(values, LENGTHS), Direction(weights, random_state(cell), reverse)
+        )
         loss = outputs.values.sum() + final[1].sum()
         gradients = torch.autograd.grad(loss, (values, *weights.values()))
         assert all(tensor.isfinite().all() for tensor in (outputs.values, *final, *gradients))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from throughtime.cells.cell import Cell, State, Step, StepFunction, Weights
+from throughtime.cells.cell import Cell, State, Step, StepDropout, StepFunction, Weights
 from throughtime.cells.elman import RNN_LOGISTIC, RNN_RELU, RNN_TANH
 from throughtime.cells.gru import GRU
 from throughtime.cells.gru_reset_before import GRU_RESET_BEFORE
@@ -25,4 +25,4 @@ CELLS: dict[str, Cell] = {
 }
 """Every cell by its name; ``throughtime.nn.Recurrent`` makes a layer of any of them."""
 
-__all__ = ["CELLS", "Cell", "State", "Step", "StepFunction", "Weights", "projected"]
+__all__ = ["CELLS", "Cell", "State", "Step", "StepDropout", "StepFunction", "Weights", "projected"]

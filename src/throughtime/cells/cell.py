@@ -27,14 +27,38 @@ class Step:
     gates: tuple[Tensor, ...]
 
 
-StepFunction = Callable[[Tensor, Tensor, State, Weights], Step]
-"""``step(input_gates, recurrent_gates, state, weights)``, the equations of one time step.
+@dataclass(frozen=True)
+class StepDropout:
+    """The dropout masks of one step, each holding 0 or 1 / (1 - p); None where nothing is dropped.
+
+    Attributes:
+        hidden: shape (batch, output size), for h_{t-1} where it enters a recurrent product.
+        candidate: shape (batch, hidden_size), for the candidate where it enters the state.
+    """
+
+    hidden: Tensor | None = None
+    candidate: Tensor | None = None
+
+    def of_hidden(self, hidden: Tensor) -> Tensor:
+        """Drop from h_{t-1}."""
+        return hidden if self.hidden is None else hidden * self.hidden
+
+    def of_candidate(self, candidate: Tensor) -> Tensor:
+        """Drop from the candidate."""
+        return candidate if self.candidate is None else candidate * self.candidate
+
+
+NO_DROPOUT = StepDropout()
+
+StepFunction = Callable[..., Step]
+"""``step(input_gates, recurrent_gates, state, weights, dropout=NO_DROPOUT)``, the equations of one time step.
 
 ``input_gates``: W_ih x_t + b_ih, shape (batch, gates * hidden_size).
 ``recurrent_gates``: W_hh h_{t-1} + b_hh for the gates in ``Cell.recurrent_gates``, shape
 (batch, recurrent gates * hidden_size). The two come apart so that a cell can gate one and not the other.
 A product that needs a value from inside the step (the reset state of the original GRU, the new cell
-state of a peephole) is taken in the step, from ``weights``.
+state of a peephole) is taken in the step, from ``weights``. ``recurrent_gates`` are taken of the dropped h_{t-1}
+already; the loop passes ``dropout`` only where there is some, so that a cell without it is complete.
 """
 
 

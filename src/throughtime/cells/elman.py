@@ -7,13 +7,19 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from throughtime.cells.cell import Cell, State, Step, Weights
+from throughtime.cells.cell import NO_DROPOUT, Cell, State, Step, StepDropout, Weights
 
 
 def elman(name: str, activation: Callable[[Tensor], Tensor]) -> Cell:
     """Make the cell h_t = activation(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh); it has no gates."""
 
-    def step(input_gates: Tensor, recurrent_gates: Tensor, _state: State, _weights: Weights) -> Step:
+    def step(
+        input_gates: Tensor,
+        recurrent_gates: Tensor,
+        _state: State,
+        _weights: Weights,
+        _dropout: StepDropout = NO_DROPOUT,
+    ) -> Step:
         hidden = activation(input_gates + recurrent_gates)
         return Step(state=(hidden,), gates=(hidden,))
 

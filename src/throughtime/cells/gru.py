@@ -11,17 +11,19 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from throughtime.cells.cell import Cell, State, Step, Weights
+from throughtime.cells.cell import NO_DROPOUT, Cell, State, Step, StepDropout, Weights
 
 
-def step(input_gates: Tensor, recurrent_gates: Tensor, state: State, _weights: Weights) -> Step:
+def step(
+    input_gates: Tensor, recurrent_gates: Tensor, state: State, _weights: Weights, dropout: StepDropout = NO_DROPOUT
+) -> Step:
     """Take one step; the rows of the weights stand in the order r, z, n."""
     (hidden,) = state
     input_r, input_z, input_n = input_gates.chunk(3, dim=-1)
     recurrent_r, recurrent_z, recurrent_n = recurrent_gates.chunk(3, dim=-1)
     r, z = torch.sigmoid(input_r + recurrent_r), torch.sigmoid(input_z + recurrent_z)
     n = torch.tanh(input_n + r * recurrent_n)
-    return Step(state=((1 - z) * n + z * hidden,), gates=(r, z, n))
+    return Step(state=((1 - z) * dropout.of_candidate(n) + z * hidden,), gates=(r, z, n))
 
 
 GRU = Cell("gru", gates=("reset", "update", "candidate"), states=("hidden",), step=step)

@@ -17,10 +17,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from throughtime.cells.cell import Cell, State, Step, Weights
+from throughtime.cells.cell import NO_DROPOUT, Cell, State, Step, StepDropout, Weights
 
 
-def step(input_gates: Tensor, recurrent_gates: Tensor, state: State, weights: Weights) -> Step:
+def step(
+    input_gates: Tensor, recurrent_gates: Tensor, state: State, weights: Weights, dropout: StepDropout = NO_DROPOUT
+) -> Step:
     """Take one step, n's recurrent product included; the rows of the weights stand in the order r, z, n."""
     (hidden,) = state
     bias_hh = weights.get("bias_hh")
@@ -29,8 +31,8 @@ def step(input_gates: Tensor, recurrent_gates: Tensor, state: State, weights: We
     r, z = torch.sigmoid(input_r + recurrent_r), torch.sigmoid(input_z + recurrent_z)
     weight_n = weights["weight_hh"].chunk(3)[2]
     bias_n = None if bias_hh is None else bias_hh.chunk(3)[2]
-    n = torch.tanh(input_n + linear(r * hidden, weight_n, bias_n))
-    return Step(state=((1 - z) * n + z * hidden,), gates=(r, z, n))
+    n = torch.tanh(input_n + linear(r * dropout.of_hidden(hidden), weight_n, bias_n))
+    return Step(state=((1 - z) * dropout.of_candidate(n) + z * hidden,), gates=(r, z, n))
 
 
 GRU_RESET_BEFORE = Cell(

@@ -13,15 +13,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from throughtime.cells.cell import Cell, State, Step, Weights
+from throughtime.cells.cell import NO_DROPOUT, Cell, State, Step, StepDropout, Weights
 
 
-def step(input_gates: Tensor, recurrent_gates: Tensor, state: State, _weights: Weights) -> Step:
+def step(
+    input_gates: Tensor, recurrent_gates: Tensor, state: State, _weights: Weights, dropout: StepDropout = NO_DROPOUT
+) -> Step:
     """Take one step; the rows of the weights stand in the order i, f, g, o."""
     _, cell = state
     i, f, g, o = (input_gates + recurrent_gates).chunk(4, dim=-1)
     i, f, g, o = torch.sigmoid(i), torch.sigmoid(f), torch.tanh(g), torch.sigmoid(o)
-    cell = f * cell + i * g
+    cell = f * cell + i * dropout.of_candidate(g)
     hidden = o * torch.tanh(cell)
     return Step(state=(hidden, cell), gates=(i, f, g, o))
 

@@ -16,21 +16,25 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from throughtime.cells.cell import Cell, State, Step, Weights
+from throughtime.cells.cell import NO_DROPOUT, Cell, State, Step, StepDropout, Weights
 
 
-def diagonal_step(input_gates: Tensor, recurrent_gates: Tensor, state: State, weights: Weights) -> Step:
+def diagonal_step(
+    input_gates: Tensor, recurrent_gates: Tensor, state: State, weights: Weights, dropout: StepDropout = NO_DROPOUT
+) -> Step:
     """Take one step; weight_peephole, shape (3, hidden_size), holds the diagonals of P_i, P_f, P_o."""
     _, cell = state
     p_i, p_f, p_o = weights["weight_peephole"]
     i, f, g, o = (input_gates + recurrent_gates).chunk(4, dim=-1)
     i, f, g = torch.sigmoid(i + p_i * cell), torch.sigmoid(f + p_f * cell), torch.tanh(g)
-    cell = f * cell + i * g
+    cell = f * cell + i * dropout.of_candidate(g)
     o = torch.sigmoid(o + p_o * cell)
     return Step(state=(o * torch.tanh(cell), cell), gates=(i, f, g, o))
 
 
-def full_step(input_gates: Tensor, recurrent_gates: Tensor, state: State, weights: Weights) -> Step:
+def full_step(
+    input_gates: Tensor, recurrent_gates: Tensor, state: State, weights: Weights, dropout: StepDropout = NO_DROPOUT
+) -> Step:
     """Take one step; weight_peephole, shape (3 * hidden_size, hidden_size), holds P_i, P_f, P_o."""
     _, cell = state
     rows_if = 2 * cell.shape[-1]
@@ -38,7 +42,7 @@ def full_step(input_gates: Tensor, recurrent_gates: Tensor, state: State, weight
     i, f, g, o = (input_gates + recurrent_gates).chunk(4, dim=-1)
     peek_i, peek_f = linear(cell, p_if).chunk(2, dim=-1)
     i, f, g = torch.sigmoid(i + peek_i), torch.sigmoid(f + peek_f), torch.tanh(g)
-    cell = f * cell + i * g
+    cell = f * cell + i * dropout.of_candidate(g)
     o = torch.sigmoid(o + linear(cell, p_o))
     return Step(state=(o * torch.tanh(cell), cell), gates=(i, f, g, o))
 

@@ -8,7 +8,7 @@ from functools import cache
 from torch import Tensor
 from torch.nn.functional import linear
 
-from throughtime.cells.cell import Cell, State, Step, Weights
+from throughtime.cells.cell import NO_DROPOUT, Cell, State, Step, StepDropout, Weights
 from throughtime.errors import ArgumentError
 
 
@@ -26,8 +26,10 @@ def projected(cell: Cell) -> Cell:
     if len(cell.states) < 2:
         raise ArgumentError(f"`proj_size` needs a cell with a state besides its output, which {cell.name!r} has not")
 
-    def step(input_gates: Tensor, recurrent_gates: Tensor, state: State, weights: Weights) -> Step:
-        wide = cell.step(input_gates, recurrent_gates, state, weights)
+    def step(
+        input_gates: Tensor, recurrent_gates: Tensor, state: State, weights: Weights, dropout: StepDropout = NO_DROPOUT
+    ) -> Step:
+        wide = cell.step(input_gates, recurrent_gates, state, weights, dropout)
         hidden, *others = wide.state
         return Step(state=(linear(hidden, weights["weight_hr"]), *others), gates=wide.gates)
 

@@ -17,8 +17,7 @@ from throughtime.nn.dropout import drop_between_layers
 from throughtime.nn.frozen_bias import FrozenGateBias, split_frozen_biases
 from throughtime.nn.initialization import gate_rows, orthogonal_blocks_
 from throughtime.nn.input_form import InputForm, Sequences
-from throughtime.recurrence import BACKENDS, run
-from throughtime.sequence import SequenceBatch
+from throughtime.recurrence import BACKENDS, Direction, run
 
 CANDIDATE = "candidate"
 """The block of a cell's rows that is new content and no gate."""
@@ -64,7 +63,7 @@ class Recurrent(nn.Module):
             freeze_gate_biases: keep all gates' biases at their initial or loaded values in training; the
                 candidate's bias is trained.
             recurrent_init: "uniform", or "orthogonal": each gate's block of weight_hh (Saxe et al., 2014).
-            backend: "auto", "torch" or "reference"; see ``throughtime.recurrence.run``.
+            backend: "auto", "fused", "torch" or "reference"; see ``throughtime.recurrence.run``.
 
     Attributes:
         last_backend: the name of the backend that ran in the last call; None before the first.
@@ -236,17 +235,16 @@ class Recurrent(nn.Module):
         for layer in range(self.num_layers):
             if layer and self.training and self.dropout > 0:
                 sequence = drop_between_layers(sequence, self.dropout, locked=self.locked_dropout)
-            outputs: list[SequenceBatch] = []
-            for direction in range(self.num_directions):
-                state = None if initial is None else tuple(part[len(final)] for part in initial)
-                weights = self.weights(layer, direction)
-                output, state, self.last_backend = run(
-                    self.cell, sequence, state, weights, reverse=direction == 1, backend=self.backend
+            directions = [
+                Direction(
+                    self.weights(layer, direction),
+                    None if initial is None else tuple(part[len(final) + direction] for part in initial),
+                    reverse=direction == 1,
                 )
-                outputs.append(output)
-                final.append(state)
-            values = [output.values for output in outputs]
-            sequence = SequenceBatch(values[0] if len(values) == 1 else torch.cat(values, dim=-1), sequence.lengths)
+                for direction in range(self.num_directions)
+            ]
+            sequence, states, self.last_backend = run(self.cell, sequence, directions, backend=self.backend)
+            final += states
         state = tuple(form.give_state(torch.stack(parts)) for parts in zip(*final, strict=True))
         return form.give_output(sequence), state[0] if len(self.cell.states) == 1 else state
 

@@ -12,7 +12,7 @@ from torch.nn import init
 from throughtime.cells import CELLS, State
 from throughtime.errors import ArgumentError, check_choice, check_positive_integer, check_shape
 from throughtime.nn.rnn import gru_cell_name, lstm_cell_name, rnn_cell_name
-from throughtime.recurrence import run
+from throughtime.recurrence import Direction, run
 from throughtime.sequence import SequenceBatch
 
 
@@ -103,9 +103,8 @@ class RecurrentCell(nn.Module):
                 check_shape(name, part.shape, (*input.shape[:-1], self.hidden_size))
                 self._check_dtype(name, part)
             state = tuple(part if batched else part.unsqueeze(0) for part in state)
-        _, state, self.last_backend = run(
-            cell, SequenceBatch(rows.unsqueeze(0)), state, dict(self.named_parameters(recurse=False))
-        )
+        direction = Direction(dict(self.named_parameters(recurse=False)), state)
+        _, (state,), self.last_backend = run(cell, SequenceBatch(rows.unsqueeze(0)), [direction])
         state = tuple(part if batched else part.squeeze(0) for part in state)
         return state[0] if len(cell.states) == 1 else state
 

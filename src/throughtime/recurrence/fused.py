@@ -5,34 +5,31 @@ The equations behind ``csrc`` stand in docs/backpropagation_through_time.md.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from throughtime import _core
+from throughtime._core import Direction as CoreDirection
+from throughtime._core import Layer as CoreLayer
 from throughtime.cells import CELLS, Cell, State, projected
 from throughtime.recurrence.direction import Direction
+from throughtime.recurrence.reference import run_reference
 from throughtime.sequence import SequenceBatch
 
 # The order of CellKind in csrc/layer.h.
-KERNELS = {
-    name: kind
-    for kind, name in enumerate(
-        (
-            "rnn_tanh",
-            "rnn_relu",
-            "rnn_logistic",
-            "lstm",
-            "lstm_peephole_diagonal",
-            "lstm_peephole_full",
-            "gru",
-            "gru_reset_before",
-        )
-    )
-}
+KINDS = (
+    "rnn_tanh",
+    "rnn_relu",
+    "rnn_logistic",
+    "lstm",
+    "lstm_peephole_diagonal",
+    "lstm_peephole_full",
+    "gru",
+    "gru_reset_before",
+)
 WEIGHT_ORDER = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr", "weight_peephole")
 
 
@@ -44,25 +41,32 @@ class Kernel(NamedTuple):
     states: int
 
 
-_KERNEL_OF: dict[Cell, Kernel] = {}
-for _name, _kind in KERNELS.items():
-    _cell = CELLS[_name]
-    _KERNEL_OF[_cell] = Kernel(_kind, False, len(_cell.states))
-    if len(_cell.states) > 1:
-        _KERNEL_OF[projected(_cell)] = Kernel(_kind, True, len(_cell.states))
+def _kernels() -> Iterator[tuple[Cell, Kernel]]:
+    for kind, name in enumerate(KINDS):
+        states = len(CELLS[name].states)
+        yield CELLS[name], Kernel(kind, False, states)
+        if states > 1:
+            yield projected(CELLS[name]), Kernel(kind, True, states)
+
+
+KERNELS = dict(_kernels())
 
 
 def refusal(cell: Cell, sequence: SequenceBatch, directions: Sequence[Direction]) -> str | None:
     """Say why the native core cannot run this cell on this sequence; None if it can."""
-    if cell not in _KERNEL_OF:
+    if cell not in KERNELS:
         return f"the native core has no kernel for the cell {cell.name!r}"
     weight = directions[0].weights["weight_ih"]
     if weight.device.type != "cpu" or sequence.values.device.type != "cpu":
         return f"the native core runs on the CPU, not on {sequence.values.device.type}"
+    if torch.compiler.is_compiling() or torch.jit.is_tracing():  # pyright: ignore[reportPrivateImportUsage]
+        return "the native core cannot be traced yet"
     if torch.is_autocast_enabled("cpu"):
         return "the native core has no bfloat16 products yet"
     if weight.dtype not in {torch.float32, torch.float64}:
         return f"the native core computes in float32 and float64, not in {weight.dtype}"
+    if "weight_peephole" in directions[0].weights and any(direction.zoneout for direction in directions):
+        return "the native core has no zoneout for cells with peepholes"
     return None
 
 
@@ -76,6 +80,12 @@ class _Settings:
     directions: tuple[Direction, ...]
     saves: bool
 
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """The sizes of the output and of the other states."""
+        weights = self.directions[0].weights
+        return weights["weight_hh"].shape[1], weights["weight_ih"].shape[0] // len(self.cell.gates)
+
     def split(self, tensors: Sequence[Tensor | None]) -> tuple[list[list[Tensor | None]], list[list[Tensor | None]]]:
         """Split a flat list into each direction's states and each direction's weights."""
         size = self.kernel.states + len(WEIGHT_ORDER)
@@ -86,8 +96,8 @@ class _Settings:
 def run_fused(
     cell: Cell, sequence: SequenceBatch, directions: Sequence[Direction]
 ) -> tuple[SequenceBatch, list[State]]:
-    """Run ``cell`` over ``sequence`` in all ``directions`` at once; see ``throughtime.recurrence.run_directions``."""
-    kernel = _KERNEL_OF[cell]
+    """Run ``cell`` over ``sequence`` in all ``directions`` at once; see ``throughtime.recurrence.run``."""
+    kernel = KERNELS[cell]
     tensors: list[Tensor | None] = []
     for direction in directions:
         tensors += direction.state if direction.state is not None else [None] * kernel.states
@@ -96,11 +106,10 @@ def run_fused(
     saves = torch.is_grad_enabled() and (
         values.requires_grad or any(tensor is not None and tensor.requires_grad for tensor in tensors)
     )
-    settings = _Settings(cell, kernel, sequence.lengths, tuple(directions), saves)
+    lengths = None if sequence.lengths is None else sequence.lengths.contiguous()
+    settings = _Settings(cell, kernel, lengths, tuple(directions), saves)
     output, *final = _Fused.apply(settings, values, *tensors) if saves else _forward(settings, values, tensors)[0]
-    states = [
-        tuple(final[start : start + kernel.states]) for start in range(0, len(final), kernel.states)
-    ]
+    states = [tuple(final[start : start + kernel.states]) for start in range(0, len(final), kernel.states)]
     return SequenceBatch(output, sequence.lengths), states
 
 
@@ -120,25 +129,23 @@ def _features_together(tensor: Tensor) -> Tensor:
 class _Prepared(NamedTuple):
     """The core's description of a call, and the tensors that it points to."""
 
-    layer: Any
-    directions: list[Any]
+    layer: CoreLayer
+    directions: list[CoreDirection]
     kept: list[Tensor]
 
 
 def _prepare(settings: _Settings, values: Tensor, tensors: Sequence[Tensor | None]) -> _Prepared:
     states, weights = settings.split(tensors)
-    weight_hh = weights[0][1]
-    weight_ih = weights[0][0]
-    assert weight_ih is not None and weight_hh is not None
+    output_size, hidden_size = settings.sizes
     time, batch, input_size = values.shape
     kept: list[Tensor] = [values]
-    layer = _core.Layer(
+    layer = CoreLayer(
         settings.kernel.kind,
         values.dtype == torch.float64,
         settings.kernel.projected,
         input_size,
-        weight_ih.shape[0] // len(settings.cell.gates),
-        weight_hh.shape[1],
+        hidden_size,
+        output_size,
         time,
         batch,
         _address(settings.lengths),
@@ -146,32 +153,29 @@ def _prepare(settings: _Settings, values: Tensor, tensors: Sequence[Tensor | Non
     )
     layer.set_input(*_place(values))
 
-    def held(tensor: Tensor | None) -> Tensor | None:
-        if tensor is None:
-            return None
-        tensor = tensor.contiguous()
-        kept.append(tensor)
-        return tensor
+    def held(tensor: Tensor) -> Tensor:
+        kept.append(tensor.contiguous())
+        return kept[-1]
 
-    cores: list[Any] = []
+    cores: list[CoreDirection] = []
     for given, own, state in zip(settings.directions, weights, states, strict=True):
-        core = _core.Direction()
+        core = CoreDirection()
         core.reverse = given.reverse
-        core.set_weights(*(_address(held(weight)) for weight in own))
+        core.set_weights(*(0 if weight is None else held(weight).data_ptr() for weight in own))
         for index, part in enumerate(state):
             if part is not None:
-                core.set_initial(index, _address(held(part)))
+                core.set_initial(index, held(part).data_ptr())
         if given.regularised:
             _regularise(layer, core, given, held)
         cores.append(core)
     return _Prepared(layer, cores, kept)
 
 
-def _regularise(layer: Any, core: Any, given: Direction, held: Any) -> None:
+def _regularise(layer: CoreLayer, core: CoreDirection, given: Direction, held: Callable[[Tensor], Tensor]) -> None:
     if given.reset is not None:
-        layer.set_reset(_address(held(given.reset)))
+        layer.set_reset(held(given.reset).data_ptr())
     if given.recurrent_dropout is not None:
-        core.set_recurrent_dropout(_address(held(given.recurrent_dropout)))
+        core.set_recurrent_dropout(held(given.recurrent_dropout).data_ptr())
     if given.candidate_dropout is not None:
         core.set_candidate_dropout(*_place(held(given.candidate_dropout)))
     for index, share in enumerate(given.zoneout):
@@ -186,9 +190,7 @@ def _forward(
     values = _features_together(values)
     prepared = _prepare(settings, values, tensors)
     time, batch, _ = values.shape
-    weight_ih, weight_hh = tensors[settings.kernel.states], tensors[settings.kernel.states + 1]
-    assert weight_ih is not None and weight_hh is not None
-    size, hidden_size = weight_hh.shape[1], weight_ih.shape[0] // len(settings.cell.gates)
+    size, hidden_size = settings.sizes
     output = values.new_empty(time, batch, size * len(prepared.directions))
     finals: list[Tensor] = []
     saved: list[Tensor] = []
@@ -242,15 +244,15 @@ def _backward(
     prepared = _prepare(settings, values, tensors)
     kept = prepared.kept
     states = settings.kernel.states
-    weight_hh = tensors[states + 1]
-    assert weight_hh is not None
-    size = weight_hh.shape[1]
+    size, _ = settings.sizes
     d_output = gradients[0]
     if d_output is not None:
         d_output = _features_together(d_output)
         kept.append(d_output)
-    results: list[Tensor | None] = [None if tensor is None else torch.empty_like(tensor, memory_format=torch.contiguous_format) if wanted else None
-                                    for tensor, wanted in zip(tensors, needed[1:], strict=True)]  # fmt: skip
+    results = [
+        torch.empty_like(tensor, memory_format=torch.contiguous_format) if wanted and tensor is not None else None
+        for tensor, wanted in zip(tensors, needed[1:], strict=True)
+    ]
     d_inputs: list[Tensor] = []
     empty = torch.empty if settings.lengths is None else torch.zeros
     for index, core in enumerate(prepared.directions):
@@ -286,6 +288,28 @@ def _reference_gradients(
     gradients: Sequence[Tensor | None],
     needed: Sequence[bool],
 ) -> list[Tensor | None]:
-    from throughtime.recurrence.reference import run_reference  # noqa: PLC0415
-
-    raise NotImplementedError(run_reference)
+    """Compute the gradients by autograd through the plain loop, so that they have gradients themselves."""
+    states, weights = settings.split(tensors)
+    outputs: list[Tensor] = []
+    final: list[Tensor] = []
+    for given, own, state in zip(settings.directions, weights, states, strict=True):
+        named = {name: weight for name, weight in zip(WEIGHT_ORDER, own, strict=True) if weight is not None}
+        initial = None if state[0] is None else tuple(part for part in state if part is not None)
+        direction = replace(given, weights=named, state=initial)
+        output, last = run_reference(settings.cell, SequenceBatch(values, settings.lengths), direction)
+        outputs.append(output.values)
+        final += last
+    results = [torch.cat(outputs, dim=-1), *final]
+    pairs = [(result, gradient) for result, gradient in zip(results, gradients, strict=True) if gradient is not None]
+    inputs = [values, *tensors]
+    wanted = [tensor for tensor, needs in zip(inputs, needed, strict=True) if needs and tensor is not None]
+    found = iter(
+        torch.autograd.grad(
+            [result for result, _ in pairs],
+            wanted,
+            [gradient for _, gradient in pairs],
+            create_graph=True,
+            allow_unused=True,
+        )
+    )
+    return [next(found) if needs and tensor is not None else None for tensor, needs in zip(inputs, needed, strict=True)]

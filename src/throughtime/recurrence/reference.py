@@ -6,30 +6,27 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from throughtime.cells import Cell, State, Weights
+from throughtime.cells import Cell, State, StepDropout, Weights
+from throughtime.recurrence.direction import Direction
 from throughtime.sequence import SequenceBatch
 
 
-def run_reference(
-    cell: Cell, sequence: SequenceBatch, state: State, weights: Weights, *, reverse: bool = False
-) -> tuple[SequenceBatch, State]:
+def run_reference(cell: Cell, sequence: SequenceBatch, direction: Direction) -> tuple[SequenceBatch, State]:
     """Run ``cell`` over ``sequence`` step by step, differentiable any number of times by autograd.
 
-    Each row runs over its own length, from its last value to its first if ``reverse``. Outputs are zero in
+    Each row runs over its own length, from its last value to its first in reverse. Outputs are zero in
     the padding, and the state of a row that has ended (or, in reverse, not begun) does not move.
 
     Args:
         cell: the cell.
         sequence: values of shape (time, batch, feature), time at least 1.
-        state: the state before the first step, each of shape (batch, size).
-        weights: the layer's weights by name.
-        reverse: run from the end of each row to its beginning.
+        direction: the weights, the state before the first step, and what acts on the steps.
 
     Returns:
         The outputs, shape (time, batch, size of the first state), and the state after the last step.
     """
     mask = sequence.mask()
-    values = sequence.values
+    values, weights = sequence.values, direction.weights
     if mask is not None:
         mask = mask.unsqueeze(-1)
         values = values.where(mask, 0)  # a NaN in the padding would reach the weights as 0 * NaN
@@ -37,16 +34,52 @@ def run_reference(
     bias_hh = weights.get("bias_hh")
     weight_hh, bias_hh = weights["weight_hh"][:rows], None if bias_hh is None else bias_hh[:rows]
     input_gates = linear(values, weights["weight_ih"], weights.get("bias_ih")).unbind(0)
+    state = zero_state(cell, sequence, weights) if direction.state is None else direction.state
     outputs: list[Tensor] = []
     steps = range(len(input_gates))
-    for t in reversed(steps) if reverse else steps:
-        new = cell.step(input_gates[t], linear(state[0], weight_hh, bias_hh), state, weights).state
+    for t in reversed(steps) if direction.reverse else steps:
+        new = _step(cell, input_gates[t], weight_hh, bias_hh, state, direction, t)
         if mask is None:
             state = new
             outputs.append(new[0])
         else:
-            state = tuple(after.where(mask[t], before) for after, before in zip(new, state, strict=True))
+            state = tuple(after.where(mask[t], old) for after, old in zip(new, state, strict=True))
             outputs.append(new[0].where(mask[t], 0))
-    if reverse:
+    if direction.reverse:
         outputs.reverse()
     return SequenceBatch(torch.stack(outputs), sequence.lengths), state
+
+
+def _step(
+    cell: Cell,
+    input_gates: Tensor,
+    weight_hh: Tensor,
+    bias_hh: Tensor | None,
+    state: State,
+    direction: Direction,
+    t: int,
+) -> State:
+    """Take step t with what acts on it: resets before the cell, dropout in it, zoneout after it."""
+    if not direction.regularised:
+        return cell.step(input_gates, linear(state[0], weight_hh, bias_hh), state, direction.weights).state
+    if direction.reset is not None:
+        reset = direction.reset[t].unsqueeze(-1)
+        state = tuple(part.masked_fill(reset, 0) for part in state)
+    candidate = None if direction.candidate_dropout is None else direction.candidate_dropout[t]
+    dropout = StepDropout(direction.recurrent_dropout, candidate)
+    recurrent_gates = linear(dropout.of_hidden(state[0]), weight_hh, bias_hh)
+    new = cell.step(input_gates, recurrent_gates, state, direction.weights, dropout).state
+    if not direction.zoneout:
+        return new
+    return tuple(
+        after if share is None else after + share[t] * (before - after)
+        for after, before, share in zip(new, state, direction.zoneout, strict=True)
+    )
+
+
+def zero_state(cell: Cell, sequence: SequenceBatch, weights: Weights) -> State:
+    """Make the state of zeros: the first of the output's size, the others of hidden_size."""
+    output_size = weights["weight_hh"].shape[1]
+    hidden_size = weights["weight_ih"].shape[0] // len(cell.gates)
+    sizes = (output_size, *(hidden_size for _ in cell.states[1:]))
+    return tuple(sequence.values.new_zeros(sequence.values.shape[1], size) for size in sizes)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from throughtime.cells import Cell, State, Weights
+import torch
+
+from throughtime.cells import Cell, State
 from throughtime.errors import ArgumentError, BackendError, check_choice
-from throughtime.recurrence import torch_native
+from throughtime.recurrence import fused, torch_native
+from throughtime.recurrence.direction import Direction
 from throughtime.recurrence.reference import run_reference
 from throughtime.sequence import SequenceBatch
 
@@ -17,14 +20,31 @@ class Backend:
     """One way to run a cell over a sequence.
 
     Attributes:
-        run: ``run(cell, sequence, state, weights, reverse=...)`` gives the outputs and the final state.
-        refusal: why it cannot run this cell on this sequence with these weights; None if it can.
+        run: gives the outputs of all directions, one beside the other, and each direction's final state.
+        refusal: why it cannot run this cell on this sequence in these directions; None if it can.
         suits: whether "auto" should take it for this sequence, where it can run.
     """
 
-    run: Callable[..., tuple[SequenceBatch, State]]
-    refusal: Callable[[Cell, SequenceBatch, Weights], str | None]
-    suits: Callable[[SequenceBatch], bool]
+    run: Callable[[Cell, SequenceBatch, Sequence[Direction]], tuple[SequenceBatch, list[State]]]
+    refusal: Callable[[Cell, SequenceBatch, Sequence[Direction]], str | None]
+    suits: Callable[[SequenceBatch], bool] = lambda _: True
+
+
+def one_after_another(
+    run_one: Callable[[Cell, SequenceBatch, Direction], tuple[SequenceBatch, State]],
+) -> Callable[[Cell, SequenceBatch, Sequence[Direction]], tuple[SequenceBatch, list[State]]]:
+    """Make a backend's ``run`` of a function that runs one direction."""
+
+    def run_each(
+        cell: Cell, sequence: SequenceBatch, directions: Sequence[Direction]
+    ) -> tuple[SequenceBatch, list[State]]:
+        outputs, states = zip(*(run_one(cell, sequence, direction) for direction in directions), strict=True)
+        if len(outputs) == 1:
+            return outputs[0], list(states)
+        values = torch.cat([output.values for output in outputs], dim=-1)
+        return SequenceBatch(values, sequence.lengths), list(states)
+
+    return run_each
 
 
 def _more_than_one_step(sequence: SequenceBatch) -> bool:
@@ -33,62 +53,49 @@ def _more_than_one_step(sequence: SequenceBatch) -> bool:
 
 
 BACKENDS = {
-    "torch": Backend(torch_native.run_torch, torch_native.refusal, _more_than_one_step),
-    "reference": Backend(run_reference, lambda _cell, _sequence, _weights: None, lambda _sequence: True),
+    "fused": Backend(fused.run_fused, fused.refusal),
+    "torch": Backend(one_after_another(torch_native.run_torch), torch_native.refusal, _more_than_one_step),
+    "reference": Backend(one_after_another(run_reference), lambda _cell, _sequence, _directions: None),
 }
 """Every backend by its name, the fastest first."""
 
 
 def run(
-    cell: Cell,
-    sequence: SequenceBatch,
-    state: State | None,
-    weights: Weights,
-    *,
-    reverse: bool = False,
-    backend: str = "auto",
-) -> tuple[SequenceBatch, State, str]:
-    """Run ``cell`` over ``sequence`` in one direction.
+    cell: Cell, sequence: SequenceBatch, directions: Sequence[Direction], *, backend: str = "auto"
+) -> tuple[SequenceBatch, list[State], str]:
+    """Run ``cell`` over ``sequence`` in one direction or several.
 
     Args:
         cell: the cell, one of CELLS or another one.
         sequence: values of shape (time, batch, feature), of the weights' dtype unless autocast is on.
-        state: the state before the first step, each of shape (batch, size); zeros if None.
-        weights: weight_ih, weight_hh, perhaps bias_ih, bias_hh, and the cell's own weights by name.
-        reverse: run from the end of each row to its beginning.
-        backend: "reference" (the plain loop), "torch" (torch's kernels), or "auto": the fastest that can run.
+        directions: the weights, initial state and masks of each direction.
+        backend: "fused" (the native core), "torch" (torch's kernels), "reference" (the plain loop), or "auto": the
+            fastest that can run.
 
     Returns:
-        The outputs, shape (time, batch, size of the first state), zero in the padding; the state after
-        each row's last step; and the name of the backend that ran.
+        The outputs, shape (time, batch, directions * size of the first state), zero in the padding; for each
+        direction the state after each row's last step; and the name of the backend that ran.
 
     Raises:
-        ArgumentError: if the sequence has no steps or ``backend`` is unknown.
+        ArgumentError: if the sequence has no steps, ``backend`` is unknown, or ``candidate_dropout`` has no gate to
+            act behind.
         BackendError: if the backend that was asked for cannot run this cell.
     """
     check_choice("backend", backend, ("auto", *BACKENDS))
     if sequence.values.shape[0] == 0:
         raise ArgumentError("`sequence` must have at least one time step, got none")
-    if state is None:
-        state = zero_state(cell, sequence, weights)
+    if cell.gates == ("candidate",) and any(direction.candidate_dropout is not None for direction in directions):
+        raise ArgumentError(f"`candidate_dropout` needs a cell whose candidate is gated, which {cell.name!r} has not")
     if backend == "auto":
         backend = next(
             name
             for name, candidate in BACKENDS.items()
-            if candidate.suits(sequence) and candidate.refusal(cell, sequence, weights) is None
+            if candidate.suits(sequence) and candidate.refusal(cell, sequence, directions) is None
         )
-    elif reason := BACKENDS[backend].refusal(cell, sequence, weights):
+    elif reason := BACKENDS[backend].refusal(cell, sequence, directions):
         raise BackendError(f"`backend` {backend!r} cannot run: {reason}")
     lengths = sequence.lengths
     if lengths is not None and bool((lengths == sequence.values.shape[0]).all()):
         sequence = SequenceBatch(sequence.values)
-    outputs, final = BACKENDS[backend].run(cell, sequence, state, weights, reverse=reverse)
+    outputs, final = BACKENDS[backend].run(cell, sequence, directions)
     return SequenceBatch(outputs.values, lengths), final, backend
-
-
-def zero_state(cell: Cell, sequence: SequenceBatch, weights: Weights) -> State:
-    """Make the state of zeros: the first of the output's size, the others of hidden_size."""
-    output_size = weights["weight_hh"].shape[1]
-    hidden_size = weights["weight_ih"].shape[0] // len(cell.gates)
-    sizes = (output_size, *(hidden_size for _ in cell.states[1:]))
-    return tuple(sequence.values.new_zeros(sequence.values.shape[1], size) for size in sizes)

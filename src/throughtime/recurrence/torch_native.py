@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -10,6 +10,8 @@ from torch import Tensor
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from throughtime.cells import CELLS, Cell, State, Weights, projected
+from throughtime.recurrence.direction import Direction
+from throughtime.recurrence.reference import zero_state
 from throughtime.sequence import SequenceBatch
 
 KERNELS: dict[Cell, Callable[..., Any]] = {
@@ -22,22 +24,25 @@ KERNELS: dict[Cell, Callable[..., Any]] = {
 WEIGHT_ORDER = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
 
 
-def refusal(cell: Cell, _sequence: SequenceBatch, weights: Weights) -> str | None:
-    """Say why torch has no kernel for this cell with these weights; None if it has one."""
+def refusal(cell: Cell, _sequence: SequenceBatch, directions: Sequence[Direction]) -> str | None:
+    """Say why torch has no kernel for this cell with these weights and masks; None if it has one."""
     if cell not in KERNELS:
         return f"torch has no kernel for the cell {cell.name!r}"
+    weights = directions[0].weights
     if ("bias_ih" in weights) != ("bias_hh" in weights):
         return "torch's kernels need both bias_ih and bias_hh or neither"
+    if any(direction.regularised for direction in directions):
+        return "torch's kernels know neither resets nor dropout or zoneout of the recurrent state"
     return None
 
 
-def run_torch(
-    cell: Cell, sequence: SequenceBatch, state: State, weights: Weights, *, reverse: bool = False
-) -> tuple[SequenceBatch, State]:
+def run_torch(cell: Cell, sequence: SequenceBatch, direction: Direction) -> tuple[SequenceBatch, State]:
     """Run ``cell`` by torch's kernel; arguments and result are those of ``run_reference``.
 
     Rows of different lengths are packed; in reverse each row is turned around within its length.
     """
+    weights, reverse = direction.weights, direction.reverse
+    state = zero_state(cell, sequence, weights) if direction.state is None else direction.state
     values, lengths = sequence.values, sequence.lengths
     if lengths is None:
         values, state = _call(cell, values.flip(0) if reverse else values, None, state, weights)
