@@ -109,30 +109,33 @@ struct Derivatives {
   long slot, projected, stride;
 };
 
-template <class Cell, class T, bool Projected, bool Regularised>
+template <class Cell, class Engine, bool Projected, bool Regularised>
 class Backward {
  public:
+  using T = typename Engine::Scalar;
+  using Element = typename Engine::Element;
+  using Session = typename Engine::Session;
   static constexpr int V = lanes<T>;
   static constexpr int stages = stage_count<Cell>(), products = product_count<Cell>();
   static constexpr int span = 4;  // a product gives one value for each unit
   static constexpr long width = span * V;
 
   Backward(const Layer& layer, const Direction& direction)
-      : layer_(layer), direction_(direction), sizes_(layer), derivatives_(sizes_) {}
+      : layer_(layer), direction_(direction), sizes_(layer), engine_(layer), derivatives_(sizes_) {}
 
   Derivatives<Cell, T, Projected>& derivatives() { return derivatives_; }
 
   std::size_t shared_size() const {
     std::size_t size = derivatives_.size(layer_.rows) + Workspace::size<T>(static_cast<std::size_t>(3 * sizes_.padded_hidden));
-    for (int p = 0; p < products; ++p) size += Workspace::size<T>(packed_size(p));
-    if (Projected) size += Workspace::size<T>(projection_size());
+    for (int p = 0; p < products; ++p) size += Workspace::size<Element>(packed_size(p));
+    if (Projected) size += Workspace::size<Element>(projection_size());
     return size;
   }
   void take_shared(Workspace& workspace) {
     derivatives_.data = workspace.take<T>(static_cast<std::size_t>(layer_.rows.valid * derivatives_.stride));
     diagonals_ = workspace.take<T>(static_cast<std::size_t>(3 * sizes_.padded_hidden));
-    for (int p = 0; p < products; ++p) packed_[p] = workspace.take<T>(packed_size(p));
-    if (Projected) projection_ = workspace.take<T>(projection_size());
+    for (int p = 0; p < products; ++p) packed_[p] = workspace.take<Element>(packed_size(p));
+    if (Projected) projection_ = workspace.take<Element>(projection_size());
   }
 
   long pack_tasks() const {
@@ -151,17 +154,17 @@ class Backward {
     for (int p = 0; p < products; ++p) {
       const Product& product = Cell::products[p];
       if (task < panels_of(p)) {
-        int blocks[4];
-        for (int gate = 0; gate < product.gates; ++gate) blocks[gate] = product.first_gate + gate;
-        return pack_plain(static_cast<const T*>(w.matrix[product.matrix]), sizes_.hidden, sizes_.padded_hidden, columns_of(p),
-                          blocks, product.gates, task, packed_[p] + task * depth_of(p) * width);
+        PlainShape<T> shape{sizes_.hidden, sizes_.padded_hidden, columns_of(p), product.gates, {}};
+        for (int gate = 0; gate < product.gates; ++gate) shape.blocks[gate] = product.first_gate + gate;
+        return engine_.pack_plain(shape, static_cast<const T*>(w.matrix[product.matrix]), task,
+                                  packed_[p] + task * engine_.panel_size(depth_of(p), span));
       }
       task -= panels_of(p);
     }
-    const int block = 0;
     if (Projected)
-      pack_plain(static_cast<const T*>(w.matrix[projection_matrix]), sizes_.output, sizes_.padded_output, sizes_.hidden, &block, 1,
-                 task, projection_ + task * sizes_.padded_output * width);
+      engine_.pack_plain({sizes_.output, sizes_.padded_output, sizes_.hidden, 1, {0}},
+                         static_cast<const T*>(w.matrix[projection_matrix]), task,
+                         projection_ + task * engine_.panel_size(sizes_.padded_output, span));
   }
 
   std::size_t step_bytes() const { return shared_size() - derivatives_.size(layer_.rows); }
@@ -178,11 +181,15 @@ class Backward {
   struct Thread {
     T* sums[2];
     T* unused;
+    Element* left[2];
   };
   std::size_t group_size(long rows) const {
     return 3 * Workspace::size<T>(static_cast<std::size_t>(rows * larger(hidden_stride(), output_stride())));
   }
-  std::size_t thread_size(long) const { return 2 * Workspace::size<T>(sums_size) + Workspace::size<T>(V); }
+  std::size_t thread_size(long) const {
+    return 2 * Workspace::size<T>(sums_size) + Workspace::size<T>(V) +
+           2 * Workspace::size<Element>(static_cast<std::size_t>(left_size()));
+  }
   Group take_group(Workspace& workspace, long rows) const {
     Group group{};
     group.d_states[0] = workspace.take<T>(static_cast<std::size_t>(rows * output_stride()));
@@ -191,7 +198,9 @@ class Backward {
     return group;
   }
   Thread take_thread(Workspace& workspace, long) const {
-    return {{workspace.take<T>(sums_size), workspace.take<T>(sums_size)}, workspace.take<T>(V)};
+    Thread thread{{workspace.take<T>(sums_size), workspace.take<T>(sums_size)}, workspace.take<T>(V), {}};
+    for (Element*& left : thread.left) left = workspace.take<Element>(static_cast<std::size_t>(left_size()));
+    return thread;
   }
 
   void run(const Share& share, const Group& group, const Thread& thread) const {
@@ -212,14 +221,17 @@ class Backward {
  private:
   static constexpr std::size_t sums_size = most_tile_rows * 4 * V;
 
+  long left_size() const {
+    return engine_.left_size(most_tile_rows, larger(Cell::slots * sizes_.padded_hidden, sizes_.padded_output));
+  }
   long hidden_stride() const { return spread<T>(sizes_.padded_hidden); }
   long output_stride() const { return spread<T>(sizes_.padded_output); }
   long columns_of(int p) const { return Cell::products[p].operand == Operand::hidden ? sizes_.output : sizes_.hidden; }
   long panels_of(int p) const { return ceiling(columns_of(p), width); }
   long hidden_panels() const { return ceiling(sizes_.hidden, width); }
   long depth_of(int p) const { return Cell::products[p].gates * sizes_.padded_hidden; }
-  std::size_t packed_size(int p) const { return static_cast<std::size_t>(panels_of(p) * depth_of(p) * width); }
-  std::size_t projection_size() const { return static_cast<std::size_t>(hidden_panels() * sizes_.padded_output * width); }
+  std::size_t packed_size(int p) const { return static_cast<std::size_t>(panels_of(p) * engine_.panel_size(depth_of(p), span)); }
+  std::size_t projection_size() const { return static_cast<std::size_t>(hidden_panels() * engine_.panel_size(sizes_.padded_output, span)); }
 
   void begin(const Share& share, const Group& group) const {
     for (long row = 0; row < share.rows; ++row) {
@@ -242,53 +254,62 @@ class Backward {
     }
   }
 
-  // Product j of a stage for rows [row, row + rows) of the group: derivatives × matrix. A product whose operand was the
-  // state before the next step has nothing to carry for rows that end here.
-  ALWAYS_INLINE void take_product(const Share& share, const Thread& thread, int p, int j, long s, long row, long rows,
-                                  long panel) const {
+  // The left factor of product p for rows [row, row + rows) of the group, and how many of them have one: a product whose
+  // operand was the state before the next step carries nothing for rows that end here.
+  struct LeftFactor {
+    typename Engine::Prepared prepared;
+    long rows;
+  };
+  ALWAYS_INLINE LeftFactor prepare(const Share& share, int p, long s, long row, long rows, Element* space) const {
     const Product& product = Cell::products[p];
     const long step = product.previous ? s + 1 : s;
     const long running = smaller(larger(share.running(layer_.rows, step) - row, 0), rows);
     const long valid = layer_.rows.offset[step] + share.first + row;
     const T* left = derivatives_.data + valid * derivatives_.stride + product.first_slot * derivatives_.slot;
-    multiply_panels<T, span>(running, 1, depth_of(p), {left, derivatives_.stride}, packed_[p] + panel * depth_of(p) * width, nullptr,
-                             thread.sums[j]);
-    for (long i = running * width; i < rows * width; ++i) thread.sums[j][i] = 0;
+    return {engine_.prepare(running, depth_of(p), {left, derivatives_.stride}, space), running};
+  }
+
+  ALWAYS_INLINE void take_product(const LeftFactor& left, int p, long rows, long panel, T* sums) const {
+    engine_.template multiply<span>(left.rows, 1, depth_of(p), left.prepared,
+                                    packed_[p] + panel * engine_.panel_size(depth_of(p), span), nullptr, sums);
+    for (long i = left.rows * width; i < rows * width; ++i) sums[i] = 0;
+  }
+
+  // dL/d(h before the projection).
+  ALWAYS_INLINE LeftFactor prepare_projected(const Share& share, long s, long row, long rows, Element* space) const {
+    const long valid = layer_.rows.offset[s] + share.first + row;
+    const T* left = derivatives_.data + valid * derivatives_.stride + derivatives_.projected;
+    return {engine_.prepare(rows, sizes_.padded_output, {left, derivatives_.stride}, space), rows};
   }
 
   // Stage -1 goes through the projection's output, the others through the cell's.
   template <int stage>
   void run_stage(const Share& share, const Group& group, const Thread& thread, long s) const {
     constexpr bool of_output = stage < 0;
+    constexpr Stage which = of_output ? Stage{1, {0}} : Cell::stages[of_output ? 0 : stage];
+    constexpr bool unprojected = Projected && !of_output && which.product[0] == 0;
     const long vectors = of_output ? sizes_.output_vectors : sizes_.hidden_vectors;
     long begin, end;
     share.units(vectors, span, begin, end);
     const long running = share.running(layer_.rows, s);
     for (long row = 0; row < running; row += most_tile_rows) {
       const long rows = smaller(running - row, most_tile_rows);
+      const LeftFactor left = unprojected ? prepare_projected(share, s, row, rows, thread.left[0])
+                                          : prepare(share, which.product[0], s, row, rows, thread.left[0]);
+      LeftFactor other{};
+      if constexpr (which.products > 1) other = prepare(share, which.product[1], s, row, rows, thread.left[1]);
       each_panel(begin / span, ceiling(end, span), 1, s, [&](long panel, long) {
-        if constexpr (of_output) {
-          take_product(share, thread, 0, 0, s, row, rows, panel);
-        } else {
-          constexpr Stage which = Cell::stages[stage];
-          if constexpr (Projected && which.product[0] == 0)
-            take_unprojected(share, thread, s, row, rows, panel);
-          else
-            take_product(share, thread, which.product[0], 0, s, row, rows, panel);
-          if constexpr (which.products > 1) take_product(share, thread, which.product[1], 1, s, row, rows, panel);
-        }
+        if constexpr (unprojected)
+          engine_.template multiply<span>(rows, 1, sizes_.padded_output, left.prepared,
+                                          projection_ + panel * engine_.panel_size(sizes_.padded_output, span), nullptr,
+                                          thread.sums[0]);
+        else
+          take_product(left, which.product[0], rows, panel, thread.sums[0]);
+        if constexpr (which.products > 1) take_product(other, which.product[1], rows, panel, thread.sums[1]);
         for (int v = 0; v < span && panel * span + v < end; ++v)
           for (long r = 0; r < rows; ++r) step_of_row<stage>(share, group, thread, s, row + r, (panel * span + v) * V, r * width + v * V);
       });
     }
-  }
-
-  // dL/d(h before the projection).
-  ALWAYS_INLINE void take_unprojected(const Share& share, const Thread& thread, long s, long row, long rows, long panel) const {
-    const long valid = layer_.rows.offset[s] + share.first + row;
-    multiply_panels<T, span>(rows, 1, sizes_.padded_output,
-                             {derivatives_.data + valid * derivatives_.stride + derivatives_.projected, derivatives_.stride},
-                             projection_ + panel * sizes_.padded_output * width, nullptr, thread.sums[0]);
   }
 
   template <int stage>
@@ -373,15 +394,20 @@ class Backward {
     if (!to) return;
     constexpr Operand operand = state == 0 ? Operand::hidden : Operand::inner;
     const long size = state == 0 ? sizes_.output : sizes_.hidden;
+    int product = -1;
+    for (int p = 0; p < products; ++p)
+      if (Cell::products[p].previous && Cell::products[p].operand == operand) product = p;
     long begin, end;
     share.units(ceiling(size, V), span, begin, end);
     for (long row = 0; row < share.rows; row += most_tile_rows) {
       const long rows = smaller(share.rows - row, most_tile_rows);
+      LeftFactor left{};
+      if (product >= 0) left = prepare(share, product, -1, row, rows, thread.left[0]);
       for (long panel = begin / span; panel < ceiling(end, span); ++panel) {
-        for (long i = 0; i < rows * width; ++i) thread.sums[0][i] = 0;
-        for (int p = 0; p < products; ++p)
-          if (Cell::products[p].previous && Cell::products[p].operand == operand)
-            take_product(share, thread, p, 0, -1, row, rows, panel);
+        if (product >= 0)
+          take_product(left, product, rows, panel, thread.sums[0]);
+        else
+          for (long i = 0; i < rows * width; ++i) thread.sums[0][i] = 0;
         for (long r = 0; r < rows; ++r)
           for (long column = panel * width; column < smaller((panel + 1) * width, size); ++column) {
             const long place = share.first + row + r, of_batch = layer_.rows.order[place];
@@ -399,9 +425,10 @@ class Backward {
   const Layer& layer_;
   const Direction& direction_;
   const Sizes<T> sizes_;
+  const Engine engine_;
   Derivatives<Cell, T, Projected> derivatives_;
-  T* packed_[products];
-  T* projection_ = nullptr;
+  Element* packed_[products];
+  Element* projection_ = nullptr;
   T* diagonals_ = nullptr;
 };
 

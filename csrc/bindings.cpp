@@ -84,6 +84,7 @@ NB_MODULE(_core, module) {
            "projected"_a, "input_size"_a, "hidden_size"_a, "output_size"_a, "time"_a, "batch"_a, "lengths"_a, "threads"_a)
       .def("set_input", [](Call& c, Address a, long t, long b) { c.layer.input = sequence(a, t, b); })
       .def("set_reset", [](Call& c, Address address) { c.layer.reset = pointer<std::uint8_t>(address); })
+      .def("set_bfloat16_parts", [](Call& c, int parts) { c.layer.bfloat16_parts = parts; })
       .def("set_gradient_limit", [](Call& c, double limit) { c.layer.gradient_limit = limit; })
       .def("add_direction", [](Call& c, const Direction& direction) { c.layer.direction[c.layer.directions++] = direction; })
       .def_prop_ro("valid", [](const Call& c) { return c.layer.rows.valid; })
@@ -95,10 +96,11 @@ NB_MODULE(_core, module) {
                      return c.layer.rows.valid * padded * k.saved_slots(c.layer.cell, c.layer.projected);
                    })
       .def(
-          "forward", [](const Call& c) { kernels().forward(c.layer); }, nb::call_guard<nb::gil_scoped_release>())
+          "forward", [](const Call& c) { forward(c.layer); }, nb::call_guard<nb::gil_scoped_release>())
       .def(
-          "backward", [](const Call& c) { kernels().backward(c.layer); }, nb::call_guard<nb::gil_scoped_release>());
+          "backward", [](const Call& c) { backward(c.layer); }, nb::call_guard<nb::gil_scoped_release>());
 
+  module.def("has_amx", &has_amx, "Whether products of bfloat16 tiles run on this machine.");
   module.def("instruction_set", [] { return kernels().name; }, "The instruction set whose kernels run.");
   module.def(
       "instruction_sets",

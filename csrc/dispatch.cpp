@@ -2,6 +2,10 @@
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 #include "kernels.h"
 
@@ -15,6 +19,7 @@ DECLARE(portable)
 #if defined(THROUGHTIME_X86)
 DECLARE(avx2)
 DECLARE(avx512)
+DECLARE(amx)
 #endif
 
 namespace {
@@ -49,6 +54,35 @@ std::atomic<const Kernels*>& chosen() {
 }
 
 }  // namespace
+
+bool has_amx() {
+#if defined(THROUGHTIME_X86) && defined(__linux__)
+  // The kernel hands the tile registers out on request, once for a process.
+  static const bool granted = [] {
+    constexpr long request_permission = 0x1023, tile_data = 18;
+    return runs_here(avx512::kernels) && __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("amx-bf16") &&
+           syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
+  }();
+  return granted && &kernels() == &avx512::kernels;
+#else
+  return false;
+#endif
+}
+
+namespace {
+
+const Kernels& kernels_for(const Layer& layer) {
+#if defined(THROUGHTIME_X86)
+  if (layer.bfloat16_parts > 0 && !layer.double_precision && has_amx()) return amx::kernels;
+#endif
+  (void)layer;
+  return kernels();
+}
+
+}  // namespace
+
+void forward(const Layer& layer) { kernels_for(layer).forward(layer); }
+void backward(const Layer& layer) { kernels_for(layer).backward(layer); }
 
 const Kernels& kernels() { return *chosen().load(std::memory_order_relaxed); }
 

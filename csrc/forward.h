@@ -87,14 +87,18 @@ struct ForwardAt {
   }
 };
 
-template <class Cell, class T, bool Projected, bool Regularised>
+template <class Cell, class Engine, bool Projected, bool Regularised>
 class Forward {
  public:
+  using T = typename Engine::Scalar;
+  using Element = typename Engine::Element;
+  using Session = typename Engine::Session;
   static constexpr int V = lanes<T>;
   static constexpr int stages = stage_count<Cell>(), products = product_count<Cell>();
   static constexpr int input_span = unit_vectors(Cell::gates);
 
-  Forward(const Layer& layer, const Direction& direction) : layer_(layer), direction_(direction), sizes_(layer) {}
+  Forward(const Layer& layer, const Direction& direction)
+      : layer_(layer), direction_(direction), sizes_(layer), engine_(layer) {}
 
   static constexpr int span_of(int stage) { return unit_vectors(widest_gates(Cell::stages[stage], Cell::products)); }
   static constexpr int granule() {
@@ -126,9 +130,9 @@ class Forward {
   }
 
   void take_shared(Workspace& workspace) {
-    input_.take(workspace, input_shape());
-    for (int p = 0; p < products; ++p) product_[p].take(workspace, shape_of(p));
-    if (Projected) projection_.take(workspace, projection_shape());
+    take_packed(workspace, input_, input_shape());
+    for (int p = 0; p < products; ++p) take_packed(workspace, product_[p], shape_of(p));
+    if (Projected) take_packed(workspace, projection_, projection_shape());
     diagonals_ = workspace.take<T>(static_cast<std::size_t>(3 * sizes_.padded_hidden));
   }
 
@@ -152,10 +156,10 @@ class Forward {
             diagonals_[gate * sizes_.padded_hidden + unit] =
                 unit < sizes_.hidden ? static_cast<const T*>(w.matrix[peephole_matrix])[gate * sizes_.hidden + unit] : T(0);
     }
-    if (input_.pack(task, input_shape(), w.input)) return;
+    if (pack_some(task, input_, input_shape(), w.input)) return;
     for (int p = 0; p < products; ++p)
-      if (product_[p].pack(task, shape_of(p), w.matrix[Cell::products[p].matrix])) return;
-    if (Projected) projection_.pack(task, projection_shape(), w.matrix[projection_matrix]);
+      if (pack_some(task, product_[p], shape_of(p), w.matrix[Cell::products[p].matrix])) return;
+    if (Projected) pack_some(task, projection_, projection_shape(), w.matrix[projection_matrix]);
   }
 
   // Bytes of weights that a step reads.
@@ -177,8 +181,10 @@ class Forward {
   std::size_t thread_size(long rows) const {
     const long chunk_rows = steps_of_chunk(rows) * rows;
     return Workspace::size<T>(static_cast<std::size_t>(chunk_rows * spread<T>(sizes_.input))) +
-           Workspace::size<T>(static_cast<std::size_t>(chunk_rows * (rounded_up(sizes_.hidden_vectors, input_span) + input_span) * Cell::gates * V)) +
-           2 * Workspace::size<T>(sums_size) + Workspace::size<long>(static_cast<std::size_t>(steps_of_chunk(rows) + 1));
+           Workspace::size<T>(static_cast<std::size_t>(input_gates_size(chunk_rows))) + 2 * Workspace::size<T>(sums_size) +
+           Workspace::size<long>(static_cast<std::size_t>(steps_of_chunk(rows) + 1)) +
+           Workspace::size<Element>(static_cast<std::size_t>(engine_.left_size(chunk_rows, sizes_.input))) +
+           2 * Workspace::size<Element>(static_cast<std::size_t>(left_size()));
   }
 
   struct Group {
@@ -192,6 +198,8 @@ class Forward {
     T* inputs;
     T* input_gates;
     T* sums[2];
+    Element* input_left;
+    Element* left[2];
     long chunk;          // steps whose input is taken at once
     long* chunk_offset;  // [chunk + 1]: the first row of each
   };
@@ -227,11 +235,12 @@ class Forward {
     Thread thread{};
     thread.chunk = steps_of_chunk(rows);
     thread.inputs = workspace.take<T>(static_cast<std::size_t>(chunk_rows * spread<T>(sizes_.input)));
-    thread.input_gates = workspace.take<T>(static_cast<std::size_t>(
-        chunk_rows * (rounded_up(sizes_.hidden_vectors, input_span) + input_span) * Cell::gates * V));
+    thread.input_gates = workspace.take<T>(static_cast<std::size_t>(input_gates_size(chunk_rows)));
     thread.sums[0] = workspace.take<T>(sums_size);
     thread.sums[1] = workspace.take<T>(sums_size);
     thread.chunk_offset = workspace.take<long>(static_cast<std::size_t>(steps_of_chunk(rows) + 1));
+    thread.input_left = workspace.take<Element>(static_cast<std::size_t>(engine_.left_size(chunk_rows, sizes_.input)));
+    for (Element*& left : thread.left) left = workspace.take<Element>(static_cast<std::size_t>(left_size()));
     return thread;
   }
 
@@ -241,29 +250,34 @@ class Forward {
 
   // Panels of one matrix, and the bias with them.
   struct Packed {
-    T* panels = nullptr;
+    Element* panels = nullptr;
     T* bias = nullptr;
-
-    void take(Workspace& workspace, const PanelShape<T>& shape) {
-      panels = workspace.take<T>(static_cast<std::size_t>(shape.panels() * shape.panel_size()));
-      bias = workspace.take<T>(static_cast<std::size_t>(shape.panels() * shape.width()));
-    }
-    // Whether the task was one of this matrix; else it is counted down.
-    bool pack(long& task, const PanelShape<T>& shape, const void* matrix) {
-      if (task >= shape.panels()) {
-        task -= shape.panels();
-        return false;
-      }
-      pack_transposed(shape, static_cast<const T*>(matrix), task, panels + task * shape.panel_size());
-      return true;
-    }
   };
-  static std::size_t packed_size(const PanelShape<T>& shape) {
-    return Workspace::size<T>(static_cast<std::size_t>(shape.panels() * shape.panel_size())) +
+  long panel_size(const PanelShape<T>& shape) const { return engine_.panel_size(shape.depth, shape.vectors()); }
+  std::size_t packed_size(const PanelShape<T>& shape) const {
+    return Workspace::size<Element>(static_cast<std::size_t>(shape.panels() * panel_size(shape))) +
            Workspace::size<T>(static_cast<std::size_t>(shape.panels() * shape.width()));
+  }
+  void take_packed(Workspace& workspace, Packed& packed, const PanelShape<T>& shape) const {
+    packed.panels = workspace.take<Element>(static_cast<std::size_t>(shape.panels() * panel_size(shape)));
+    packed.bias = workspace.take<T>(static_cast<std::size_t>(shape.panels() * shape.width()));
+  }
+  // Whether the task was one of this matrix; else it is counted down.
+  bool pack_some(long& task, const Packed& packed, const PanelShape<T>& shape, const void* matrix) const {
+    if (task >= shape.panels()) {
+      task -= shape.panels();
+      return false;
+    }
+    engine_.pack_transposed(shape, static_cast<const T*>(matrix), task, packed.panels + task * panel_size(shape));
+    return true;
   }
 
   long depth_of(Operand operand) const { return operand == Operand::hidden ? sizes_.output : sizes_.hidden; }
+  // With room for full tiles of rows behind the last panel.
+  long input_gates_size(long rows) const {
+    return (rows * (rounded_up(sizes_.hidden_vectors, input_span) + input_span) + 16 * input_span) * Cell::gates * V;
+  }
+  long left_size() const { return engine_.left_size(most_tile_rows, larger(sizes_.hidden, sizes_.output)); }
   long hidden_stride() const { return spread<T>(sizes_.padded_hidden); }
   long output_stride() const { return spread<T>(sizes_.padded_output); }
 
@@ -318,9 +332,10 @@ class Forward {
     share.units(sizes_.hidden_vectors, granule(), begin, end);
     if (begin == end) return;
     const long first = begin / input_span, panels = ceiling(end, input_span) - first;
-    multiply_panels<T, input_span * Cell::gates>(count, panels, sizes_.input, {thread.inputs, stride},
-                                                 input_.panels + first * sizes_.input * input_width,
-                                                 input_.bias + first * input_width, thread.input_gates);
+    const auto left = engine_.prepare(count, sizes_.input, {thread.inputs, stride}, thread.input_left);
+    engine_.template multiply<input_span * Cell::gates>(count, panels, sizes_.input, left,
+                                                        input_.panels + first * panel_size(input_shape()),
+                                                        input_.bias + first * input_width, thread.input_gates);
   }
 
   template <int stage>
@@ -345,9 +360,10 @@ class Forward {
     const long chunk_rows = thread.chunk_offset[thread.chunk];
     for (long row = 0; row < running; row += most_tile_rows) {
       const long rows = smaller(running - row, most_tile_rows);
-      each_panel(begin / span, ceiling(end, span), rows == 1 ? most_beside_panels : 1, s, [&](long panel, long panels) {
-        take_product<stage, 0>(group, thread, s, row, rows, panel, panels);
-        if constexpr (which.products > 1) take_product<stage, 1>(group, thread, s, row, rows, panel, panels);
+      const auto left = prepare<stage, 0>(group, thread, s, row, rows), other = prepare<stage, 1>(group, thread, s, row, rows);
+      each_panel(begin / span, ceiling(end, span), engine_.panels_at_once(rows), s, [&](long panel, long panels) {
+        take_product<stage, 0>(thread, left, rows, panel, panels);
+        take_product<stage, 1>(thread, other, rows, panel, panels);
         for (long p = 0; p < panels; ++p)
           for (int v = 0; v < span; ++v) {
             const long vector = (panel + p) * span + v;
@@ -371,19 +387,31 @@ class Forward {
     }
   }
 
+  // The left factor of product j of a stage, if it has that many.
   template <int stage, int j>
-  ALWAYS_INLINE void take_product(const Group& group, const Thread& thread, long s, long row, long rows, long panel,
-                                  long panels) const {
-    constexpr int index = Cell::stages[stage].product[j];
-    constexpr Product product = Cell::products[index];
-    constexpr int vectors = span_of(stage) * product.gates;
-    const bool hidden = product.operand == Operand::hidden;
-    const long stride = hidden ? output_stride() : hidden_stride();
-    const long which = (product.previous ? s + 1 : s) & 1;
-    const T* left = (hidden ? group.hidden : group.inner)[which] + row * stride;
-    const long depth = hidden ? sizes_.output : sizes_.hidden;
-    multiply_panels<T, vectors>(rows, panels, depth, {left, stride}, product_[index].panels + panel * depth * vectors * V,
-                                product_[index].bias + panel * vectors * V, thread.sums[j]);
+  ALWAYS_INLINE typename Engine::Prepared prepare(const Group& group, const Thread& thread, long s, long row, long rows) const {
+    if constexpr (j < Cell::stages[stage].products) {
+      constexpr Product product = Cell::products[Cell::stages[stage].product[j]];
+      const bool hidden = product.operand == Operand::hidden;
+      const long stride = hidden ? output_stride() : hidden_stride();
+      const long which = (product.previous ? s + 1 : s) & 1;
+      const T* left = (hidden ? group.hidden : group.inner)[which] + row * stride;
+      return engine_.prepare(rows, depth_of(product.operand), {left, stride}, thread.left[j]);
+    } else {
+      return {};
+    }
+  }
+
+  template <int stage, int j>
+  ALWAYS_INLINE void take_product(const Thread& thread, typename Engine::Prepared left, long rows, long panel, long panels) const {
+    if constexpr (j < Cell::stages[stage].products) {
+      constexpr int index = Cell::stages[stage].product[j];
+      constexpr int vectors = span_of(stage) * Cell::products[index].gates;
+      const long depth = depth_of(Cell::products[index].operand);
+      engine_.template multiply<vectors>(rows, panels, depth, left,
+                                         product_[index].panels + panel * engine_.panel_size(depth, vectors),
+                                         product_[index].bias + panel * vectors * V, thread.sums[j]);
+    }
   }
 
   template <int stage>
@@ -444,9 +472,11 @@ class Forward {
     const long running = share.running(rows, s);
     for (long row = 0; row < running; row += most_tile_rows) {
       const long count = smaller(running - row, most_tile_rows);
+      const auto left = engine_.prepare(count, sizes_.hidden, {group.unprojected + row * hidden_stride(), hidden_stride()},
+                                        thread.left[0]);
       each_panel(begin / span, ceiling(end, span), 1, s, [&](long panel, long) {
-        multiply_panels<T, span>(count, 1, sizes_.hidden, {group.unprojected + row * hidden_stride(), hidden_stride()},
-                                 projection_.panels + panel * sizes_.hidden * span * V, nullptr, thread.sums[0]);
+        engine_.template multiply<span>(count, 1, sizes_.hidden, left,
+                                        projection_.panels + panel * panel_size(projection_shape()), nullptr, thread.sums[0]);
         for (long r = 0; r < count; ++r)
           for (int v = 0; v < span && panel * span + v < end; ++v) {
             const long unit = (panel * span + v) * V, place = share.first + row + r, of_batch = rows.order[place];
@@ -474,6 +504,7 @@ class Forward {
   const Layer& layer_;
   const Direction& direction_;
   const Sizes<T> sizes_;
+  const Engine engine_;
   Packed input_, product_[products], projection_;
   T* diagonals_ = nullptr;
 };

@@ -6,20 +6,23 @@
 
 namespace throughtime::INSTRUCTION_SET {
 
-template <class Cell, class T, bool Projected>
+template <class Cell, class Engine, bool Projected>
 class Gradients {
  public:
+  using T = typename Engine::Scalar;
+  using Element = typename Engine::Element;
+  using Session = typename Engine::Session;
   static constexpr int V = lanes<T>;
   static constexpr int span = 4;
   static constexpr long width = span * V;
   static constexpr int products = product_count<Cell>();
-  static constexpr long depth_block = 128;   // valid rows at a time: a panel of the right factor stays in the L1 cache
+  static constexpr long depth_block = Engine::depth_block;  // valid rows at a time
   static constexpr long most_panels = 4;     // panels of the right factor that a task packs and goes through for each tile
   static constexpr long strip_units = 192;   // units of a task of a weight's derivative
   static constexpr long input_rows = 96;     // valid rows of a task of the input's derivative
 
   Gradients(const Layer& layer, const Direction& direction, const Derivatives<Cell, T, Projected>& derivatives)
-      : layer_(layer), direction_(direction), sizes_(layer), derivatives_(derivatives) {
+      : layer_(layer), direction_(direction), sizes_(layer), engine_(layer), derivatives_(derivatives) {
     for (int p = 0; p < products; ++p) {
       const Product& product = Cell::products[p];
       const Source source = product.operand == Operand::hidden ? Source::hidden_before
@@ -39,33 +42,38 @@ class Gradients {
   }
 
   // The input's weights in panels, for its derivative.
-  std::size_t shared_size() const { return Workspace::size<T>(static_cast<std::size_t>(input_panels() * input_panel_size())); }
+  std::size_t shared_size() const {
+    return Workspace::size<Element>(static_cast<std::size_t>(input_panels() * input_panel_size()));
+  }
   void take_shared(Workspace& workspace) {
-    input_weights_ = workspace.take<T>(static_cast<std::size_t>(input_panels() * input_panel_size()));
+    input_weights_ = workspace.take<Element>(static_cast<std::size_t>(input_panels() * input_panel_size()));
   }
   long pack_tasks() const { return direction_.d_input.data ? input_panels() : 0; }
   void pack(long task) {
-    int blocks[Cell::gates];
-    for (int gate = 0; gate < Cell::gates; ++gate) blocks[Cell::input_slot[gate] - first_input_slot()] = gate;
-    pack_plain(static_cast<const T*>(direction_.weights.input), sizes_.hidden, sizes_.padded_hidden, sizes_.input, blocks,
-               Cell::gates, task, input_weights_ + task * input_panel_size());
+    PlainShape<T> shape{sizes_.hidden, sizes_.padded_hidden, sizes_.input, Cell::gates, {}};
+    for (int gate = 0; gate < Cell::gates; ++gate) shape.blocks[Cell::input_slot[gate] - first_input_slot()] = gate;
+    engine_.pack_plain(shape, static_cast<const T*>(direction_.weights.input), task, input_weights_ + task * input_panel_size());
   }
 
   std::size_t thread_size() const {
     return Workspace::size<T>(static_cast<std::size_t>(sums_size())) +
-           Workspace::size<T>(static_cast<std::size_t>(depth_block * most_panels * width));
+           Workspace::size<T>(static_cast<std::size_t>(depth_block * most_panels * width)) +
+           Workspace::size<Element>(static_cast<std::size_t>(left_size())) +
+           Workspace::size<Element>(static_cast<std::size_t>(engine_.right_size(most_panels)));
   }
 
   long tasks() const { return weight_tasks() + bias_tasks() + input_tasks(); }
 
   void run(long task, Workspace& workspace) const {
     T* sums = workspace.take<T>(static_cast<std::size_t>(sums_size()));
+    Element* left = workspace.take<Element>(static_cast<std::size_t>(left_size()));
+    if (task < input_tasks()) return input_derivative(task * input_rows, sums, left);
     T* right = workspace.take<T>(static_cast<std::size_t>(depth_block * most_panels * width));
-    if (task < input_tasks()) return input_derivative(task * input_rows, sums);
+    Element* packed_right = workspace.take<Element>(static_cast<std::size_t>(engine_.right_size(most_panels)));
     task -= input_tasks();
     for (int block = 0; block < blocks_; ++block) {
       const long groups = panel_groups(block_[block]), all = groups * strips(block_[block]);
-      if (task < all) return weight_derivative(block_[block], task % groups, task / groups, sums, right);
+      if (task < all) return weight_derivative(block_[block], task % groups, task / groups, sums, left, right, packed_right);
       task -= all;
     }
     bias_derivative(static_cast<int>(task), sums);
@@ -97,11 +105,15 @@ class Gradients {
 
   long panel_groups(const Block& block) const { return ceiling(block.columns, most_panels * width); }
   long strips(const Block& block) const { return ceiling(block.units, strip_units); }
+  long left_size() const {
+    return larger(engine_.transposed_size(strip_units, depth_block),
+                  engine_.left_size(input_rows, Cell::gates * sizes_.padded_hidden));
+  }
   long sums_size() const {
-    return larger(larger(strip_units * most_panels, input_rows) * width, larger(sizes_.padded_hidden, sizes_.padded_output));
+    return larger(larger(rounded_up(strip_units, 16) * most_panels, input_rows) * width, larger(sizes_.padded_hidden, sizes_.padded_output));
   }
   long input_panels() const { return ceiling(sizes_.input, width); }
-  long input_panel_size() const { return Cell::gates * sizes_.padded_hidden * width; }
+  long input_panel_size() const { return engine_.panel_size(Cell::gates * sizes_.padded_hidden, span); }
   long input_tasks() const { return direction_.d_input.data ? ceiling(layer_.rows.valid, input_rows) : 0; }
   long weight_tasks() const {
     long tasks = 0;
@@ -156,27 +168,26 @@ class Gradients {
   }
 
   // Units of one strip by columns of one group of panels.
-  void weight_derivative(const Block& block, long group, long strip, T* sums, T* right) const {
+  void weight_derivative(const Block& block, long group, long strip, T* sums, Element* left_space, T* right,
+                         Element* packed_right) const {
     const long first = group * most_panels * width, used = smaller(most_panels * width, block.columns - first);
-    const long panels = ceiling(used, width), panel_size = depth_block * width;
+    const long panels = ceiling(used, width);
     const long first_unit = strip * block.units / strips(block), units = (strip + 1) * block.units / strips(block) - first_unit;
+    const long sum_rows = engine_.sum_rows(units);
     const T* left = derivatives_.data + block.column + first_unit;
-    for (long i = 0; i < panels * units * width; ++i) sums[i] = 0;
+    for (long i = 0; i < panels * sum_rows * width; ++i) sums[i] = 0;
     for (long from = 0; from < layer_.rows.valid; from += depth_block) {
       const long to = smaller(from + depth_block, layer_.rows.valid);
       pack_right(block, first, used, from, to, right);
       prefetch(left + to * derivatives_.stride, smaller(depth_block, layer_.rows.valid - to), units);
-      // A tile's columns of the left factor stay in the L1 cache for all panels.
-      constexpr long rows = tile_rows(span);
-      for (long unit = 0; unit < units; unit += rows)
-        multiply<T, span, true>(smaller(rows, units - unit), panels, to - from,
-                                {left + from * derivatives_.stride + unit, 1, derivatives_.stride}, right, panel_size, nullptr,
-                                true, sums + unit * width, width, units * width);
+      engine_.accumulate(units, panels, to - from,
+                         engine_.prepare_transposed(units, to - from, left + from * derivatives_.stride, derivatives_.stride, left_space),
+                         engine_.prepare_right(panels, to - from, right, packed_right), sums);
     }
     T* out = block.matrix + (block.place * block.units + first_unit) * block.columns + first;
     for (long panel = 0; panel < panels; ++panel)
       for (long unit = 0; unit < units; ++unit)
-        std::memcpy(out + unit * block.columns + panel * width, sums + (panel * units + unit) * width,
+        std::memcpy(out + unit * block.columns + panel * width, sums + (panel * sum_rows + unit) * width,
                     static_cast<std::size_t>(smaller(width, used - panel * width)) * sizeof(T));
   }
 
@@ -261,14 +272,14 @@ class Gradients {
     }
   }
 
-  void input_derivative(long from, T* sums) const {
+  void input_derivative(long from, T* sums, Element* space) const {
     const long to = smaller(from + input_rows, layer_.rows.valid), rows = to - from;
     const Places<T> places{layer_.rows, direction_.reverse};
     const long depth = Cell::gates * sizes_.padded_hidden;
-    const Left<T> left{derivatives_.data + from * derivatives_.stride + first_input_slot() * derivatives_.slot, derivatives_.stride};
+    const T* derivatives = derivatives_.data + from * derivatives_.stride + first_input_slot() * derivatives_.slot;
+    const auto left = engine_.prepare(rows, depth, {derivatives, derivatives_.stride}, space);
     for (long panel = 0; panel < input_panels(); ++panel) {
-      const T* weights = input_weights_ + panel * input_panel_size();
-      multiply<T, span>(rows, 1, depth, left, weights, 0, nullptr, false, sums, width, 0);
+      engine_.template multiply<span>(rows, 1, depth, left, input_weights_ + panel * input_panel_size(), nullptr, sums);
       const long first = panel * width, used = smaller(width, sizes_.input - first);
       each_row(from, to, [&](long valid, long s, long place) {
         std::memcpy(places.at(direction_.d_input, s, place) + first, sums + (valid - from) * width,
@@ -280,10 +291,11 @@ class Gradients {
   const Layer& layer_;
   const Direction& direction_;
   const Sizes<T> sizes_;
+  const Engine engine_;
   const Derivatives<Cell, T, Projected>& derivatives_;
   Block block_[4 * 5];
   int blocks_ = 0;
-  T* input_weights_ = nullptr;
+  Element* input_weights_ = nullptr;
 };
 
 }  // namespace throughtime::INSTRUCTION_SET

@@ -60,6 +60,7 @@ void run_pass(const Layer& layer, Pass* passes, int threads) {
   Counter packing, items;
   in_parallel(threads, [&](int id, int count) {
     const FlushDenormals flush;
+    [[maybe_unused]] const typename Pass::Session session;
     for (;;) {
       long task = packing.next(), direction = 0;
       for (; direction < directions && task >= passes[direction].pack_tasks(); ++direction)
@@ -99,8 +100,10 @@ bool is_regularised(const Layer& layer) {
   return layer.reset || d.recurrent_dropout || d.candidate_dropout.data || d.zoneout[0].data || d.zoneout[1].data;
 }
 
-template <class Cell, class T, bool Projected, bool Regularised>
+template <class Cell, class Engine, bool Projected, bool Regularised>
 struct Run {
+  using T = typename Engine::Scalar;
+
   // Waking a thread costs as much as some hundred thousand multiply-adds.
   static int threads_of(const Layer& layer, long work) {
     constexpr long least_work = 2000000;
@@ -108,7 +111,7 @@ struct Run {
   }
 
   static void forward(const Layer& layer) {
-    using Pass = Forward<Cell, T, Projected, Regularised>;
+    using Pass = Forward<Cell, Engine, Projected, Regularised>;
     Pass passes[2] = {{layer, layer.direction[0]}, {layer, layer.direction[1]}};
     Workspace shared(static_cast<std::size_t>(layer.directions) * passes[0].shared_size());
     for (int i = 0; i < layer.directions; ++i) {
@@ -120,8 +123,8 @@ struct Run {
   }
 
   static void backward(const Layer& layer) {
-    using Pass = Backward<Cell, T, Projected, Regularised>;
-    using Sums = Gradients<Cell, T, Projected>;
+    using Pass = Backward<Cell, Engine, Projected, Regularised>;
+    using Sums = Gradients<Cell, Engine, Projected>;
     Pass passes[2] = {{layer, layer.direction[0]}, {layer, layer.direction[1]}};
     const int directions = layer.directions;
     const int threads = threads_of(layer, layer.rows.valid * directions * passes[0].step_work());
@@ -135,6 +138,7 @@ struct Run {
     Barrier barrier;
     in_parallel(threads, [&](int, int count) {
       const FlushDenormals flush;
+      [[maybe_unused]] const typename Sums::Session session;
       for (long task; (task = packing.next()) < directions * sums[0].pack_tasks();)
         sums[task / sums[0].pack_tasks()].pack(task % sums[0].pack_tasks());
       barrier.wait(count);
@@ -149,22 +153,22 @@ struct Run {
   }
 };
 
-template <class Cell, class T>
+template <class Cell, class Engine>
 void forward_of(const Layer& layer) {
   const bool regularised = is_regularised(layer);
   if constexpr (Cell::states > 1) {
-    if (layer.projected) return regularised ? Run<Cell, T, true, true>::forward(layer) : Run<Cell, T, true, false>::forward(layer);
+    if (layer.projected) return regularised ? Run<Cell, Engine, true, true>::forward(layer) : Run<Cell, Engine, true, false>::forward(layer);
   }
-  regularised ? Run<Cell, T, false, true>::forward(layer) : Run<Cell, T, false, false>::forward(layer);
+  regularised ? Run<Cell, Engine, false, true>::forward(layer) : Run<Cell, Engine, false, false>::forward(layer);
 }
 
-template <class Cell, class T>
+template <class Cell, class Engine>
 void backward_of(const Layer& layer) {
   const bool regularised = is_regularised(layer);
   if constexpr (Cell::states > 1) {
-    if (layer.projected) return regularised ? Run<Cell, T, true, true>::backward(layer) : Run<Cell, T, true, false>::backward(layer);
+    if (layer.projected) return regularised ? Run<Cell, Engine, true, true>::backward(layer) : Run<Cell, Engine, true, false>::backward(layer);
   }
-  regularised ? Run<Cell, T, false, true>::backward(layer) : Run<Cell, T, false, false>::backward(layer);
+  regularised ? Run<Cell, Engine, false, true>::backward(layer) : Run<Cell, Engine, false, false>::backward(layer);
 }
 
 // Calls use.template operator()<Cell>() with the cell's struct: the list of all fused cells.
@@ -185,13 +189,21 @@ auto with_cell(CellKind cell, const Use& use) {
 
 void forward(const Layer& layer) {
   with_cell(layer.cell, [&]<class Cell>() {
-    layer.double_precision ? forward_of<Cell, double>(layer) : forward_of<Cell, float>(layer);
+#if defined(__AMX_BF16__)
+    forward_of<Cell, Amx>(layer);
+#else
+    layer.double_precision ? forward_of<Cell, Fma<double>>(layer) : forward_of<Cell, Fma<float>>(layer);
+#endif
   });
 }
 
 void backward(const Layer& layer) {
   with_cell(layer.cell, [&]<class Cell>() {
-    layer.double_precision ? backward_of<Cell, double>(layer) : backward_of<Cell, float>(layer);
+#if defined(__AMX_BF16__)
+    backward_of<Cell, Amx>(layer);
+#else
+    layer.double_precision ? backward_of<Cell, Fma<double>>(layer) : backward_of<Cell, Fma<float>>(layer);
+#endif
   });
 }
 

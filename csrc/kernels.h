@@ -14,6 +14,13 @@ struct Kernels {
   int float_lanes, double_lanes;
 };
 
+// Carry out a call: with the AMX kernels if the layer asks for products of bfloat16 parts and this machine has them.
+void forward(const Layer& layer);
+void backward(const Layer& layer);
+
+// Whether this machine multiplies bfloat16 tiles.
+bool has_amx();
+
 // The kernels for this machine: the best instruction set that it has, or the one that the environment variable
 // THROUGHTIME_INSTRUCTION_SET names.
 const Kernels& kernels();

@@ -65,6 +65,7 @@ struct Direction {
 struct Layer {
   CellKind cell;
   bool double_precision;
+  int bfloat16_parts = 0;  // of each factor of a product, 1 to 3, where there are AMX kernels; 0 for none
   bool projected;
   long input_size, hidden_size, output_size;
   Rows rows;

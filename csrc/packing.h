@@ -15,7 +15,6 @@ struct PanelShape {
   int vectors() const { return count * span; }
   long width() const { return static_cast<long>(vectors()) * lanes<T>; }
   long panels() const { return ceiling(units, static_cast<long>(span) * lanes<T>); }
-  long panel_size() const { return depth * width(); }
 };
 
 template <class T>
@@ -53,23 +52,34 @@ void pack_bias(const PanelShape<T>& shape, const T* bias, T* to) {
         }
 }
 
-// For derivatives × matrix: the rows of the listed blocks, each padded to `padded_units`, and `columns` columns in
-// panels of four vectors.
+// For derivatives × matrix: the rows of the listed blocks of a matrix [blocks * units][columns], each block padded with
+// zero rows, in panels of four vectors of columns.
 template <class T>
-void pack_plain(const T* matrix, long units, long padded_units, long columns, const int* blocks, int count, long panel,
-                T* to) {
+struct PlainShape {
+  long units, padded_units, columns;
+  int count;
+  int blocks[4];
+
+  long depth() const { return count * padded_units; }
+  long panels() const { return ceiling(columns, 4L * lanes<T>); }
+  // Row k of the panels, null where it is padding.
+  const T* row(const T* matrix, long k) const {
+    const long block = k / padded_units, unit = k % padded_units;
+    return block < count && unit < units ? matrix + (blocks[block] * units + unit) * columns : nullptr;
+  }
+};
+
+template <class T>
+void pack_plain(const PlainShape<T>& shape, const T* matrix, long panel, T* to) {
   constexpr long width = 4 * lanes<T>;
-  const long first = panel * width, used = smaller(width, columns - first);
-  for (int b = 0; b < count; ++b)
-    for (long unit = 0; unit < padded_units; ++unit) {
-      long column = 0;
-      if (unit < units) {
-        const T* from = matrix + (blocks[b] * units + unit) * columns + first;
-        for (; column < used; ++column) to[column] = from[column];
-      }
-      for (; column < width; ++column) to[column] = 0;
-      to += width;
-    }
+  const long first = panel * width, used = smaller(width, shape.columns - first);
+  for (long k = 0; k < shape.depth(); ++k, to += width) {
+    const T* from = shape.row(matrix, k);
+    long column = 0;
+    if (from)
+      for (; column < used; ++column) to[column] = from[first + column];
+    for (; column < width; ++column) to[column] = 0;
+  }
 }
 
 }  // namespace throughtime::INSTRUCTION_SET

@@ -3,15 +3,14 @@
 #pragma once
 
 #include "cells/cell.h"
-#include "gemm.h"
-#include "packing.h"
+#include "amx.h"
+#include "fma.h"
 #include "threads.h"
 #include "workspace.h"
 
 namespace throughtime::INSTRUCTION_SET {
 
 inline constexpr long most_tile_rows = 64;    // rows between a product and what follows it: their sums stay in the L1 cache
-inline constexpr long most_beside_panels = 8;
 
 template <class T>
 struct Sizes {
@@ -122,13 +121,6 @@ ALWAYS_INLINE void each_panel(long begin, long end, long at_once, long s, const 
     const long panel = begin + (s & 1 ? count - 1 - i : i) * at_once;
     body(panel, smaller(at_once, end - panel));
   }
-}
-
-// multiply() for a number of vectors that is a constant of the caller.
-template <class T, int Vectors>
-ALWAYS_INLINE void multiply_panels(long rows, long panels, long depth, Left<T> left, const T* packed, const T* bias, T* sums) {
-  constexpr long width = Vectors * lanes<T>;
-  multiply<T, Vectors>(rows, panels, depth, left, packed, depth * width, bias, false, sums, width, rows * width);
 }
 
 }  // namespace throughtime::INSTRUCTION_SET

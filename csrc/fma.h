@@ -1,0 +1,72 @@
+// Products by fused multiply-add, as an engine of the time loops: how weights are packed, how the left factor is
+// prepared, and how the two are multiplied. amx.h is the other engine.
+#pragma once
+
+#include "gemm.h"
+#include "layer.h"
+#include "packing.h"
+
+namespace throughtime::INSTRUCTION_SET {
+
+template <class T>
+class Fma {
+ public:
+  using Scalar = T;
+  using Element = T;  // of packed factors
+  static constexpr int V = lanes<T>;
+
+  // What a thread needs around its products.
+  struct Session {};
+
+  explicit Fma(const Layer&) {}
+
+  // Elements of one panel of this depth, and of a prepared left factor.
+  long panel_size(long depth, int vectors) const { return depth * vectors * V; }
+  long left_size(long, long) const { return 0; }
+
+  // A panel of blocks of a matrix for operand × matrixᵀ; of rows of matrices for derivatives × matrix.
+  void pack_transposed(const PanelShape<T>& shape, const T* matrix, long panel, Element* to) const {
+    throughtime::INSTRUCTION_SET::pack_transposed(shape, matrix, panel, to);
+  }
+  void pack_plain(const PlainShape<T>& shape, const T* matrix, long panel, Element* to) const {
+    throughtime::INSTRUCTION_SET::pack_plain(shape, matrix, panel, to);
+  }
+
+  // The left factor, ready for any number of panels; `space` has left_size elements and must outlive it.
+  using Prepared = Left<T>;
+  Prepared prepare(long, long, Left<T> left, Element*) const { return left; }
+
+  // Panels that are best taken at once.
+  static constexpr long panels_at_once(long rows) { return rows == 1 ? 8 : 1; }
+
+  // sums[panel][row] = left × panel + bias; bias null for zero. `sums` has room for rows in full tiles of 16.
+  template <int Vectors>
+  ALWAYS_INLINE void multiply(long rows, long panels, long depth, Prepared left, const Element* packed, const T* bias,
+                              T* sums) const {
+    constexpr long width = Vectors * V;
+    throughtime::INSTRUCTION_SET::multiply<T, Vectors>(rows, panels, depth, left, packed, depth * width, bias, false, sums,
+                                                       width, rows * width);
+  }
+
+  // The weights' derivatives: a sum over `depth` valid rows, at most this many at a time.
+  static constexpr long depth_block = 128;
+  static constexpr long sum_rows(long units) { return units; }
+  long transposed_size(long, long) const { return 0; }
+  long right_size(long) const { return 0; }
+
+  // derivatives: element (row, unit) at data[row * stride + unit]. right: panels of 4 vectors, depth_block rows each.
+  Prepared prepare_transposed(long, long, const T* data, long stride, Element*) const { return {data, 1, stride}; }
+  const Element* prepare_right(long, long, const T* right, Element*) const { return right; }
+
+  // sums[panel][unit] += derivativesᵀ × right
+  void accumulate(long units, long panels, long depth, Prepared left, const Element* right, T* sums) const {
+    constexpr long width = 4 * V, rows = tile_rows(4);
+    // A tile's columns of the left factor stay in the L1 cache for all panels.
+    for (long unit = 0; unit < units; unit += rows)
+      throughtime::INSTRUCTION_SET::multiply<T, 4, true>(smaller(rows, units - unit), panels, depth,
+                                                         {left.data + unit, 1, left.k_stride}, right, depth_block * width,
+                                                         nullptr, true, sums + unit * width, width, units * width);
+  }
+};
+
+}  // namespace throughtime::INSTRUCTION_SET
