@@ -133,6 +133,8 @@ class Amx {
   }
 
   static constexpr long depth_block = 512;
+  static constexpr long most_panels = 8;
+  static constexpr long strip_units = 256;
   static constexpr long sum_rows(long units) { return rounded_up(units, tile_rows); }
   long transposed_size(long units, long depth) const { return left_size(units, depth); }
   long right_size(long panels) const { return panels * panel_size(depth_block, 4); }
@@ -155,21 +157,17 @@ class Amx {
     return {space};
   }
 
-  const Element* prepare_right(long panels, long depth, const float* right, Element* space) const {
+  void pack_right_pair(long k, RightRow<float> first, RightRow<float> second, long used, Element* to) const {
     constexpr long width = 4 * V;
-    for (long panel = 0; panel < panels; ++panel) {
-      const float* rows = right + panel * depth_block * width;
-      Element* to = space + panel * panel_size(depth_block, 4);
-      for (long k = 0; k < depth; k += tile_depth)
-        for (long pair = 0; pair < tile_depth / 2; ++pair) {
-          const float* row = rows + (k + 2 * pair) * width;
-          for (int vector = 0; vector < 4; ++vector)
-            split_pair(load_some(row + vector * V, k + 2 * pair < depth ? V : 0),
-                       load_some(row + width + vector * V, k + 2 * pair + 1 < depth ? V : 0),
-                       [&](int part, __m512i values) { _mm512_storeu_si512(at(to, k, part, vector, 4) + pair * 32, values); });
-        }
+    for (long column = 0; column < rounded_up(used, width); column += V) {
+      Element* panel = to + column / width * panel_size(depth_block, 4);
+      split_pair((__m512)first.load(column, used), (__m512)second.load(column, used), [&](int part, __m512i values) {
+        _mm512_storeu_si512(at(panel, k, part, static_cast<int>(column % width / V), 4) + k % tile_depth / 2 * 32, values);
+      });
     }
-    return space;
+  }
+  void clear_right(long depth, long used, Element* to) const {
+    for (long k = rounded_up(depth, 2); k % tile_depth != 0; k += 2) pack_right_pair(k, {}, {}, used, to);
   }
 
   void accumulate(long units, long panels, long depth, Prepared left, const Element* right, float* sums) const {

@@ -1,11 +1,13 @@
 // The only file that knows Python. Tensors come as addresses and strides, which costs less than any exchange protocol;
 // throughtime/recurrence/fused.py owns them and has checked their shapes.
 #include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
 
 #include <vector>
 
 #include "kernels.h"
 #include "rows.h"
+#include "workspace.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -44,6 +46,14 @@ struct Call {
   RowOrder order;
 };
 
+
+// A tensor whose memory comes from the workspaces and goes back to them.
+template <class T>
+nb::ndarray<nb::pytorch, T, nb::ndim<1>> workspace_tensor(std::size_t size) {
+  auto* workspace = new Workspace(size * sizeof(T));
+  nb::capsule owner(workspace, [](void* given) noexcept { delete static_cast<Workspace*>(given); });
+  return {workspace->take<T>(size), {size}, owner};
+}
 
 }  // namespace
 
@@ -100,6 +110,8 @@ NB_MODULE(_core, module) {
       .def(
           "backward", [](const Call& c) { backward(c.layer); }, nb::call_guard<nb::gil_scoped_release>());
 
+  module.def("float_tensor", &workspace_tensor<float>, "size"_a, "A vector of uninitialised memory that is used again.");
+  module.def("double_tensor", &workspace_tensor<double>, "size"_a, "A vector of uninitialised memory that is used again.");
   module.def("has_amx", &has_amx, "Whether products of bfloat16 tiles run on this machine.");
   module.def("instruction_set", [] { return kernels().name; }, "The instruction set whose kernels run.");
   module.def(

@@ -49,14 +49,26 @@ class Fma {
   }
 
   // The weights' derivatives: a sum over `depth` valid rows, at most this many at a time.
-  static constexpr long depth_block = 128;
+  static constexpr long depth_block = 128;  // a panel of the right factor stays in the L1 cache
+  static constexpr long most_panels = 4;
+  static constexpr long strip_units = 192;
   static constexpr long sum_rows(long units) { return units; }
   long transposed_size(long, long) const { return 0; }
-  long right_size(long) const { return 0; }
+  long right_size(long panels) const { return panels * depth_block * 4 * V; }
 
   // derivatives: element (row, unit) at data[row * stride + unit]. right: panels of 4 vectors, depth_block rows each.
   Prepared prepare_transposed(long, long, const T* data, long stride, Element*) const { return {data, 1, stride}; }
-  const Element* prepare_right(long, long, const T* right, Element*) const { return right; }
+
+  // Rows k and k + 1 of the right factor, `used` columns, into its panels; and what must be zero behind `depth` rows.
+  void pack_right_pair(long k, RightRow<T> first, RightRow<T> second, long used, Element* to) const {
+    constexpr long width = 4 * V;
+    for (long column = 0; column < rounded_up(used, width); column += V) {
+      T* out = to + column / width * depth_block * width + k * width + column % width;
+      store(out, first.load(column, used));
+      if (k + 1 < depth_block) store(out + width, second.load(column, used));
+    }
+  }
+  void clear_right(long, long, Element*) const {}
 
   // sums[panel][unit] += derivativesᵀ × right
   void accumulate(long units, long panels, long depth, Prepared left, const Element* right, T* sums) const {

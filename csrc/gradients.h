@@ -17,9 +17,10 @@ class Gradients {
   static constexpr long width = span * V;
   static constexpr int products = product_count<Cell>();
   static constexpr long depth_block = Engine::depth_block;  // valid rows at a time
-  static constexpr long most_panels = 4;     // panels of the right factor that a task packs and goes through for each tile
-  static constexpr long strip_units = 192;   // units of a task of a weight's derivative
-  static constexpr long input_rows = 96;     // valid rows of a task of the input's derivative
+  static constexpr long most_panels = Engine::most_panels;  // panels of the right factor of a task
+  static constexpr long strip_units = Engine::strip_units;  // units of a task of a weight's derivative
+  static constexpr long summed_rows = 128;                  // of a bias's derivative, before they join the others
+  static constexpr long input_rows = 96;                    // valid rows of a task of the input's derivative
 
   Gradients(const Layer& layer, const Direction& direction, const Derivatives<Cell, T, Projected>& derivatives)
       : layer_(layer), direction_(direction), sizes_(layer), engine_(layer), derivatives_(derivatives) {
@@ -57,7 +58,6 @@ class Gradients {
 
   std::size_t thread_size() const {
     return Workspace::size<T>(static_cast<std::size_t>(sums_size())) +
-           Workspace::size<T>(static_cast<std::size_t>(depth_block * most_panels * width)) +
            Workspace::size<Element>(static_cast<std::size_t>(left_size())) +
            Workspace::size<Element>(static_cast<std::size_t>(engine_.right_size(most_panels)));
   }
@@ -68,12 +68,11 @@ class Gradients {
     T* sums = workspace.take<T>(static_cast<std::size_t>(sums_size()));
     Element* left = workspace.take<Element>(static_cast<std::size_t>(left_size()));
     if (task < input_tasks()) return input_derivative(task * input_rows, sums, left);
-    T* right = workspace.take<T>(static_cast<std::size_t>(depth_block * most_panels * width));
-    Element* packed_right = workspace.take<Element>(static_cast<std::size_t>(engine_.right_size(most_panels)));
+    Element* right = workspace.take<Element>(static_cast<std::size_t>(engine_.right_size(most_panels)));
     task -= input_tasks();
     for (int block = 0; block < blocks_; ++block) {
       const long groups = panel_groups(block_[block]), all = groups * strips(block_[block]);
-      if (task < all) return weight_derivative(block_[block], task % groups, task / groups, sums, left, right, packed_right);
+      if (task < all) return weight_derivative(block_[block], task % groups, task / groups, sums, left, right);
       task -= all;
     }
     bias_derivative(static_cast<int>(task), sums);
@@ -110,7 +109,7 @@ class Gradients {
                   engine_.left_size(input_rows, Cell::gates * sizes_.padded_hidden));
   }
   long sums_size() const {
-    return larger(larger(rounded_up(strip_units, 16) * most_panels, input_rows) * width, larger(sizes_.padded_hidden, sizes_.padded_output));
+    return larger(larger(rounded_up(strip_units, 16) * most_panels, input_rows) * width, 2 * larger(sizes_.padded_hidden, sizes_.padded_output));
   }
   long input_panels() const { return ceiling(sizes_.input, width); }
   long input_panel_size() const { return engine_.panel_size(Cell::gates * sizes_.padded_hidden, span); }
@@ -168,8 +167,8 @@ class Gradients {
   }
 
   // Units of one strip by columns of one group of panels.
-  void weight_derivative(const Block& block, long group, long strip, T* sums, Element* left_space, T* right,
-                         Element* packed_right) const {
+  void weight_derivative(const Block& block, long group, long strip, T* sums, Element* left_space,
+                         Element* right) const {
     const long first = group * most_panels * width, used = smaller(most_panels * width, block.columns - first);
     const long panels = ceiling(used, width);
     const long first_unit = strip * block.units / strips(block), units = (strip + 1) * block.units / strips(block) - first_unit;
@@ -178,11 +177,11 @@ class Gradients {
     for (long i = 0; i < panels * sum_rows * width; ++i) sums[i] = 0;
     for (long from = 0; from < layer_.rows.valid; from += depth_block) {
       const long to = smaller(from + depth_block, layer_.rows.valid);
-      pack_right(block, first, used, from, to, right);
+      const Element* packed = pack_right(block, first, used, from, to, right);
       prefetch(left + to * derivatives_.stride, smaller(depth_block, layer_.rows.valid - to), units);
       engine_.accumulate(units, panels, to - from,
                          engine_.prepare_transposed(units, to - from, left + from * derivatives_.stride, derivatives_.stride, left_space),
-                         engine_.prepare_right(panels, to - from, right, packed_right), sums);
+                         packed, sums);
     }
     T* out = block.matrix + (block.place * block.units + first_unit) * block.columns + first;
     for (long panel = 0; panel < panels; ++panel)
@@ -192,19 +191,18 @@ class Gradients {
   }
 
   // What the matrix multiplied at valid rows [from, to), its columns [first, first + used), in panels.
-  void pack_right(const Block& block, long first, long used, long from, long to, T* right) const {
+  const Element* pack_right(const Block& block, long first, long used, long from, long to, Element* right) const {
     const T* dropout = block.source == Source::hidden_before ? static_cast<const T*>(direction_.recurrent_dropout) : nullptr;
+    RightRow<T> rows[2] = {};
     each_row(from, to, [&](long valid, long s, long place) {
       const T* source = operand(block.source, valid, s, place);
-      const T* factor = dropout ? dropout + layer_.rows.order[place] * block.columns + first : nullptr;
-      T* out = right + (valid - from) * width;
-      for (long column = 0; column < rounded_up(used, width); column += V) {
-        Vec<T> value{};
-        if (source && column < used) value = load_first(source + first + column, used - column);
-        if (factor && column < used) value *= load_first(factor + column, used - column);
-        store(out + column / width * depth_block * width + column % width, value);
-      }
+      rows[valid & 1] = {source ? source + first : nullptr,
+                         dropout ? dropout + layer_.rows.order[place] * block.columns + first : nullptr};
+      if (valid & 1) engine_.pack_right_pair(valid - from - 1, rows[0], rows[1], used, right);
     });
+    if (to & 1) engine_.pack_right_pair(to - from - 1, rows[0], {}, used, right);
+    engine_.clear_right(to - from, used, right);
+    return right;
   }
 
   // Into the L2 cache, while the block before is being multiplied.
@@ -247,28 +245,24 @@ class Gradients {
     std::memcpy(to + gate * sizes_.hidden, sums, static_cast<std::size_t>(sizes_.hidden) * sizeof(T));
   }
 
-  // Blocks of rows are summed apart, then together: a long sum of small terms loses less.
+  // Blocks of rows are summed apart, then together: a long sum of small terms loses less. `factor` gives what a row's
+  // derivatives are multiplied by, null for zero.
   template <class Factor>
   void sum_over_rows(long column, T* sums, const Factor& factor, bool has_factor) const {
-    for (long unit = 0; unit < sizes_.padded_hidden; unit += V) {
-      Vec<T> total{};
-      const long count = sizes_.hidden - unit;
-      for (long from = 0; from < layer_.rows.valid; from += depth_block) {
-        Vec<T> part{};
-        const T* derivative = derivatives_.data + from * derivatives_.stride + column + unit;
-        const long to = smaller(from + depth_block, layer_.rows.valid);
-        if (!has_factor) {
-          for (long valid = from; valid < to; ++valid, derivative += derivatives_.stride) part += load(derivative);
-        } else {
-          each_row(from, to, [&](long valid, long s, long place) {
-            const T* other = factor(valid, s, place);
-            if (other) part += load(derivative) * load_first(other + unit, count);
-            derivative += derivatives_.stride;
-          });
+    T* part = sums + sizes_.padded_hidden;
+    for (long unit = 0; unit < sizes_.padded_hidden; unit += V) store(sums + unit, Vec<T>{});
+    for (long from = 0; from < layer_.rows.valid; from += summed_rows) {
+      for (long unit = 0; unit < sizes_.padded_hidden; unit += V) store(part + unit, Vec<T>{});
+      each_row(from, smaller(from + summed_rows, layer_.rows.valid), [&](long valid, long s, long place) {
+        const T* derivatives = derivatives_.data + valid * derivatives_.stride + column;
+        const T* other = has_factor ? factor(valid, s, place) : nullptr;
+        if (has_factor && !other) return;
+        for (long unit = 0; unit < sizes_.padded_hidden; unit += V) {
+          const Vec<T> value = load(derivatives + unit);
+          store(part + unit, load(part + unit) + (other ? value * load_first(other + unit, sizes_.hidden - unit) : value));
         }
-        total += part;
-      }
-      store(sums + unit, total);
+      });
+      for (long unit = 0; unit < sizes_.padded_hidden; unit += V) store(sums + unit, load(sums + unit) + load(part + unit));
     }
   }
 

@@ -14,7 +14,7 @@ namespace throughtime::INSTRUCTION_SET {
 namespace {
 
 // Weights of this size stay in one core's L2 cache beside what else a step needs.
-constexpr std::size_t cache_bytes = 1400 * 1024;
+constexpr std::size_t cache_bytes = 1600 * 1024;
 
 constexpr int most_threads = 64;
 
@@ -32,7 +32,8 @@ Division divide(long batch, int directions, int threads, std::size_t step_bytes,
   constexpr long least_work = 40000;  // multiply-adds of a step below which a barrier costs more than it saves
   constexpr long rows_at_once = 8;
   const bool few_rows = batch * directions < 2L * threads;
-  const bool large = step_bytes > cache_bytes && batch < rows_at_once * 4 * threads;
+  const bool fits_divided = step_bytes <= cache_bytes * static_cast<std::size_t>(team);
+  const bool large = step_bytes > cache_bytes && (fits_divided ? batch <= 32L * threads : batch < 32L * threads);
   if (team > 1 && ((few_rows && batch * step_work > least_work) || large)) return {1, batch, team};
   long groups = ceiling(batch, 2 * rows_at_once);
   if (step_bytes > cache_bytes) groups = ceiling(batch, 4 * rows_at_once);

@@ -39,6 +39,19 @@ void pack_transposed(const PanelShape<T>& shape, const T* matrix, long panel, T*
   }
 }
 
+// A row of the right factor of a weight's derivative, and a factor of its elements; null for zeros, and for ones.
+template <class T>
+struct RightRow {
+  const T* data = nullptr;
+  const T* factor = nullptr;
+
+  ALWAYS_INLINE Vec<T> load(long column, long used) const {
+    if (!data || column >= used) return Vec<T>{};
+    const Vec<T> values = load_first(data + column, used - column);
+    return factor ? values * load_first(factor + column, used - column) : values;
+  }
+};
+
 // The bias that goes with the panels: [panel][width].
 template <class T>
 void pack_bias(const PanelShape<T>& shape, const T* bias, T* to) {

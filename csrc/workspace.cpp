@@ -17,7 +17,8 @@ struct Block {
 
 std::mutex mutex;
 std::vector<Block> free_blocks;
-constexpr std::size_t most_free_blocks = 8;
+std::size_t free_bytes = 0;
+constexpr std::size_t most_free_bytes = std::size_t{1} << 30;
 constexpr std::size_t page = std::size_t{2} << 20;
 
 Block allocate(std::size_t bytes) {
@@ -49,6 +50,7 @@ Workspace::Workspace(std::size_t bytes) {
       data_ = free_blocks[best].data;
       bytes_ = free_blocks[best].bytes;
       free_blocks.erase(free_blocks.begin() + static_cast<std::ptrdiff_t>(best));
+      free_bytes -= bytes_;
       return;
     }
   }
@@ -58,15 +60,18 @@ Workspace::Workspace(std::size_t bytes) {
 }
 
 Workspace::~Workspace() {
-  Block oldest{data_, bytes_};
+  std::vector<Block> surplus;
   {
     const std::lock_guard lock(mutex);
-    free_blocks.push_back(oldest);
-    if (free_blocks.size() <= most_free_blocks) return;
-    oldest = free_blocks.front();
-    free_blocks.erase(free_blocks.begin());
+    free_blocks.push_back({data_, bytes_});
+    free_bytes += bytes_;
+    while (free_bytes > most_free_bytes) {  // the oldest go
+      surplus.push_back(free_blocks.front());
+      free_bytes -= free_blocks.front().bytes;
+      free_blocks.erase(free_blocks.begin());
+    }
   }
-  release(oldest);
+  for (const Block block : surplus) release(block);
 }
 
 }  // namespace throughtime

@@ -1,5 +1,5 @@
-// Memory for the length of one call. Blocks are kept for the next call: fresh pages would cost a third of a small
-// layer's time.
+// Memory for the length of one call, or between a call and its backward. Blocks are kept for the next call, up to a
+// gibibyte in all: fresh pages would cost a third of a small layer's time.
 #pragma once
 
 #include <cstddef>

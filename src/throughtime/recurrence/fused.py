@@ -11,9 +11,11 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.jit import is_tracing  # pyright: ignore[reportPrivateImportUsage]
 
 from throughtime._core import Direction as CoreDirection
 from throughtime._core import Layer as CoreLayer
+from throughtime._core import double_tensor, float_tensor
 from throughtime.cells import CELLS, Cell, State, projected
 from throughtime.recurrence.direction import Direction
 from throughtime.recurrence.reference import run_reference
@@ -30,6 +32,12 @@ KINDS = (
     "gru",
     "gru_reset_before",
 )
+SMALLEST_TILED_BATCH = 8
+"""A tile has 16 rows: with fewer than half of them in use, products in float32 are quicker."""
+
+SMALLEST_SPLIT_BATCH = 16
+"""The same for products in three parts."""
+
 WEIGHT_ORDER = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr", "weight_peephole")
 
 
@@ -54,20 +62,17 @@ KERNELS = dict(_kernels())
 
 def refusal(cell: Cell, sequence: SequenceBatch, directions: Sequence[Direction]) -> str | None:
     """Say why the native core cannot run this cell on this sequence; None if it can."""
-    if cell not in KERNELS:
-        return f"the native core has no kernel for the cell {cell.name!r}"
-    weight = directions[0].weights["weight_ih"]
-    if weight.device.type != "cpu" or sequence.values.device.type != "cpu":
-        return f"the native core runs on the CPU, not on {sequence.values.device.type}"
-    if torch.compiler.is_compiling() or torch.jit.is_tracing():  # pyright: ignore[reportPrivateImportUsage]
-        return "the native core cannot be traced yet"
-    if torch.is_autocast_enabled("cpu"):
-        return "the native core has no bfloat16 products yet"
-    if weight.dtype not in {torch.float32, torch.float64}:
-        return f"the native core computes in float32 and float64, not in {weight.dtype}"
-    if "weight_peephole" in directions[0].weights and any(direction.zoneout for direction in directions):
-        return "the native core has no zoneout for cells with peepholes"
-    return None
+    weights, values = directions[0].weights, sequence.values
+    dtype, device = weights["weight_ih"].dtype, weights["weight_ih"].device.type
+    zoned = any(direction.zoneout for direction in directions)
+    reasons = {
+        f"the native core has no kernel for the cell {cell.name!r}": cell not in KERNELS,
+        f"the native core runs on the CPU, not on {device}": device != "cpu" or values.device.type != "cpu",
+        "the native core cannot be traced yet": torch.compiler.is_compiling() or is_tracing(),
+        f"the native core computes in float32 and float64, not in {dtype}": dtype not in {torch.float32, torch.float64},
+        "the native core has no zoneout for cells with peepholes": zoned and "weight_peephole" in weights,
+    }
+    return next((reason for reason, applies in reasons.items() if applies), None)
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,7 @@ class _Settings:
     kernel: Kernel
     lengths: Tensor | None
     directions: tuple[Direction, ...]
+    bfloat16_parts: int
     saves: bool
 
     @property
@@ -96,7 +102,60 @@ class _Settings:
 def run_fused(
     cell: Cell, sequence: SequenceBatch, directions: Sequence[Direction]
 ) -> tuple[SequenceBatch, list[State]]:
-    """Run ``cell`` over ``sequence`` in all ``directions`` at once; see ``throughtime.recurrence.run``."""
+    """Run ``cell`` over ``sequence`` in all ``directions`` at once; see ``throughtime.recurrence.run``.
+
+    Products of float32 follow ``torch.get_float32_matmul_precision()`` and autocast, where the processor multiplies
+    bfloat16 tiles (Intel AMX): "highest" splits each factor into three bfloat16 parts if the batch has 16 rows or
+    more, which is as accurate as float32; "high" into two (relative error about 2^-16); "medium" and autocast round
+    factors to bfloat16. Sums, states and gates are float32 always. Smaller batches, and other processors, multiply
+    in float32. Under autocast, outputs and states come in the dtypes in which torch's do.
+    """
+    autocast = torch.is_autocast_enabled("cpu") and directions[0].weights["weight_ih"].dtype == torch.float32
+    dtypes: list[torch.dtype] = []
+    if autocast:
+        dtypes = _autocast_dtypes(cell, sequence.values, directions[0])
+        sequence = SequenceBatch(sequence.values.float(), sequence.lengths)
+        directions = [_in_float32(direction) for direction in directions]
+    output, states = _run(cell, sequence, directions, _bfloat16_parts(sequence.values))
+    if not autocast:
+        return SequenceBatch(output, sequence.lengths), states
+    cast = [tuple(part.to(dtype) for part, dtype in zip(state, dtypes, strict=True)) for state in states]
+    return SequenceBatch(output.to(dtypes[0]), sequence.lengths), cast
+
+
+def _autocast_dtypes(cell: Cell, values: Tensor, direction: Direction) -> list[torch.dtype]:
+    """The dtype of each state under autocast: its own, but that a state which is added to keeps the initial one's.
+
+    This is what the products and sums of the equations come to under autocast; torch's LSTM without projection
+    gives autocast's dtype for both states.
+    """
+    dtypes = [torch.get_autocast_dtype("cpu")] * len(cell.states)
+    if cell != CELLS["lstm"] and cell.gates != ("candidate",):
+        dtypes[-1] = values.dtype if direction.state is None else direction.state[-1].dtype
+    return dtypes
+
+
+def _in_float32(direction: Direction) -> Direction:
+    state = None if direction.state is None else tuple(part.float() for part in direction.state)
+    return replace(direction, state=state)
+
+
+def _bfloat16_parts(values: Tensor) -> int:
+    """How many bfloat16 parts a factor has; 0 where products are of the values' own dtype."""
+    batch = values.shape[1]
+    if values.dtype != torch.float32 or batch < SMALLEST_TILED_BATCH:
+        return 0
+    if torch.is_autocast_enabled("cpu"):
+        return 1 if torch.get_autocast_dtype("cpu") == torch.bfloat16 else 2
+    precision = torch.get_float32_matmul_precision()
+    if precision == "highest":
+        return 3 if batch >= SMALLEST_SPLIT_BATCH else 0
+    return 2 if precision == "high" else 1
+
+
+def _run(
+    cell: Cell, sequence: SequenceBatch, directions: Sequence[Direction], bfloat16_parts: int
+) -> tuple[Tensor, list[State]]:
     kernel = KERNELS[cell]
     tensors: list[Tensor | None] = []
     for direction in directions:
@@ -107,10 +166,9 @@ def run_fused(
         values.requires_grad or any(tensor is not None and tensor.requires_grad for tensor in tensors)
     )
     lengths = None if sequence.lengths is None else sequence.lengths.contiguous()
-    settings = _Settings(cell, kernel, lengths, tuple(directions), saves)
+    settings = _Settings(cell, kernel, lengths, tuple(directions), bfloat16_parts, saves)
     output, *final = _Fused.apply(settings, values, *tensors) if saves else _forward(settings, values, tensors)[0]
-    states = [tuple(final[start : start + kernel.states]) for start in range(0, len(final), kernel.states)]
-    return SequenceBatch(output, sequence.lengths), states
+    return output, [tuple(final[start : start + kernel.states]) for start in range(0, len(final), kernel.states)]
 
 
 def _address(tensor: Tensor | None) -> int:
@@ -124,6 +182,13 @@ def _place(tensor: Tensor) -> tuple[int, int, int]:
 
 def _features_together(tensor: Tensor) -> Tensor:
     return tensor if tensor.stride(-1) == 1 or tensor.shape[-1] == 1 else tensor.contiguous()
+
+
+def _uninitialised(size: int, dtype: torch.dtype) -> Tensor:
+    """Make a vector; a large one of memory that the core keeps, as fresh pages cost more than what is written there."""
+    if size < 1 << 17:
+        return torch.empty(size, dtype=dtype)
+    return double_tensor(size) if dtype == torch.float64 else float_tensor(size)
 
 
 class _Prepared(NamedTuple):
@@ -152,6 +217,7 @@ def _prepare(settings: _Settings, values: Tensor, tensors: Sequence[Tensor | Non
         torch.get_num_threads(),
     )
     layer.set_input(*_place(values))
+    layer.set_bfloat16_parts(settings.bfloat16_parts)
 
     def held(tensor: Tensor) -> Tensor:
         kept.append(tensor.contiguous())
@@ -201,7 +267,7 @@ def _forward(
             core.set_final(state, final.data_ptr())
             finals.append(final)
         if settings.saves:
-            saved.append(values.new_empty(prepared.layer.saved_size))
+            saved.append(_uninitialised(prepared.layer.saved_size, values.dtype))
             core.set_saved(saved[-1].data_ptr())
         prepared.layer.add_direction(core)
     prepared.layer.forward()
