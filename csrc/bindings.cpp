@@ -31,7 +31,7 @@ struct Call {
   Call(int cell, bool double_precision, bool projected, long input_size, long hidden_size, long output_size, long time,
        long batch, Address lengths, int threads)
       : order(time, batch, pointer<const std::int64_t>(lengths)) {
-    layer.cell = static_cast<CellKind>(cell);
+    layer.cell = cell;
     layer.double_precision = double_precision;
     layer.projected = projected;
     layer.input_size = input_size;
@@ -112,6 +112,14 @@ NB_MODULE(_core, module) {
 
   module.def("float_tensor", &workspace_tensor<float>, "size"_a, "A vector of uninitialised memory that is used again.");
   module.def("double_tensor", &workspace_tensor<double>, "size"_a, "A vector of uninitialised memory that is used again.");
+  module.def(
+      "cells",
+      [] {
+        nb::list names;
+        for (const char* const* name = kernels().cell_names; *name; ++name) names.append(*name);
+        return names;
+      },
+      "The names of the cells, in the order of their numbers.");
   module.def("has_amx", &has_amx, "Whether products of bfloat16 tiles run on this machine.");
   module.def("instruction_set", [] { return kernels().name; }, "The instruction set whose kernels run.");
   module.def(

@@ -1,9 +1,7 @@
 // Compiled once for each instruction set, into a namespace of its own.
 #include "kernels.h"
 
-#include "cells/elman.h"
-#include "cells/gru.h"
-#include "cells/lstm.h"
+#include "cells/list.h"
 #include "forward.h"
 #include "gradients.h"
 
@@ -172,20 +170,17 @@ void backward_of(const Layer& layer) {
   regularised ? Run<Cell, Engine, false, true>::backward(layer) : Run<Cell, Engine, false, false>::backward(layer);
 }
 
-// Calls use.template operator()<Cell>() with the cell's struct: the list of all fused cells.
+#define NAME(name, cell) #name,
+constexpr const char* cell_names[] = {THROUGHTIME_CELLS(NAME) nullptr};
+
+// Calls use.template operator()<Cell>() with the struct of the cell of this number.
 template <class Use>
-auto with_cell(CellKind cell, const Use& use) {
-  switch (cell) {
-    case CellKind::rnn_tanh: return use.template operator()<Elman<Activation::tanh>>();
-    case CellKind::rnn_relu: return use.template operator()<Elman<Activation::relu>>();
-    case CellKind::rnn_logistic: return use.template operator()<Elman<Activation::logistic>>();
-    case CellKind::lstm: return use.template operator()<Lstm<Peepholes::none>>();
-    case CellKind::lstm_peephole_diagonal: return use.template operator()<Lstm<Peepholes::diagonal>>();
-    case CellKind::lstm_peephole_full: return use.template operator()<Lstm<Peepholes::full>>();
-    case CellKind::gru: return use.template operator()<Gru>();
-    case CellKind::gru_reset_before: break;
-  }
-  return use.template operator()<GruResetBefore>();
+auto with_cell(int number, const Use& use) {
+  int place = 0;
+#define TRY(name, cell) \
+  if (number == place++) return use.template operator()<cell>();
+  THROUGHTIME_CELLS(TRY)
+  return use.template operator()<Gru>();
 }
 
 void forward(const Layer& layer) {
@@ -208,13 +203,13 @@ void backward(const Layer& layer) {
   });
 }
 
-int saved_slots(CellKind cell, bool projected) {
+int saved_slots(int cell, bool projected) {
   return with_cell(cell, [&]<class Cell>() { return Cell::saved_slots + (projected ? 1 : 0); });
 }
 
 }  // namespace
 
 extern const Kernels kernels;
-const Kernels kernels = {TEXT(INSTRUCTION_SET), forward, backward, saved_slots, lanes<float>, lanes<double>};
+const Kernels kernels = {TEXT(INSTRUCTION_SET), forward, backward, saved_slots, lanes<float>, lanes<double>, cell_names};
 
 }  // namespace throughtime::INSTRUCTION_SET

@@ -10,8 +10,10 @@ struct Kernels {
   void (*forward)(const Layer&);
   void (*backward)(const Layer&);
   // Values that a cell keeps for each valid row, in units of the padded hidden size, and what that is a multiple of.
-  int (*saved_slots)(CellKind cell, bool projected);
+  int (*saved_slots)(int cell, bool projected);
   int float_lanes, double_lanes;
+  // The cells by name, in the order of their numbers; null after the last.
+  const char* const* cell_names;
 };
 
 // Carry out a call: with the AMX kernels if the layer asks for products of bfloat16 parts and this machine has them.

@@ -6,8 +6,6 @@
 
 namespace throughtime {
 
-enum class CellKind { rnn_tanh, rnn_relu, rnn_logistic, lstm, lstm_peephole_diagonal, lstm_peephole_full, gru, gru_reset_before };
-
 // The weight matrices beside the input's, by the place that they have in Weights::matrix.
 enum Matrix { recurrent_matrix, projection_matrix, peephole_matrix, matrices };
 
@@ -63,7 +61,7 @@ struct Direction {
 };
 
 struct Layer {
-  CellKind cell;
+  int cell;  // place in the list of cells/list.h
   bool double_precision;
   int bfloat16_parts = 0;  // of each factor of a product, 1 to 3, where there are AMX kernels; 0 for none
   bool projected;

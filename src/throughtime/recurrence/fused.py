@@ -15,23 +15,12 @@ from torch.jit import is_tracing  # pyright: ignore[reportPrivateImportUsage]
 
 from throughtime._core import Direction as CoreDirection
 from throughtime._core import Layer as CoreLayer
-from throughtime._core import double_tensor, float_tensor
+from throughtime._core import cells, double_tensor, float_tensor
 from throughtime.cells import CELLS, Cell, State, projected
 from throughtime.recurrence.direction import Direction
 from throughtime.recurrence.reference import run_reference
 from throughtime.sequence import SequenceBatch
 
-# The order of CellKind in csrc/layer.h.
-KINDS = (
-    "rnn_tanh",
-    "rnn_relu",
-    "rnn_logistic",
-    "lstm",
-    "lstm_peephole_diagonal",
-    "lstm_peephole_full",
-    "gru",
-    "gru_reset_before",
-)
 SMALLEST_TILED_BATCH = 8
 """A tile has 16 rows: with fewer than half of them in use, products in float32 are quicker."""
 
@@ -44,17 +33,17 @@ WEIGHT_ORDER = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr", "we
 class Kernel(NamedTuple):
     """Which of the core's cells computes a cell."""
 
-    kind: int
+    number: int
     projected: bool
     states: int
 
 
 def _kernels() -> Iterator[tuple[Cell, Kernel]]:
-    for kind, name in enumerate(KINDS):
+    for number, name in enumerate(cells()):
         states = len(CELLS[name].states)
-        yield CELLS[name], Kernel(kind, False, states)
+        yield CELLS[name], Kernel(number, False, states)
         if states > 1:
-            yield projected(CELLS[name]), Kernel(kind, True, states)
+            yield projected(CELLS[name]), Kernel(number, True, states)
 
 
 KERNELS = dict(_kernels())
@@ -205,7 +194,7 @@ def _prepare(settings: _Settings, values: Tensor, tensors: Sequence[Tensor | Non
     time, batch, input_size = values.shape
     kept: list[Tensor] = [values]
     layer = CoreLayer(
-        settings.kernel.kind,
+        settings.kernel.number,
         values.dtype == torch.float64,
         settings.kernel.projected,
         input_size,
