@@ -8,21 +8,23 @@ which the next one starts lies inside this one:
     window 0   [loss    ]
     window 1   [         loss      ]
     window 2             [          loss   ]
+
+Here each window is run anew with the weights as they are now, k2 / k1 times each step. In ``throughtime.bptt.history``
+each step is run once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from throughtime.bptt.segment import Run
+from throughtime.bptt.state import detach
 from throughtime.errors import ArgumentError, check_positive_integer
-
-Run = Callable[[Tensor, Any], tuple[Tensor, Any]]
-"""A recurrent network: ``run(inputs, state) -> (outputs, state)`` over inputs of shape (time, batch, ...)."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,12 @@ def check_truncation(k1: int, k2: int | None) -> int:
             f"`k2` must be at least `k1` ({k1}), or the loss of some outputs would flow nowhere; got {k2}"
         )
     return k2
+
+
+def check_same_time(inputs: Tensor, targets: Tensor) -> None:
+    """Raise ArgumentError unless there is one time step of targets for each of the inputs."""
+    if len(inputs) != len(targets):
+        raise ArgumentError(f"`targets` must have as many time steps as `inputs` ({len(inputs)}), got {len(targets)}")
 
 
 def windows(length: int, k1: int, k2: int | None = None) -> Iterator[Window]:
@@ -140,6 +148,9 @@ def truncated_bptt(
 ) -> Iterator[TruncatedLoss]:
     """Go through a sequence window by window; call ``backward`` and update the weights between them.
 
+    Every window is run from its start with the weights as they are now, and the gradient is the exact one of that
+    run. ``truncated_bptt_with_history`` runs each step once instead.
+
     Args:
         run: a recurrent network, ``run(inputs, state) -> (outputs, state)``.
         inputs: shape (time, batch, ...).
@@ -158,8 +169,7 @@ def truncated_bptt(
     >>> for part in truncated_bptt(layer, inputs, targets, torch.nn.functional.mse_loss, k1=3, k2=6):
     ...     part.loss.backward()  # and an optimiser's step
     """
-    if len(inputs) != len(targets):
-        raise ArgumentError(f"`targets` must have as many time steps as `inputs` ({len(inputs)}), got {len(targets)}")
+    check_same_time(inputs, targets)
     return _losses(run, inputs, targets, loss, detach(state), windows(len(inputs), k1, k2))
 
 
@@ -175,17 +185,3 @@ def _losses(
         outputs, state = run_window(run, inputs[window.start : window.stop], state, carry=window.carry)
         counted = outputs[window.loss_start - window.start :]
         yield TruncatedLoss(loss(counted, targets[window.loss_start : window.stop]), window, state)
-
-
-def detach(state: Any) -> Any:
-    """Cut a state off from the graph that made it: a tensor, None, or nested tuples, lists and dicts of them."""
-    if isinstance(state, Tensor):
-        return state.detach()
-    if isinstance(state, dict):
-        return {name: detach(part) for name, part in cast("dict[Any, Any]", state).items()}
-    if isinstance(state, tuple | list):
-        parts = [detach(part) for part in cast("list[Any]", state)]
-        if hasattr(state, "_fields"):
-            return type(state)(*parts)
-        return type(state)(parts)
-    return state
