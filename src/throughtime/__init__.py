@@ -14,6 +14,7 @@ __version__ = "0.1.0.dev0"
 
 if TYPE_CHECKING:
     from throughtime import bptt, cells, data, decoding, models, nn, recurrence, training
+    from throughtime.configuration import show_config
     from throughtime.data import TextInMemory
     from throughtime.errors import ThroughTimeError
     from throughtime.sequence import SequenceBatch
@@ -28,6 +29,7 @@ _NAMES = {
     "TextInMemory": "throughtime.data",
     "ThroughTimeError": "throughtime.errors",
     "load": "throughtime.tasks.loading",
+    "show_config": "throughtime.configuration",
 }
 
 __all__ = [
@@ -43,6 +45,7 @@ __all__ = [
     "models",
     "nn",
     "recurrence",
+    "show_config",
     "training",
 ]
 

@@ -14,12 +14,14 @@ from torch import Tensor
 
 from cells.cell_cases import VARIANTS, cell_of
 from throughtime import _core
-from throughtime.cells import Cell
+from throughtime.cells import CELLS, Cell
 from throughtime.errors import ArgumentError, BackendError
 from throughtime.recurrence import Direction, run, run_fused, run_reference
+from throughtime.recurrence.fused import KERNELS
 from throughtime.sequence import SequenceBatch
 
 Sizes = tuple[int, int, int, int]
+FUSED = [variant for variant in VARIANTS if cell_of(variant) in KERNELS]
 MASKS = ("recurrent_dropout", "candidate_dropout", "zoneout", "reset")
 
 # Sizes around the edges of vectors, panels, tiles and cache blocks.
@@ -104,7 +106,7 @@ def allowed(cell: Cell, masks: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(mask for mask in masks if mask not in absent)
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", FUSED)
 @settings(max_examples=12, deadline=None)
 @given(sizes=SIZES, data=st.data())
 def test_values_and_gradients_are_the_references(variant: str, sizes: Sizes, data: st.DataObject) -> None:
@@ -125,7 +127,7 @@ def test_values_and_gradients_are_the_references(variant: str, sizes: Sizes, dat
 
 
 @pytest.mark.parametrize("masks", [(), *((mask,) for mask in MASKS)])
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", FUSED)
 def test_every_instruction_set_computes_the_reference(
     instruction_set: str, variant: str, masks: tuple[str, ...]
 ) -> None:
@@ -141,7 +143,7 @@ def test_every_instruction_set_computes_the_reference(
     assert_same(results(run_fused, cell, sequence, directions), results(run_plainly, cell, sequence, directions))
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", FUSED)
 def test_float32_is_float64_rounded(variant: str) -> None:
     """The error is a few units in the last place of float32, of values whose size is about 1."""
     torch.manual_seed(2)
@@ -166,7 +168,7 @@ def run_reference_alone(cell: Cell, sequence: SequenceBatch, directions: list[Di
     return output, [final]
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", FUSED)
 @pytest.mark.parametrize("hidden_size", [37, 256])
 def test_a_row_depends_neither_on_its_neighbours_nor_on_the_threads(variant: str, hidden_size: int) -> None:
     torch.manual_seed(3)
@@ -189,7 +191,7 @@ def test_a_row_depends_neither_on_its_neighbours_nor_on_the_threads(variant: str
         assert torch.equal(output.values, alone[0][1][:, rows])
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", FUSED)
 def test_second_gradients_are_finite_differences(variant: str) -> None:
     torch.manual_seed(4)
     cell = cell_of(variant)
@@ -235,7 +237,7 @@ def test_outputs_changed_in_place_are_noticed_before_the_gradients() -> None:
 
 def test_infinities_and_nans_come_through_as_in_the_reference() -> None:
     torch.manual_seed(6)
-    for variant in VARIANTS:
+    for variant in FUSED:
         cell = cell_of(variant)
         direction = draw_direction(cell, (4, 3, 2, 5), reverse=False, bias=True, masks=())
         values = draw(4, 3, 2).detach()
@@ -279,6 +281,10 @@ def test_candidate_dropout_needs_a_gate(backend: str) -> None:
     direction = draw_direction(cell, (4, 3, 2, 5), reverse=False, bias=True, masks=("candidate_dropout",))
     with pytest.raises(ArgumentError, match="`candidate_dropout` needs a cell whose candidate is gated"):
         run(cell, SequenceBatch(draw(4, 3, 2)), [direction], backend=backend)
+
+
+def test_every_cell_of_the_core_is_one_of_ours() -> None:
+    assert set(_core.cells()) <= set(CELLS)
 
 
 def test_an_unknown_instruction_set_is_refused() -> None:

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from cells.cell_cases import VARIANTS, cell_of
-from recurrence.test_fused import draw, draw_direction, results, run_plainly
+from cells.cell_cases import cell_of
+from recurrence.test_fused import FUSED, draw, draw_direction, results, run_plainly
 from throughtime import _core
 from throughtime.recurrence import Direction, run_fused, run_torch
 from throughtime.sequence import SequenceBatch
@@ -43,7 +43,7 @@ def worst(have: list[tuple[str, Tensor]], want: list[tuple[str, Tensor]]) -> flo
 @needs_amx
 @pytest.mark.usefixtures("precision")
 @pytest.mark.parametrize("batch", [16, 41])
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", FUSED)
 def test_products_are_as_exact_as_torchs_precision_asks(variant: str, batch: int) -> None:
     torch.manual_seed(1)
     cell, sizes = cell_of(variant), (6, batch, 35, 70)
