@@ -134,7 +134,7 @@ class Amx {
 
   static constexpr long depth_block = 512;
   static constexpr long most_panels = 8;
-  static constexpr long strip_units = 256;
+  static constexpr long strip_units = 512;
   static constexpr long sum_rows(long units) { return rounded_up(units, tile_rows); }
   long transposed_size(long units, long depth) const { return left_size(units, depth); }
   long right_size(long panels) const { return panels * panel_size(depth_block, 4); }

@@ -31,6 +31,8 @@ class Backward {
   static constexpr int stages = stage_count<Cell>(), products = product_count<Cell>();
   static constexpr int span = 4;  // a product gives one value for each unit
   static constexpr long width = span * V;
+  // As forward, but each thread that shares units prepares all the derivatives of a step for its products.
+  static constexpr long most_shared_rows = 31;
 
   Backward(const Layer& layer, const Direction& direction)
       : layer_(layer), direction_(direction), sizes_(layer), engine_(layer), derivatives_(sizes_) {}

@@ -15,6 +15,8 @@ class Forward {
   static constexpr int V = lanes<T>;
   static constexpr int stages = stage_count<Cell>(), products = product_count<Cell>();
   static constexpr int input_span = unit_vectors(Cell::gates);
+  // Rows for each thread up to which sharing large weights is quicker than a thread's own rows.
+  static constexpr long most_shared_rows = 32;
 
   Forward(const Layer& layer, const Direction& direction)
       : layer_(layer), direction_(direction), sizes_(layer), engine_(layer) {}

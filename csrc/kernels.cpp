@@ -25,13 +25,12 @@ struct Division {
 
 // Rows are divided where each thread can have its own: then nobody waits for anybody. Units are divided where there
 // are too few rows, or where the weights fit into the caches of all threads together only.
-Division divide(long batch, int directions, int threads, std::size_t step_bytes, long step_work) {
+Division divide(long batch, int directions, int threads, std::size_t step_bytes, long step_work, long most_shared_rows) {
   const int team = threads / directions < 1 ? 1 : threads / directions;
   constexpr long least_work = 40000;  // multiply-adds of a step below which a barrier costs more than it saves
   constexpr long rows_at_once = 8;
   const bool few_rows = batch * directions < 2L * threads;
-  const bool fits_divided = step_bytes <= cache_bytes * static_cast<std::size_t>(team);
-  const bool large = step_bytes > cache_bytes && (fits_divided ? batch <= 32L * threads : batch < 32L * threads);
+  const bool large = step_bytes > cache_bytes && batch <= most_shared_rows * threads;
   if (team > 1 && ((few_rows && batch * step_work > least_work) || large)) return {1, batch, team};
   long groups = ceiling(batch, 2 * rows_at_once);
   if (step_bytes > cache_bytes) groups = ceiling(batch, 4 * rows_at_once);
@@ -43,7 +42,7 @@ Division divide(long batch, int directions, int threads, std::size_t step_bytes,
 template <class Pass>
 void run_pass(const Layer& layer, Pass* passes, int threads) {
   const Division division =
-      divide(layer.rows.batch, layer.directions, threads, passes[0].step_bytes(), passes[0].step_work());
+      divide(layer.rows.batch, layer.directions, threads, passes[0].step_bytes(), passes[0].step_work(), Pass::most_shared_rows);
   const int directions = layer.directions;
   const bool split_units = division.team > 1;
   const long sets = split_units ? directions : threads;
