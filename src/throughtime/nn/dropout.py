@@ -44,12 +44,17 @@ class LockedDropout(nn.Module):
         if not self.training or self.p == 0:
             return input
         if isinstance(input, SequenceBatch):
-            return SequenceBatch(_locked(input.values, self.p, time_axis=0), input.lengths)
+            return drop_locked(input, self.p)
         return _locked(input, self.p, time_axis=1 if self.batch_first else 0)
 
     def extra_repr(self) -> str:
         """Describe the settings in the module's repr."""
         return f"p={self.p}, batch_first={self.batch_first}"
+
+
+def drop_locked(sequence: SequenceBatch, p: float) -> SequenceBatch:
+    """Drop the same features at each time step of a sequence, as ``LockedDropout`` does in training."""
+    return SequenceBatch(_locked(sequence.values, p, time_axis=0), sequence.lengths)
 
 
 def drop_between_layers(sequence: SequenceBatch, p: float, *, locked: bool) -> SequenceBatch:
@@ -59,9 +64,9 @@ def drop_between_layers(sequence: SequenceBatch, p: float, *, locked: bool) -> S
         BackendError: on MPS.
     """
     refuse_mps(sequence.values.device)
-    mask = sequence.mask()
     if locked:
-        return SequenceBatch(_locked(sequence.values, p, time_axis=0), sequence.lengths)
+        return drop_locked(sequence, p)
+    mask = sequence.mask()
     if mask is None:
         return SequenceBatch(dropout(sequence.values, p))
     # Row-major order of the valid values is the order of torch's packed data, so the masks fall alike.

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import operator
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
@@ -33,12 +36,17 @@ class InputForm:
     plain: bool = True
 
     @classmethod
-    def of(cls, sequences: Sequences, *, input_size: int, batch_first: bool) -> InputForm:
-        """Read a layer's input.
+    def of(
+        cls, sequences: Sequences, *, input_size: int, batch_first: bool, lengths: Tensor | Sequence[int] | None = None
+    ) -> InputForm:
+        """Read a layer's input, and the ``lengths`` that go with a padded batch in a tensor.
 
         Raises:
-            ArgumentError: if it is none of the three types, its shape does not fit, or it has no time steps.
+            ArgumentError: if it is none of the three types, its shape does not fit, it has no time steps, or
+                ``lengths`` do not fit or do not go with it.
         """
+        if lengths is not None and isinstance(sequences, PackedSequence | SequenceBatch):
+            raise ArgumentError(f"`lengths` go with a padded tensor; a {type(sequences).__name__} has its own")
         if isinstance(sequences, PackedSequence):
             check_shape("input.data", sequences.data.shape, ("values", input_size))
             in_own_order = PackedSequence(sequences.data, sequences.batch_sizes)
@@ -60,7 +68,32 @@ class InputForm:
             form = cls(SequenceBatch(sequences))
         if form.sequence.values.shape[0] == 0:
             raise ArgumentError("`input` must have at least one time step, got none")
-        return form
+        if lengths is None:
+            return form
+        if not form.batched:
+            raise ArgumentError("`lengths` go with a batch, and `input` is one sequence")
+        return replace(form, sequence=SequenceBatch(form.sequence.values, _as_tensor(lengths)))
+
+    def read_reset(self, reset: Tensor) -> Tensor:
+        """Bring the caller's resets to shape (time, batch).
+
+        Raises:
+            ArgumentError: if type, shape, dtype or device does not fit, or the input is a PackedSequence.
+        """
+        if self.packed is not None:
+            raise ArgumentError("`reset` does not go with a PackedSequence; give a padded tensor and `lengths`")
+        if not isinstance(reset, Tensor) or reset.dtype != torch.bool:  # pyright: ignore[reportUnnecessaryIsInstance]
+            kind = reset.dtype if isinstance(reset, Tensor) else type(reset).__name__  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ArgumentError(f"`reset` must be a tensor of torch.bool, got {kind}")
+        values = self.sequence.values
+        if reset.device != values.device:
+            raise ArgumentError(f"`reset` must be on the input's device, {values.device}, got {reset.device}")
+        time, batch = values.shape[:2]
+        if not self.batched:
+            check_shape("reset", reset.shape, (time,))
+            return reset.unsqueeze(1)
+        check_shape("reset", reset.shape, (batch, time) if self.batch_first else (time, batch))
+        return reset.transpose(0, 1) if self.batch_first else reset
 
     def read_state(self, name: str, state: Tensor, *, layers: int, size: int) -> Tensor:
         """Bring the caller's initial state to shape (layers, batch, size) in the order of ``sequence``.
@@ -92,3 +125,12 @@ class InputForm:
         if not self.batched:
             return output.values.squeeze(1)
         return output.values.transpose(0, 1) if self.batch_first else output.values
+
+
+def _as_tensor(lengths: Tensor | Sequence[int]) -> Tensor:
+    if isinstance(lengths, Tensor):
+        return lengths
+    try:
+        return torch.tensor([operator.index(length) for length in lengths], dtype=torch.int64)
+    except TypeError as error:
+        raise ArgumentError(f"`lengths` must be an int64 tensor or a list of integers, got {lengths!r}") from error

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping
-from typing import Any, Literal, TypedDict, Unpack
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -13,17 +13,19 @@ from torch.nn import init
 
 from throughtime.cells import CELLS, Cell, State, projected
 from throughtime.errors import ArgumentError, check_choice, check_positive_integer, check_range
-from throughtime.nn.dropout import drop_between_layers
+from throughtime.nn.dropout import drop_between_layers, drop_locked
 from throughtime.nn.frozen_bias import FrozenGateBias, split_frozen_biases
 from throughtime.nn.initialization import gate_rows, orthogonal_blocks_
 from throughtime.nn.input_form import InputForm, Sequences
+from throughtime.nn.regularisation import RegularisationOptions, check_regularisation, regularised
 from throughtime.recurrence import BACKENDS, Direction, run
+from throughtime.sequence import SequenceBatch
 
 CANDIDATE = "candidate"
 """The block of a cell's rows that is new content and no gate."""
 
 
-class LayerOptions(TypedDict, total=False):
+class LayerOptions(RegularisationOptions, total=False):
     """What every recurrent layer takes by keyword beyond torch.nn's arguments; see ``Recurrent``."""
 
     locked_dropout: bool
@@ -58,12 +60,28 @@ class Recurrent(nn.Module):
         bidirectional: whether each layer runs in both directions and concatenates the outputs.
         proj_size: size to which an LSTM's output is projected, less than hidden_size; 0 for none.
         **options: device and dtype, as in torch.nn, and:
-            locked_dropout: drop the same features at each time step of a sequence (see ``LockedDropout``).
+            locked_dropout: let ``dropout`` drop the same features at each time step of a sequence (see
+                ``LockedDropout``).
+            input_dropout, output_dropout: probabilities of locked dropout on the input of the first layer and on the
+                outputs of the last (Gal and Ghahramani, 2016); the final state is not dropped from.
+            recurrent_dropout: the probability that a unit of h_{t-1} is dropped where it enters the recurrent
+                products, one mask for a whole sequence (Gal and Ghahramani, 2016, https://arxiv.org/abs/1512.05287).
+            candidate_dropout: the probability that a unit of the candidate is dropped on its way into the state,
+                another mask at each step (Semeniuta et al., 2016, https://arxiv.org/abs/1603.05118).
+            zoneout: the probability that a unit keeps its value of the step before, one for all states or a tuple of
+                one for each, (hidden, cell) in an LSTM; in evaluation the state moves by its expectation (Krueger et
+                al., 2016, https://arxiv.org/abs/1606.01305).
+            weight_dropout: the probability that an element of weight_hh is dropped, one mask a call for the whole
+                batch; the parameter itself stays whole (AWD-LSTM: Merity et al., 2018,
+                https://arxiv.org/abs/1708.02182).
             gate_biases: the total bias of gates by name, as in ``{"forget": 1.0}``; it stands in bias_ih.
             freeze_gate_biases: keep all gates' biases at their initial or loaded values in training; the
                 candidate's bias is trained.
             recurrent_init: "uniform", or "orthogonal": each gate's block of weight_hh (Saxe et al., 2014).
             backend: "auto", "fused", "torch" or "reference"; see ``throughtime.recurrence.run``.
+
+    All dropouts are 0 by default, scale what they keep by 1 / (1 - p), and do nothing in evaluation. Each layer, each
+    direction and each call has masks of its own, from torch's generator, the same for every backend.
 
     Attributes:
         last_backend: the name of the backend that ran in the last call; None before the first.
@@ -71,6 +89,13 @@ class Recurrent(nn.Module):
     Raises:
         ArgumentError: if an argument has a value that cannot be used.
     """
+
+    input_dropout: float
+    output_dropout: float
+    recurrent_dropout: float
+    candidate_dropout: float
+    zoneout: float | tuple[float, ...]
+    weight_dropout: float
 
     def __init__(
         self,
@@ -125,7 +150,10 @@ class Recurrent(nn.Module):
         freeze_gate_biases: bool = False,
         recurrent_init: str = "uniform",
         backend: str = "auto",
+        **regularisation: Unpack[RegularisationOptions],
     ) -> None:
+        for name, probability in check_regularisation(self.cell, **regularisation).items():
+            setattr(self, name, probability)
         gates = [gate for gate in self.cell.gates if gate != CANDIDATE]
         gate_biases = dict(gate_biases or {})
         for option, used in (("gate_biases", bool(gate_biases)), ("freeze_gate_biases", freeze_gate_biases)):
@@ -210,6 +238,9 @@ class Recurrent(nn.Module):
         self,
         input: Sequences,  # noqa: A002 - torch's name
         hx: Tensor | State | None = None,
+        *,
+        lengths: Tensor | Sequence[int] | None = None,
+        reset: Tensor | None = None,
     ) -> tuple[Sequences, Tensor | State]:
         """Run the layers over a batch of sequences.
 
@@ -218,6 +249,12 @@ class Recurrent(nn.Module):
                 or (time, input_size) for one sequence; or a PackedSequence; or a SequenceBatch.
             hx: the initial state, shape (num_layers * directions, batch, size), in the order of the caller's
                 batch; a tuple of them for a cell with several states; zeros if None.
+            lengths: of the sequences in a padded tensor, shape (batch,), int64 on the CPU, or a list, each from 1 to
+                time. What stands after a sequence's end influences nothing, outputs there are zero, and the final
+                state is that after each sequence's own last step.
+            reset: bool, shape (time, batch), or (batch, time) if batch_first, or (time,) for one sequence: where
+                True, the state before that step is zero, in every layer. Each direction resets before it takes the
+                step: forward, what came before is forgotten; in reverse, what comes after. Not with a PackedSequence.
 
         Returns:
             The last layer's outputs in the form of the input, shape (time, batch, directions * output size),
@@ -225,28 +262,50 @@ class Recurrent(nn.Module):
 
         Raises:
             ArgumentError: if a shape or dtype does not fit.
-            BackendError: if ``backend`` cannot run the cell, or for dropout between layers on MPS.
+            BackendError: if ``backend`` cannot run the cell with these options, or for dropout between layers on MPS.
         """
-        form = InputForm.of(input, input_size=self.input_size, batch_first=self.batch_first)
+        form = InputForm.of(input, input_size=self.input_size, batch_first=self.batch_first, lengths=lengths)
         self._check_dtype("input", form.sequence.values)
         initial = self._read_state(form, hx)
+        reset = None if reset is None else form.read_reset(reset)
         sequence = form.sequence
+        if self.training and self.input_dropout > 0:
+            sequence = drop_locked(sequence, self.input_dropout)
         final: list[State] = []
         for layer in range(self.num_layers):
             if layer and self.training and self.dropout > 0:
                 sequence = drop_between_layers(sequence, self.dropout, locked=self.locked_dropout)
-            directions = [
-                Direction(
-                    self.weights(layer, direction),
-                    None if initial is None else tuple(part[len(final) + direction] for part in initial),
-                    reverse=direction == 1,
-                )
-                for direction in range(self.num_directions)
-            ]
+            directions = self._directions(layer, sequence, initial, reset)
             sequence, states, self.last_backend = run(self.cell, sequence, directions, backend=self.backend)
             final += states
+        if self.training and self.output_dropout > 0:
+            sequence = drop_locked(sequence, self.output_dropout)
         state = tuple(form.give_state(torch.stack(parts)) for parts in zip(*final, strict=True))
         return form.give_output(sequence), state[0] if len(self.cell.states) == 1 else state
+
+    def _directions(
+        self, layer: int, sequence: SequenceBatch, initial: State | None, reset: Tensor | None
+    ) -> list[Direction]:
+        """What runs over the sequence in one layer, with masks drawn for this call."""
+        time, batch = sequence.values.shape[:2]
+        directions: list[Direction] = []
+        for reverse in range(self.num_directions):
+            row = layer * self.num_directions + reverse
+            state = None if initial is None else tuple(part[row] for part in initial)
+            direction = Direction(self.weights(layer, reverse), state, reverse=bool(reverse), reset=reset)
+            directions.append(
+                regularised(
+                    direction,
+                    (time, batch),
+                    self.state_sizes,
+                    training=self.training,
+                    recurrent_dropout=self.recurrent_dropout,
+                    candidate_dropout=self.candidate_dropout,
+                    zoneout=self.zoneout,
+                    weight_dropout=self.weight_dropout,
+                )
+            )
+        return directions
 
     def _read_state(self, form: InputForm, hx: Tensor | State | None) -> State | None:
         if hx is None:
@@ -302,7 +361,8 @@ class Recurrent(nn.Module):
         defaults: dict[str, object] = {
             "num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0, "bidirectional": False,
             "proj_size": 0, "locked_dropout": False, "gate_biases": {}, "freeze_gate_biases": False,
-            "recurrent_init": "uniform", "backend": "auto",
+            "recurrent_init": "uniform", "backend": "auto", "input_dropout": 0.0, "output_dropout": 0.0,
+            "recurrent_dropout": 0.0, "candidate_dropout": 0.0, "zoneout": 0.0, "weight_dropout": 0.0,
         }  # fmt: skip
         shown += [f"{name}={getattr(self, name)!r}" for name, value in defaults.items() if getattr(self, name) != value]
         return ", ".join(shown)

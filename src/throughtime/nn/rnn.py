@@ -56,7 +56,8 @@ class RNN(Recurrent):
         bidirectional: whether to run in both directions.
         device: where the parameters live.
         dtype: the parameters' dtype.
-        **options: locked_dropout, recurrent_init, backend of ``Recurrent``.
+        **options: those of ``Recurrent``, without what acts on gates: gate_biases, freeze_gate_biases,
+            candidate_dropout.
 
     Raises:
         ArgumentError: if an argument has a value that cannot be used.
@@ -113,7 +114,7 @@ class LSTM(Recurrent):
         proj_size: size to which the output is projected (Sak et al., 2014); 0 for none.
         device: where the parameters live.
         dtype: the parameters' dtype.
-        **options: locked_dropout, gate_biases, freeze_gate_biases, recurrent_init, backend of ``Recurrent``;
+        **options: those of ``Recurrent``, and
             peephole: None, or "diagonal" (Gers and Schmidhuber, 2000; ``weight_peephole_l{k}`` of shape
                 (3, hidden_size), rows i, f, o), or "full" (the gates read the concatenation [c; h; x];
                 ``weight_peephole_l{k}`` of shape (3 * hidden_size, hidden_size), row blocks i, f, o).
@@ -183,7 +184,7 @@ class GRU(Recurrent):
         dtype: the parameters' dtype.
         reset: "after" the candidate's recurrent product, as in torch.nn, or "before" it, as in the original
             unit (Cho et al., 2014).
-        **options: locked_dropout, gate_biases, freeze_gate_biases, recurrent_init, backend of ``Recurrent``.
+        **options: those of ``Recurrent``.
 
     Raises:
         ArgumentError: if an argument has a value that cannot be used.
