@@ -48,6 +48,8 @@ class Amx {
   using Scalar = float;
   using Element = std::uint16_t;
   static constexpr int V = 16;
+  static constexpr bool packs = true;
+  static constexpr long work_of_thread = 2000000;  // multiply-adds worth waking a thread for
   static constexpr long tile = 512;      // elements
   static constexpr long tile_depth = 32;
   static constexpr long tile_rows = 16;

@@ -3,6 +3,7 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 
+#include <array>
 #include <vector>
 
 #include "kernels.h"
@@ -46,6 +47,32 @@ struct Call {
   RowOrder order;
 };
 
+// Layers above each other, one step at a time; states are (layer, batch, size) and are replaced where they lie.
+class Stream {
+ public:
+  void add(Call& call) { calls_.push_back(&call); }
+
+  void step(Address input, Address output, const std::array<Address, most_states>& states) const {
+    char* from = pointer<char>(input);
+    for (std::size_t place = 0; place < calls_.size(); ++place) {
+      Layer& layer = calls_[place]->layer;
+      Direction& direction = layer.direction[0];
+      layer.input.data = from;
+      layer.odd = !layer.odd;
+      for (int state = 0; state < most_states; ++state) {
+        const long size = state == 0 ? layer.output_size : layer.hidden_size;
+        char* at = pointer<char>(states[state]) + place * static_cast<std::size_t>(layer.rows.batch * size) * sizeof(float);
+        direction.initial[state] = direction.final[state] = at;
+      }
+      from = place + 1 < calls_.size() ? static_cast<char*>(direction.final[0]) : pointer<char>(output);
+      direction.output = {from, 0, layer.output_size};
+      forward(layer);
+    }
+  }
+
+ private:
+  std::vector<Call*> calls_;
+};
 
 // A tensor whose memory comes from the workspaces and goes back to them.
 template <class T>
@@ -75,6 +102,12 @@ NB_MODULE(_core, module) {
              d.d_weights = {pointer(input), pointer(input_bias), pointer(recurrent_bias),
                             {pointer(recurrent), pointer(projection), pointer(peephole)}};
            })
+      .def("set_scales",
+           [](Direction& d, Address input, Address recurrent, Address projection, Address peephole) {
+             d.weights.input_scale = pointer<const float>(input);
+             const Address scales[matrices] = {recurrent, projection, peephole};
+             for (int matrix = 0; matrix < matrices; ++matrix) d.weights.scale[matrix] = pointer<const float>(scales[matrix]);
+           })
       .def("set_initial", [](Direction& d, int state, Address address) { d.initial[state] = pointer(address); })
       .def("set_final", [](Direction& d, int state, Address address) { d.final[state] = pointer(address); })
       .def("set_initial_gradient", [](Direction& d, int state, Address address) { d.d_initial[state] = pointer(address); })
@@ -95,6 +128,7 @@ NB_MODULE(_core, module) {
       .def("set_input", [](Call& c, Address a, long t, long b) { c.layer.input = sequence(a, t, b); })
       .def("set_reset", [](Call& c, Address address) { c.layer.reset = pointer<std::uint8_t>(address); })
       .def("set_bfloat16_parts", [](Call& c, int parts) { c.layer.bfloat16_parts = parts; })
+      .def("set_weight_format", [](Call& c, int format) { c.layer.weight_format = static_cast<WeightFormat>(format); })
       .def("set_gradient_limit", [](Call& c, double limit) { c.layer.gradient_limit = limit; })
       .def("add_direction", [](Call& c, const Direction& direction) { c.layer.direction[c.layer.directions++] = direction; })
       .def_prop_ro("valid", [](const Call& c) { return c.layer.rows.valid; })
@@ -109,6 +143,13 @@ NB_MODULE(_core, module) {
           "forward", [](const Call& c) { forward(c.layer); }, nb::call_guard<nb::gil_scoped_release>())
       .def(
           "backward", [](const Call& c) { backward(c.layer); }, nb::call_guard<nb::gil_scoped_release>());
+
+  nb::class_<Stream>(module, "Stream")
+      .def(nb::init<>())
+      .def("add", &Stream::add, "layer"_a, nb::keep_alive<1, 2>())
+      .def(
+          "step", [](const Stream& s, Address input, Address output, Address hidden, Address cell) { s.step(input, output, {hidden, cell}); },
+          nb::call_guard<nb::gil_scoped_release>());
 
   module.def("float_tensor", &workspace_tensor<float>, "size"_a, "A vector of uninitialised memory that is used again.");
   module.def("double_tensor", &workspace_tensor<double>, "size"_a, "A vector of uninitialised memory that is used again.");

@@ -14,6 +14,8 @@ class Fma {
   using Scalar = T;
   using Element = T;  // of packed factors
   static constexpr int V = lanes<T>;
+  static constexpr bool packs = true;
+  static constexpr long work_of_thread = 2000000;  // multiply-adds worth waking a thread for
 
   // What a thread needs around its products.
   struct Session {};

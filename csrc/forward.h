@@ -51,14 +51,20 @@ class Forward {
   }
 
   void take_shared(Workspace& workspace) {
-    take_packed(workspace, input_, input_shape());
-    for (int p = 0; p < products; ++p) take_packed(workspace, product_[p], shape_of(p));
-    if (Projected) take_packed(workspace, projection_, projection_shape());
+    const Weights& w = direction_.weights;
+    input_ = take_packed(workspace, input_shape(), w.input, w.input_scale);
+    for (int p = 0; p < products; ++p) {
+      const Matrix matrix = Cell::products[p].matrix;
+      product_[p] = take_packed(workspace, shape_of(p), w.matrix[matrix], w.scale[matrix]);
+    }
+    if (Projected)
+      projection_ = take_packed(workspace, projection_shape(), w.matrix[projection_matrix], w.scale[projection_matrix]);
     diagonals_ = workspace.take<T>(static_cast<std::size_t>(3 * sizes_.padded_hidden));
   }
 
   // Packing, as tasks for the threads.
   long pack_tasks() const {
+    if (!Engine::packs) return 1;
     long tasks = input_shape().panels();
     for (int p = 0; p < products; ++p) tasks += shape_of(p).panels();
     return tasks + (Projected ? projection_shape().panels() : 0);
@@ -77,10 +83,10 @@ class Forward {
             diagonals_[gate * sizes_.padded_hidden + unit] =
                 unit < sizes_.hidden ? static_cast<const T*>(w.matrix[peephole_matrix])[gate * sizes_.hidden + unit] : T(0);
     }
-    if (pack_some(task, input_, input_shape(), w.input)) return;
+    if (pack_some(task, input_, input_shape())) return;
     for (int p = 0; p < products; ++p)
-      if (pack_some(task, product_[p], shape_of(p), w.matrix[Cell::products[p].matrix])) return;
-    if (Projected) pack_some(task, projection_, projection_shape(), w.matrix[projection_matrix]);
+      if (pack_some(task, product_[p], shape_of(p))) return;
+    if (Projected) pack_some(task, projection_, projection_shape());
   }
 
   // Bytes of weights that a step reads.
@@ -169,28 +175,35 @@ class Forward {
   static constexpr std::size_t sums_size = most_tile_rows * 4 * V;
   static constexpr long input_width = static_cast<long>(input_span) * Cell::gates * V;
 
-  // Panels of one matrix, and the bias with them.
-  struct Packed {
-    Element* panels = nullptr;
-    T* bias = nullptr;
-  };
+  using PackedMatrix = Packed<T, Element>;
   long panel_size(const PanelShape<T>& shape) const { return engine_.panel_size(shape.depth, shape.vectors()); }
   std::size_t packed_size(const PanelShape<T>& shape) const {
     return Workspace::size<Element>(static_cast<std::size_t>(shape.panels() * panel_size(shape))) +
            Workspace::size<T>(static_cast<std::size_t>(shape.panels() * shape.width()));
   }
-  void take_packed(Workspace& workspace, Packed& packed, const PanelShape<T>& shape) const {
-    packed.panels = workspace.take<Element>(static_cast<std::size_t>(shape.panels() * panel_size(shape)));
-    packed.bias = workspace.take<T>(static_cast<std::size_t>(shape.panels() * shape.width()));
+  PackedMatrix take_packed(Workspace& workspace, const PanelShape<T>& shape, const void* matrix, const float* scale) const {
+    Element* panels = workspace.take<Element>(static_cast<std::size_t>(shape.panels() * panel_size(shape)));
+    return {matrix, scale, panels, workspace.take<T>(static_cast<std::size_t>(shape.panels() * shape.width()))};
   }
   // Whether the task was one of this matrix; else it is counted down.
-  bool pack_some(long& task, const Packed& packed, const PanelShape<T>& shape, const void* matrix) const {
+  bool pack_some(long& task, const PackedMatrix& packed, const PanelShape<T>& shape) const {
     if (task >= shape.panels()) {
       task -= shape.panels();
       return false;
     }
-    engine_.pack_transposed(shape, static_cast<const T*>(matrix), task, packed.panels + task * panel_size(shape));
+    engine_.pack_transposed(shape, static_cast<const T*>(packed.matrix), task, packed.panels + task * panel_size(shape));
     return true;
+  }
+
+  // sums[panel][row] = left × panels [first, first + panels) of the matrix + bias
+  template <int vectors>
+  ALWAYS_INLINE void multiply(long rows, const PanelShape<T>& shape, const PackedMatrix& packed, long first, long panels,
+                              typename Engine::Prepared left, T* sums) const {
+    if constexpr (Engine::packs)
+      engine_.template multiply<vectors>(rows, panels, shape.depth, left, packed.panels + first * panel_size(shape),
+                                         packed.bias + first * vectors * V, sums);
+    else
+      engine_.template multiply<vectors>(rows, shape, packed, first, panels, left, sums);
   }
 
   long depth_of(Operand operand) const { return operand == Operand::hidden ? sizes_.output : sizes_.hidden; }
@@ -254,9 +267,7 @@ class Forward {
     if (begin == end) return;
     const long first = begin / input_span, panels = ceiling(end, input_span) - first;
     const auto left = engine_.prepare(count, sizes_.input, {thread.inputs, stride}, thread.input_left);
-    engine_.template multiply<input_span * Cell::gates>(count, panels, sizes_.input, left,
-                                                        input_.panels + first * panel_size(input_shape()),
-                                                        input_.bias + first * input_width, thread.input_gates);
+    multiply<input_span * Cell::gates>(count, input_shape(), input_, first, panels, left, thread.input_gates);
   }
 
   template <int stage>
@@ -282,7 +293,7 @@ class Forward {
     for (long row = 0; row < running; row += most_tile_rows) {
       const long rows = smaller(running - row, most_tile_rows);
       const auto left = prepare<stage, 0>(group, thread, s, row, rows), other = prepare<stage, 1>(group, thread, s, row, rows);
-      each_panel(begin / span, ceiling(end, span), engine_.panels_at_once(rows), s, [&](long panel, long panels) {
+      each_panel(begin / span, ceiling(end, span), engine_.panels_at_once(rows), s + layer_.odd, [&](long panel, long panels) {
         take_product<stage, 0>(thread, left, rows, panel, panels);
         take_product<stage, 1>(thread, other, rows, panel, panels);
         for (long p = 0; p < panels; ++p)
@@ -328,10 +339,7 @@ class Forward {
     if constexpr (j < Cell::stages[stage].products) {
       constexpr int index = Cell::stages[stage].product[j];
       constexpr int vectors = span_of(stage) * Cell::products[index].gates;
-      const long depth = depth_of(Cell::products[index].operand);
-      engine_.template multiply<vectors>(rows, panels, depth, left,
-                                         product_[index].panels + panel * engine_.panel_size(depth, vectors),
-                                         product_[index].bias + panel * vectors * V, thread.sums[j]);
+      multiply<vectors>(rows, shape_of(index), product_[index], panel, panels, left, thread.sums[j]);
     }
   }
 
@@ -396,8 +404,7 @@ class Forward {
       const auto left = engine_.prepare(count, sizes_.hidden, {group.unprojected + row * hidden_stride(), hidden_stride()},
                                         thread.left[0]);
       each_panel(begin / span, ceiling(end, span), 1, s, [&](long panel, long) {
-        engine_.template multiply<span>(count, 1, sizes_.hidden, left,
-                                        projection_.panels + panel * panel_size(projection_shape()), nullptr, thread.sums[0]);
+        multiply<span>(count, projection_shape(), projection_, panel, 1, left, thread.sums[0]);
         for (long r = 0; r < count; ++r)
           for (int v = 0; v < span && panel * span + v < end; ++v) {
             const long unit = (panel * span + v) * V, place = share.first + row + r, of_batch = rows.order[place];
@@ -426,7 +433,7 @@ class Forward {
   const Direction& direction_;
   const Sizes<T> sizes_;
   const Engine engine_;
-  Packed input_, product_[products], projection_;
+  PackedMatrix input_, product_[products], projection_;
   T* diagonals_ = nullptr;
 };
 

@@ -102,10 +102,8 @@ template <class Cell, class Engine, bool Projected, bool Regularised>
 struct Run {
   using T = typename Engine::Scalar;
 
-  // Waking a thread costs as much as some hundred thousand multiply-adds.
   static int threads_of(const Layer& layer, long work) {
-    constexpr long least_work = 2000000;
-    return static_cast<int>(smaller(smaller(layer.threads, most_threads), 1 + work / least_work));
+    return static_cast<int>(smaller(smaller(layer.threads, most_threads), 1 + work / Engine::work_of_thread));
   }
 
   static void forward(const Layer& layer) {
@@ -182,11 +180,27 @@ auto with_cell(int number, const Use& use) {
   return use.template operator()<Gru>();
 }
 
+#if !defined(__AMX_BF16__)
+// Whether packing the weights would cost more than it saves.
+bool is_short(const Layer& layer) {
+  constexpr long few_steps = 8;
+  return !layer.double_precision && layer.rows.batch <= Dots::most_rows && layer.rows.steps <= few_steps && !is_regularised(layer);
+}
+
+template <class Cell>
+void forward_unpacked(const Layer& layer) {
+  if constexpr (Cell::states > 1)
+    if (layer.projected) return Run<Cell, Dots, true, false>::forward(layer);
+  Run<Cell, Dots, false, false>::forward(layer);
+}
+#endif
+
 void forward(const Layer& layer) {
   with_cell(layer.cell, [&]<class Cell>() {
 #if defined(__AMX_BF16__)
     forward_of<Cell, Amx>(layer);
 #else
+    if (layer.weight_format != WeightFormat::scalar || is_short(layer)) return forward_unpacked<Cell>(layer);
     layer.double_precision ? forward_of<Cell, Fma<double>>(layer) : forward_of<Cell, Fma<float>>(layer);
 #endif
   });

@@ -29,13 +29,19 @@ struct Rows {
   const long* offset;  // [steps + 1]: number of the first valid row of step s
 };
 
+// How the matrices' elements are stored: as the layer's scalars, or for inference on a few rows smaller.
+enum class WeightFormat { scalar, bfloat16, int8 };
+
 // Row-major, torch's layout; biases and matrices that a cell lacks are null.
 struct Weights {
   void* input = nullptr;           // [gates * hidden][input]
   void* input_bias = nullptr;      // [gates * hidden]
   void* recurrent_bias = nullptr;  // [gates * hidden]
   void* matrix[matrices] = {};     // recurrent [gates * hidden][output], projection [output][hidden],
-                                   // peephole [3 * hidden] or [3 * hidden][hidden]
+                                   // peephole [3 * hidden], always of scalars, or [3 * hidden][hidden]
+  // Factors of the rows of int8 matrices, else null.
+  const float* input_scale = nullptr;
+  const float* scale[matrices] = {};
 };
 
 inline constexpr int most_states = 2;
@@ -65,11 +71,13 @@ struct Layer {
   bool double_precision;
   int bfloat16_parts = 0;  // of each factor of a product, 1 to 3, where there are AMX kernels; 0 for none
   bool projected;
+  WeightFormat weight_format = WeightFormat::scalar;
   long input_size, hidden_size, output_size;
   Rows rows;
   Sequence input;
   const std::uint8_t* reset = nullptr;  // (time, batch): where not zero, the state before the step is zero; null for nowhere
   double gradient_limit = 0;            // dL/dh_t is clipped to [-limit, limit]; 0 for no limit
+  bool odd = false;  // of calls that follow each other with the same weights, whether this is the second, the fourth, …
   int directions = 1;
   Direction direction[2];
   int threads = 1;

@@ -17,6 +17,15 @@ struct PanelShape {
   long panels() const { return ceiling(units, static_cast<long>(span) * lanes<T>); }
 };
 
+// What an engine knows of one matrix: where it lies, and as panels, if it packs them, with the bias beside each.
+template <class T, class Element>
+struct Packed {
+  const void* matrix = nullptr;
+  const float* scale = nullptr;
+  Element* panels = nullptr;
+  T* bias = nullptr;
+};
+
 template <class T>
 void pack_transposed(const PanelShape<T>& shape, const T* matrix, long panel, T* to) {
   constexpr int V = lanes<T>;
@@ -58,11 +67,11 @@ void pack_bias(const PanelShape<T>& shape, const T* bias, T* to) {
   constexpr int V = lanes<T>;
   for (long panel = 0; panel < shape.panels(); ++panel)
     for (int gate = 0; gate < shape.count; ++gate)
-      for (int v = 0; v < shape.span; ++v)
-        for (int lane = 0; lane < V; ++lane) {
-          const long unit = (panel * shape.span + v) * V + lane;
-          *to++ = bias && unit < shape.units ? bias[(shape.first + gate) * shape.units + unit] : T(0);
-        }
+      for (int v = 0; v < shape.span; ++v, to += V) {
+        const long unit = (panel * shape.span + v) * V;
+        const bool real = bias && unit < shape.units;
+        store(to, real ? load_first(bias + (shape.first + gate) * shape.units + unit, shape.units - unit) : Vec<T>{});
+      }
 }
 
 // For derivatives × matrix: the rows of the listed blocks of a matrix [blocks * units][columns], each block padded with

@@ -4,6 +4,7 @@
 
 #include "cells/cell.h"
 #include "amx.h"
+#include "dots.h"
 #include "fma.h"
 #include "threads.h"
 #include "workspace.h"

@@ -9,6 +9,7 @@ from throughtime.nn.initialization import orthogonal_blocks_
 from throughtime.nn.recurrent import Recurrent
 from throughtime.nn.recurrent_cells import GRUCell, LSTMCell, RecurrentCell, RNNCell
 from throughtime.nn.rnn import GRU, LSTM, RNN
+from throughtime.nn.streaming import Streaming
 
 __all__ = [
     "GRU",
@@ -21,6 +22,7 @@ __all__ = [
     "RNNCell",
     "Recurrent",
     "RecurrentCell",
+    "Streaming",
     "negate_update_gate",
     "orthogonal_blocks_",
 ]
