@@ -7,18 +7,37 @@
 
 namespace throughtime::INSTRUCTION_SET {
 
-// The derivatives of all valid rows, [valid][slots of the cell, then the projection's output].
+// The derivatives of all valid rows, [valid][slots of the cell, then the projection's output, then for a normalised cell
+// those of what the products gave, [side][gate], and the statistics of a row].
 template <class Cell, class T, bool Projected>
 struct Derivatives {
   explicit Derivatives(const Sizes<T>& sizes)
       : slot(sizes.padded_hidden),
         projected(Cell::slots * sizes.padded_hidden),
-        stride(spread<T>(projected + (Projected ? sizes.padded_output : 0))) {}
+        raw(projected + (Projected ? sizes.padded_output : 0)),
+        statistics(raw + (is_normalised<Cell>() ? sides * Cell::gates * slot : 0)),
+        stride(spread<T>(statistics + (is_normalised<Cell>() ? rounded_up(statistics_size, lanes<T>) : 0))) {}
+
+  // Where the derivatives lie of what a product gave, and of what the input's did, gate by gate.
+  long of_product(const Product& product) const {
+    return is_normalised<Cell>() ? raw + (of_recurrent * Cell::gates + product.first_gate) * slot : product.first_slot * slot;
+  }
+  long of_input_gate(int gate) const {
+    return is_normalised<Cell>() ? raw + (of_input * Cell::gates + gate) * slot : Cell::input_slot[gate] * slot;
+  }
+
+  static constexpr int groups = norm_group_count<Cell>();
+  static constexpr long statistics_size = 2 * (sides * groups + 1);
+  // Of a row's group of gates, or of its cell state.
+  Statistics<T>* statistics_of(long valid, int side, int group) const {
+    return reinterpret_cast<Statistics<T>*>(data + valid * stride + statistics) + side * groups + group;
+  }
+  Statistics<T>* statistics_of_cell(long valid) const { return statistics_of(valid, sides, 0); }
 
   std::size_t size(const Rows& rows) const { return Workspace::size<T>(static_cast<std::size_t>(rows.valid * stride)); }
 
   T* data = nullptr;
-  long slot, projected, stride;
+  long slot, projected, raw, statistics, stride;
 };
 
 template <class Cell, class Engine, bool Projected, bool Regularised>
@@ -35,12 +54,14 @@ class Backward {
   static constexpr long most_shared_rows = 31;
 
   Backward(const Layer& layer, const Direction& direction)
-      : layer_(layer), direction_(direction), sizes_(layer), engine_(layer), derivatives_(sizes_) {}
+      : layer_(layer), direction_(direction), sizes_(layer), engine_(layer), derivatives_(sizes_),
+        norm_(sizes_.hidden, sizes_.padded_hidden) {}
 
   Derivatives<Cell, T, Projected>& derivatives() { return derivatives_; }
 
   std::size_t shared_size() const {
-    std::size_t size = derivatives_.size(layer_.rows) + Workspace::size<T>(static_cast<std::size_t>(3 * sizes_.padded_hidden));
+    std::size_t size = derivatives_.size(layer_.rows) + Workspace::size<T>(static_cast<std::size_t>(3 * sizes_.padded_hidden)) +
+                       Workspace::size<T>(norm_.size());
     for (int p = 0; p < products; ++p) size += Workspace::size<Element>(packed_size(p));
     if (Projected) size += Workspace::size<Element>(projection_size());
     return size;
@@ -48,6 +69,7 @@ class Backward {
   void take_shared(Workspace& workspace) {
     derivatives_.data = workspace.take<T>(static_cast<std::size_t>(layer_.rows.valid * derivatives_.stride));
     diagonals_ = workspace.take<T>(static_cast<std::size_t>(3 * sizes_.padded_hidden));
+    norm_.take(workspace.take<T>(norm_.size()));
     for (int p = 0; p < products; ++p) packed_[p] = workspace.take<Element>(packed_size(p));
     if (Projected) projection_ = workspace.take<Element>(projection_size());
   }
@@ -59,6 +81,7 @@ class Backward {
   }
   void pack(long task) {
     const Weights& w = direction_.weights;
+    if (task == 0) norm_.fill(w);
     if constexpr (has_diagonal<Cell>())
       if (task == 0)
         for (int gate = 0; gate < 3; ++gate)
@@ -128,11 +151,20 @@ class Backward {
         share.wait();
       }
       run_stages<0>(share, group, thread, s);
+      if constexpr (is_normalised<Cell>()) {
+        run_normalised(share, s);
+        share.wait();
+      }
     }
     finish(share, group, thread);
   }
 
  private:
+  struct CellStatistics {
+    Statistics<T> forward;
+    BackwardStatistics<T> backward;  // in the second stage, when the derivatives of the whole row are there
+  };
+
   static constexpr std::size_t sums_size = most_tile_rows * 4 * V;
 
   long left_size() const {
@@ -179,7 +211,7 @@ class Backward {
     const long step = product.previous ? s + 1 : s;
     const long running = smaller(larger(share.running(layer_.rows, step) - row, 0), rows);
     const long valid = layer_.rows.offset[step] + share.first + row;
-    const T* left = derivatives_.data + valid * derivatives_.stride + product.first_slot * derivatives_.slot;
+    const T* left = derivatives_.data + valid * derivatives_.stride + derivatives_.of_product(product);
     return {engine_.prepare(running, depth_of(p), {left, derivatives_.stride}, space), running};
   }
 
@@ -208,8 +240,14 @@ class Backward {
     const long running = share.running(layer_.rows, s);
     for (long row = 0; row < running; row += most_tile_rows) {
       const long rows = smaller(running - row, most_tile_rows);
-      const LeftFactor left = unprojected ? prepare_projected(share, s, row, rows, thread.left[0])
-                                          : prepare(share, which.product[0], s, row, rows, thread.left[0]);
+      LeftFactor left{};
+      if constexpr (unprojected)
+        left = prepare_projected(share, s, row, rows, thread.left[0]);
+      else if constexpr (which.products > 0)
+        left = prepare(share, which.product[0], s, row, rows, thread.left[0]);
+      CellStatistics statistics[most_tile_rows];
+      if constexpr (normalises_cell<Cell>() && !of_output)
+        for (long r = 0; r < rows; ++r) statistics[r] = cell_statistics<stage>(layer_.rows.offset[s] + share.first + row + r, begin == 0);
       LeftFactor other{};
       if constexpr (which.products > 1) other = prepare(share, which.product[1], s, row, rows, thread.left[1]);
       each_panel(begin / span, ceiling(end, span), 1, s, [&](long panel, long) {
@@ -217,25 +255,31 @@ class Backward {
           engine_.template multiply<span>(rows, 1, sizes_.padded_output, left.prepared,
                                           projection_ + panel * engine_.panel_size(sizes_.padded_output, span), nullptr,
                                           thread.sums[0]);
-        else
+        else if constexpr (which.products > 0)
           take_product(left, which.product[0], rows, panel, thread.sums[0]);
         if constexpr (which.products > 1) take_product(other, which.product[1], rows, panel, thread.sums[1]);
         for (int v = 0; v < span && panel * span + v < end; ++v)
-          for (long r = 0; r < rows; ++r) step_of_row<stage>(share, group, thread, s, row + r, (panel * span + v) * V, r * width + v * V);
+          for (long r = 0; r < rows; ++r) step_of_row<stage>(share, group, thread, s, row + r, (panel * span + v) * V, r * width + v * V, statistics[r]);
       });
     }
   }
 
   template <int stage>
   ALWAYS_INLINE void step_of_row(const Share& share, const Group& group, const Thread& thread, long s, long row, long unit,
-                                 long sum) const {
+                                 long sum, const CellStatistics& statistics) const {
     constexpr bool of_output = stage < 0;
     const Rows& rows = layer_.rows;
     const long place = share.first + row, valid = rows.offset[s] + place, of_batch = rows.order[place];
     const Places<T> places{rows, direction_.reverse};
-    constexpr long slots = Cell::saved_slots + (Projected ? 1 : 0);
+    constexpr long slots = saved_slot_count<Cell, Projected>();
     const T* saved = static_cast<const T*>(direction_.saved);
     BackwardAt<T, Regularised> at{};
+    if constexpr (normalises_cell<Cell>() && !of_output) {
+      at.state_statistics = statistics.forward;
+      at.state_backward = statistics.backward;
+      at.state_gain = norm_.cell_gain(unit);
+      at.state_bias = norm_.cell_bias(unit);
+    }
     at.sums[0] = thread.sums[0] + sum;
     at.sums[1] = thread.sums[1] + sum;
     at.d_states[0] = group.d_states[0] + row * output_stride() + unit;
@@ -277,6 +321,60 @@ class Backward {
         at.zoneout[0] = nullptr;
       }
       Cell::template backward<stage>(at);
+    }
+  }
+
+  template <int stage>
+  CellStatistics cell_statistics(long valid, bool keep) const {
+    CellStatistics result{};
+    if constexpr (normalises_cell<Cell>()) {
+      const T* cell = static_cast<const T*>(direction_.saved) +
+                      (valid * saved_slot_count<Cell, Projected>() + Cell::inner_slot) * sizes_.padded_hidden;
+      const T* derivatives = derivatives_.data + valid * derivatives_.stride + Cell::norm_slot * derivatives_.slot;
+      result.forward = norm_.statistics(cell, 1);
+      if (stage == 1) {
+        if (keep) *derivatives_.statistics_of_cell(valid) = result.forward;
+        result.backward = norm_.backward(cell, 1, result.forward, [&](int, long unit) {
+          return load(derivatives + unit) * norm_.cell_gain(unit);
+        });
+      }
+    }
+    return result;
+  }
+
+  // From the derivatives of what entered the gates to those of what the products gave.
+  void run_normalised(const Share& share, long s) const {
+    long begin, end;
+    share.units(sizes_.hidden_vectors, span, begin, end);
+    const long running = share.running(layer_.rows, s);
+    for (long row = 0; row < running; ++row) {
+      const long valid = layer_.rows.offset[s] + share.first + row;
+      T* derivatives = derivatives_.data + valid * derivatives_.stride;
+      const T* raw = static_cast<const T*>(direction_.saved) +
+                     (valid * saved_slot_count<Cell, Projected>() + first_raw_slot<Cell, Projected>()) * sizes_.padded_hidden;
+      for (int side = 0; side < sides; ++side) {
+        Statistics<T> statistics[Derivatives<Cell, T, Projected>::groups];
+        norm_.row_statistics(raw, statistics);
+        int first = 0;
+        for (int group = 0; group < derivatives_.groups; ++group) {
+          const int gates = norm_.gates_of(group);
+          const auto entering = [&](int gate, long unit) {
+            const int slot = side == of_input ? Cell::input_slot[first + gate] : Cell::products[0].first_slot + first + gate;
+            return load(derivatives + slot * derivatives_.slot + unit) * norm_.gain(side, first + gate, unit);
+          };
+          const auto back = norm_.backward(raw, gates, statistics[group], entering);
+          if (begin == 0) *derivatives_.statistics_of(valid, side, group) = statistics[group];
+          for (int gate = 0; gate < gates; ++gate)
+            for (long unit = begin * V; unit < end * V; unit += V)
+              store(derivatives + derivatives_.raw + (side * Cell::gates + first + gate) * derivatives_.slot + unit,
+                    first_lanes<T>(back.derivative(entering(gate, unit),
+                                                   statistics[group].normalised(load(raw + gate * sizes_.padded_hidden + unit)),
+                                                   statistics[group]),
+                                   sizes_.hidden - unit));
+          first += gates;
+          raw += gates * sizes_.padded_hidden;
+        }
+      }
     }
   }
 
@@ -344,6 +442,7 @@ class Backward {
   Element* packed_[products];
   Element* projection_ = nullptr;
   T* diagonals_ = nullptr;
+  Normalisation<Cell, T> norm_;
 };
 
 }  // namespace throughtime::INSTRUCTION_SET

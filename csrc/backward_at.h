@@ -2,6 +2,7 @@
 #pragma once
 
 #include "layer.h"
+#include "normalisation.h"
 #include "simd.h"
 
 namespace throughtime::INSTRUCTION_SET {
@@ -27,6 +28,16 @@ struct BackwardAt {
   const T* recurrent_dropout;
   const T* candidate_dropout;
   const T* zoneout[most_states];
+  Statistics<T> state_statistics;  // of a normalised cell state
+  BackwardStatistics<T> state_backward;
+  V state_gain, state_bias;
+
+  ALWAYS_INLINE V normalised_state(V value) const { return state_statistics.normalised(value) * state_gain + state_bias; }
+  // What the derivative in a slot brings to the state that was normalised.
+  ALWAYS_INLINE V through_normalised_state(V value, int slot) const {
+    return state_backward.derivative(load(d_gates + slot * padded_hidden) * state_gain, state_statistics.normalised(value),
+                                     state_statistics);
+  }
 
   ALWAYS_INLINE V product(int j) const { return load(sums[j]); }
   ALWAYS_INLINE V product_of_next(int j) const {

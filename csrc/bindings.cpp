@@ -27,6 +27,13 @@ Sequence sequence(Address address, long time_stride, long batch_stride) {
   return {pointer(address), time_stride, batch_stride};
 }
 
+void set_normalisation(Weights& weights, Address input_gain, Address recurrent_gain, Address cell_gain, Address cell_bias) {
+  weights.norm_gain[0] = pointer(input_gain);
+  weights.norm_gain[1] = pointer(recurrent_gain);
+  weights.norm_gain_cell = pointer(cell_gain);
+  weights.norm_bias_cell = pointer(cell_bias);
+}
+
 // A layer's description together with the order of its rows.
 struct Call {
   Call(int cell, bool double_precision, bool projected, long input_size, long hidden_size, long output_size, long time,
@@ -101,6 +108,14 @@ NB_MODULE(_core, module) {
               Address projection, Address peephole) {
              d.d_weights = {pointer(input), pointer(input_bias), pointer(recurrent_bias),
                             {pointer(recurrent), pointer(projection), pointer(peephole)}};
+           })
+      .def("set_normalisation",
+           [](Direction& d, Address input_gain, Address recurrent_gain, Address cell_gain, Address cell_bias) {
+             set_normalisation(d.weights, input_gain, recurrent_gain, cell_gain, cell_bias);
+           })
+      .def("set_normalisation_gradients",
+           [](Direction& d, Address input_gain, Address recurrent_gain, Address cell_gain, Address cell_bias) {
+             set_normalisation(d.d_weights, input_gain, recurrent_gain, cell_gain, cell_bias);
            })
       .def("set_scales",
            [](Direction& d, Address input, Address recurrent, Address projection, Address peephole) {

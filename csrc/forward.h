@@ -15,11 +15,12 @@ class Forward {
   static constexpr int V = lanes<T>;
   static constexpr int stages = stage_count<Cell>(), products = product_count<Cell>();
   static constexpr int input_span = unit_vectors(Cell::gates);
+  static constexpr bool normalised = is_normalised<Cell>();
   // Rows for each thread up to which sharing large weights is quicker than a thread's own rows.
   static constexpr long most_shared_rows = 32;
 
   Forward(const Layer& layer, const Direction& direction)
-      : layer_(layer), direction_(direction), sizes_(layer), engine_(layer) {}
+      : layer_(layer), direction_(direction), sizes_(layer), engine_(layer), norm_(sizes_.hidden, sizes_.padded_hidden) {}
 
   static constexpr int span_of(int stage) { return unit_vectors(widest_gates(Cell::stages[stage], Cell::products)); }
   static constexpr int granule() {
@@ -44,7 +45,7 @@ class Forward {
 
   // Memory common to all threads: packed weights.
   std::size_t shared_size() const {
-    std::size_t size = packed_size(input_shape()) + Workspace::size<T>(3 * sizes_.padded_hidden);
+    std::size_t size = packed_size(input_shape()) + Workspace::size<T>(3 * sizes_.padded_hidden) + Workspace::size<T>(norm_.size());
     for (int p = 0; p < products; ++p) size += packed_size(shape_of(p));
     if (Projected) size += packed_size(projection_shape());
     return size;
@@ -60,6 +61,7 @@ class Forward {
     if (Projected)
       projection_ = take_packed(workspace, projection_shape(), w.matrix[projection_matrix], w.scale[projection_matrix]);
     diagonals_ = workspace.take<T>(static_cast<std::size_t>(3 * sizes_.padded_hidden));
+    norm_.take(workspace.take<T>(norm_.size()));
   }
 
   // Packing, as tasks for the threads.
@@ -72,10 +74,12 @@ class Forward {
   void pack(long task) {
     const Weights& w = direction_.weights;
     if (task == 0) {
-      pack_bias(input_shape(), static_cast<const T*>(w.input_bias), input_.bias);
-      for (int p = 0; p < products; ++p)
-        pack_bias(shape_of(p), Cell::products[p].matrix == recurrent_matrix ? static_cast<const T*>(w.recurrent_bias) : nullptr,
-                  product_[p].bias);
+      norm_.fill(w);  // which adds the biases afterwards
+      pack_bias(input_shape(), normalised ? nullptr : static_cast<const T*>(w.input_bias), input_.bias);
+      for (int p = 0; p < products; ++p) {
+        const bool recurrent = Cell::products[p].matrix == recurrent_matrix && !normalised;
+        pack_bias(shape_of(p), recurrent ? static_cast<const T*>(w.recurrent_bias) : nullptr, product_[p].bias);
+      }
       if (Projected) pack_bias<T>(projection_shape(), nullptr, projection_.bias);
       if constexpr (has_diagonal<Cell>())
         for (int gate = 0; gate < 3; ++gate)
@@ -102,7 +106,7 @@ class Forward {
   std::size_t group_size(long rows) const {
     const std::size_t hidden = Workspace::size<T>(static_cast<std::size_t>(rows * hidden_stride()));
     const std::size_t output = Workspace::size<T>(static_cast<std::size_t>(rows * output_stride()));
-    return hidden * 6 + output * 3;
+    return hidden * 6 + output * 3 + sides * Workspace::size<T>(static_cast<std::size_t>(rows * norm_.row()));
   }
   // Memory of each thread.
   std::size_t thread_size(long rows) const {
@@ -120,6 +124,7 @@ class Forward {
     T* hidden[2];
     T* inner[2];
     T* unprojected;
+    T* raw[sides];  // what the products gave, before normalisation
   };
   struct Thread {
     T* inputs;
@@ -154,6 +159,7 @@ class Forward {
     group.inner[0] = hidden();
     group.inner[1] = hidden();
     group.unprojected = hidden();
+    for (T*& raw : group.raw) raw = workspace.take<T>(static_cast<std::size_t>(rows * norm_.row()));
     return group;
   }
 
@@ -293,6 +299,9 @@ class Forward {
     for (long row = 0; row < running; row += most_tile_rows) {
       const long rows = smaller(running - row, most_tile_rows);
       const auto left = prepare<stage, 0>(group, thread, s, row, rows), other = prepare<stage, 1>(group, thread, s, row, rows);
+      Statistics<T> statistics[most_tile_rows];
+      if constexpr (normalises_cell<Cell>() && stage == 1)
+        for (long r = 0; r < rows; ++r) statistics[r] = norm_.statistics(group.states[1] + (row + r) * hidden_stride(), 1);
       each_panel(begin / span, ceiling(end, span), engine_.panels_at_once(rows), s + layer_.odd, [&](long panel, long panels) {
         take_product<stage, 0>(thread, left, rows, panel, panels);
         take_product<stage, 1>(thread, other, rows, panel, panels);
@@ -312,10 +321,56 @@ class Forward {
             }
             for (long r = 0; r < rows; ++r) {
               const T* const at_sums[2] = {sums[0] + r * width[0], sums[1] + r * width[1]};
-              step_of_row<stage>(share, group, s, row + r, vector * V, input_gates + r * input_width, at_sums, span * V);
+              if constexpr (normalised && stage == 0)
+                keep_raw(group, row + r, vector * V, input_gates + r * input_width, sums[0] + r * width[0], span * V);
+              else
+                step_of_row<stage>(share, group, s, row + r, vector * V, input_gates + r * input_width, input_span * V, at_sums,
+                                   span * V, statistics[r]);
             }
           }
       });
+    }
+    if constexpr (normalised && stage == 0) {
+      share.wait();
+      run_normalised(share, group, s, begin, end);
+    }
+  }
+
+  ALWAYS_INLINE void keep_raw(const Group& group, long row, long unit, const T* input_gates, const T* sums, long gate_stride) const {
+    for (int gate = 0; gate < Cell::gates; ++gate) {
+      const long to = row * norm_.row() + gate * sizes_.padded_hidden + unit;
+      store(group.raw[of_input] + to, load(input_gates + gate * input_span * V));
+      store(group.raw[of_recurrent] + to, load(sums + gate * gate_stride));
+    }
+  }
+
+  // The first stage, once whole rows of the products are there.
+  void run_normalised(const Share& share, const Group& group, long s, long begin, long end) const {
+    T* saved = static_cast<T*>(direction_.saved);
+    const long running = share.running(layer_.rows, s);
+    for (long row = 0; row < running; ++row) {
+      const T* raw[sides];
+      Statistics<T> statistics[sides][Normalisation<Cell, T>::groups];
+      for (int side = 0; side < sides; ++side) {
+        raw[side] = group.raw[side] + row * norm_.row();
+        norm_.row_statistics(raw[side], statistics[side]);
+      }
+      T* raw_saved = saved ? saved + ((layer_.rows.offset[s] + share.first + row) * saved_slot_count<Cell, Projected>() +
+                                      first_raw_slot<Cell, Projected>()) * sizes_.padded_hidden
+                           : nullptr;
+      for (long vector = begin; vector < end; ++vector) {
+        const long unit = vector * V;
+        alignas(64) T normal[sides][Cell::gates * V];
+        for (int side = 0; side < sides; ++side)
+          for (int gate = 0; gate < Cell::gates; ++gate) {
+            const Vec<T> value = load(raw[side] + gate * sizes_.padded_hidden + unit);
+            store(normal[side] + gate * V, statistics[side][norm_.group_of(gate)].normalised(value) * norm_.gain(side, gate, unit) +
+                                               norm_.bias(side, gate, unit));
+            if (raw_saved) store(raw_saved + (side * Cell::gates + gate) * sizes_.padded_hidden + unit, value);
+          }
+        const T* const sums[2] = {normal[of_recurrent], nullptr};
+        step_of_row<0>(share, group, s, row, unit, normal[of_input], V, sums, V, {});
+      }
     }
   }
 
@@ -345,14 +400,15 @@ class Forward {
 
   template <int stage>
   ALWAYS_INLINE void step_of_row(const Share& share, const Group& group, long s, long row, long unit, const T* input_gates,
-                                 const T* const* sums, long gate_stride) const {
+                                 long input_gate_stride, const T* const* sums, long gate_stride,
+                                 const Statistics<T>& statistics) const {
     const Rows& rows = layer_.rows;
     const long place = share.first + row, valid = rows.offset[s] + place, of_batch = rows.order[place];
     const Places<T> places{rows, direction_.reverse};
     const bool last = rows.length[place] == s + 1;
     ForwardAt<T, Regularised> at{};
     at.input_gates = input_gates;
-    at.input_gate_stride = input_span * V;
+    at.input_gate_stride = input_gate_stride;
     at.sums[0] = sums[0];
     at.sums[1] = sums[1];
     at.gate_stride = gate_stride;
@@ -362,7 +418,12 @@ class Forward {
     at.diagonals = diagonals_ + unit;
     at.padded_hidden = sizes_.padded_hidden;
     T* saved = static_cast<T*>(direction_.saved);
-    constexpr long slots = Cell::saved_slots + (Projected ? 1 : 0);
+    constexpr long slots = saved_slot_count<Cell, Projected>();
+    if constexpr (normalises_cell<Cell>() && stage == 1) {
+      at.state_statistics = statistics;
+      at.state_gain = norm_.cell_gain(unit);
+      at.state_bias = norm_.cell_bias(unit);
+    }
     at.saved_row = saved ? saved + valid * slots * sizes_.padded_hidden + unit : nullptr;
     at.inner_operand = group.inner[s & 1] + row * hidden_stride() + unit;
     at.count = sizes_.hidden - unit;
@@ -435,6 +496,7 @@ class Forward {
   const Engine engine_;
   PackedMatrix input_, product_[products], projection_;
   T* diagonals_ = nullptr;
+  Normalisation<Cell, T> norm_;
 };
 
 }  // namespace throughtime::INSTRUCTION_SET

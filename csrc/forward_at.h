@@ -2,6 +2,7 @@
 #pragma once
 
 #include "layer.h"
+#include "normalisation.h"
 #include "simd.h"
 
 namespace throughtime::INSTRUCTION_SET {
@@ -31,6 +32,10 @@ struct ForwardAt {
   const T* recurrent_dropout;
   const T* candidate_dropout;
   const T* zoneout[most_states];
+  Statistics<T> state_statistics;  // of a normalised cell state
+  V state_gain, state_bias;
+
+  ALWAYS_INLINE V normalised_state(V value) const { return state_statistics.normalised(value) * state_gain + state_bias; }
 
   ALWAYS_INLINE V input(int gate) const { return load(input_gates + gate * input_gate_stride); }
   ALWAYS_INLINE V product(int j, int gate) const { return load(sums[j] + gate * gate_stride); }

@@ -31,11 +31,11 @@ class Gradients {
                                                                : Source::inner_now;
       for (int gate = 0; gate < product.gates; ++gate)
         add({static_cast<T*>(direction.d_weights.matrix[product.matrix]), sizes_.hidden, product.first_gate + gate,
-             (product.first_slot + gate) * derivatives.slot, source,
+             derivatives.of_product(product) + gate * derivatives.slot, source,
              product.operand == Operand::hidden ? sizes_.output : sizes_.hidden});
     }
     for (int gate = 0; gate < Cell::gates; ++gate)
-      add({static_cast<T*>(direction.d_weights.input), sizes_.hidden, gate, Cell::input_slot[gate] * derivatives.slot,
+      add({static_cast<T*>(direction.d_weights.input), sizes_.hidden, gate, derivatives.of_input_gate(gate),
            Source::input, sizes_.input});
     if (Projected)
       add({static_cast<T*>(direction.d_weights.matrix[projection_matrix]), sizes_.output, 0, derivatives.projected,
@@ -52,7 +52,7 @@ class Gradients {
   long pack_tasks() const { return direction_.d_input.data ? input_panels() : 0; }
   void pack(long task) {
     PlainShape<T> shape{sizes_.hidden, sizes_.padded_hidden, sizes_.input, Cell::gates, {}};
-    for (int gate = 0; gate < Cell::gates; ++gate) shape.blocks[Cell::input_slot[gate] - first_input_slot()] = gate;
+    for (int gate = 0; gate < Cell::gates; ++gate) shape.blocks[place_of_input_gate(gate)] = gate;
     engine_.pack_plain(shape, static_cast<const T*>(direction_.weights.input), task, input_weights_ + task * input_panel_size());
   }
 
@@ -91,15 +91,27 @@ class Gradients {
     long columns;
   };
 
+  // What a row's derivatives are multiplied by, normalised; null for zero.
+  struct Factor {
+    const T* values = nullptr;
+    Statistics<T> statistics{0, 1};
+  };
+
   void add(Block block) {
     if (block.matrix) block_[blocks_++] = block;
   }
 
-  static constexpr int first_input_slot() {
-    int least = Cell::input_slot[0];
-    for (int gate = 1; gate < Cell::gates; ++gate)
-      if (Cell::input_slot[gate] < least) least = Cell::input_slot[gate];
-    return least;
+  // Among the derivatives of what the input's product gave, which lie together, the place of a gate's.
+  static constexpr int place_of_input_gate(int gate) {
+    int place = is_normalised<Cell>() ? gate : 0;
+    for (int other = 0; other < Cell::gates && !is_normalised<Cell>(); ++other)
+      if (Cell::input_slot[other] < Cell::input_slot[gate]) ++place;
+    return place;
+  }
+  long first_input_column() const {
+    for (int gate = 0; gate < Cell::gates; ++gate)
+      if (place_of_input_gate(gate) == 0) return derivatives_.of_input_gate(gate);
+    return 0;
   }
 
   long panel_groups(const Block& block) const { return ceiling(block.columns, most_panels * width); }
@@ -120,7 +132,8 @@ class Gradients {
     return tasks;
   }
   static constexpr int diagonal_tasks = has_diagonal<Cell>() ? 3 : 0;
-  long bias_tasks() const { return Cell::slots + diagonal_tasks; }
+  static constexpr int norm_tasks = is_normalised<Cell>() ? sides * Cell::gates + (normalises_cell<Cell>() ? 2 : 0) : 0;
+  long bias_tasks() const { return Cell::slots + diagonal_tasks + norm_tasks; }
 
   // Calls visit(valid row, step, place) for valid rows [from, to) in order.
   template <class Visit>
@@ -142,7 +155,7 @@ class Gradients {
   const T* operand(Source source, long valid, long s, long place) const {
     const Rows& rows = layer_.rows;
     const Places<T> places{rows, direction_.reverse};
-    const long slots = Cell::saved_slots + (Projected ? 1 : 0), of_batch = rows.order[place];
+    const long slots = saved_slot_count<Cell, Projected>(), of_batch = rows.order[place];
     const T* saved = static_cast<const T*>(direction_.saved);
     const bool before = source == Source::hidden_before || source == Source::inner_before;
     if (before && is_reset(layer_, direction_, s, place)) return nullptr;
@@ -216,6 +229,7 @@ class Gradients {
   void bias_derivative(int task, T* sums) const {
     if (task >= Cell::slots) {
       if constexpr (has_diagonal<Cell>()) diagonal_derivative(task - Cell::slots, sums);
+      if constexpr (is_normalised<Cell>()) norm_derivative(task - Cell::slots, sums);
       return;
     }
     T* to[2] = {};
@@ -230,7 +244,7 @@ class Gradients {
         to[1] = static_cast<T*>(direction_.d_weights.recurrent_bias) + gate * sizes_.hidden;
     }
     if (!to[0] && !to[1]) return;
-    sum_over_rows(task * derivatives_.slot, sums, [](long, long, long) -> const T* { return nullptr; }, false);
+    sum_over_rows(task * derivatives_.slot, sums, [](long, long, long) { return Factor{}; }, false);
     for (T* bias : to)
       if (bias) std::memcpy(bias, sums, static_cast<std::size_t>(sizes_.hidden) * sizeof(T));
   }
@@ -241,25 +255,51 @@ class Gradients {
     constexpr int slot_of[] = {0, 1, 3};  // input, forget, output
     const Source source = gate == 2 ? Source::inner_now : Source::inner_before;
     sum_over_rows(slot_of[gate] * derivatives_.slot, sums,
-                  [&](long valid, long s, long place) { return operand(source, valid, s, place); }, true);
+                  [&](long valid, long s, long place) { return Factor{operand(source, valid, s, place), {0, 1}}; }, true);
     std::memcpy(to + gate * sizes_.hidden, sums, static_cast<std::size_t>(sizes_.hidden) * sizeof(T));
   }
 
-  // Blocks of rows are summed apart, then together: a long sum of small terms loses less. `factor` gives what a row's
-  // derivatives are multiplied by, null for zero.
-  template <class Factor>
-  void sum_over_rows(long column, T* sums, const Factor& factor, bool has_factor) const {
+  // Of the gains, for each side and gate; then of the cell state's gain and bias.
+  void norm_derivative(int task, T* sums) const {
+    const T* saved = static_cast<const T*>(direction_.saved);
+    const auto saved_at = [&](long valid, long slot) {
+      return saved + (valid * saved_slot_count<Cell, Projected>() + slot) * sizes_.padded_hidden;
+    };
+    T* to = nullptr;
+    if (task < sides * Cell::gates) {
+      const int side = task / Cell::gates, gate = task % Cell::gates;
+      if (!direction_.d_weights.norm_gain[side]) return;
+      to = static_cast<T*>(direction_.d_weights.norm_gain[side]) + gate * sizes_.hidden;
+      const int slot = side == of_input ? Cell::input_slot[gate] : Cell::products[0].first_slot + gate;
+      sum_over_rows(slot * derivatives_.slot, sums, [&](long valid, long, long) {
+        const int group = Normalisation<Cell, T>::group_of(gate);
+        return Factor{saved_at(valid, first_raw_slot<Cell, Projected>() + task), *derivatives_.statistics_of(valid, side, group)};
+      }, true);
+    } else if constexpr (normalises_cell<Cell>()) {
+      const bool of_gain = task == sides * Cell::gates;
+      to = static_cast<T*>(of_gain ? direction_.d_weights.norm_gain_cell : direction_.d_weights.norm_bias_cell);
+      if (!to) return;
+      sum_over_rows(Cell::norm_slot * derivatives_.slot, sums, [&](long valid, long, long) {
+        return Factor{saved_at(valid, Cell::inner_slot), *derivatives_.statistics_of_cell(valid)};
+      }, of_gain);
+    }
+    std::memcpy(to, sums, static_cast<std::size_t>(sizes_.hidden) * sizeof(T));
+  }
+
+  // Blocks of rows are summed apart, then together: a long sum of small terms loses less.
+  template <class FactorOf>
+  void sum_over_rows(long column, T* sums, const FactorOf& factor, bool has_factor) const {
     T* part = sums + sizes_.padded_hidden;
     for (long unit = 0; unit < sizes_.padded_hidden; unit += V) store(sums + unit, Vec<T>{});
     for (long from = 0; from < layer_.rows.valid; from += summed_rows) {
       for (long unit = 0; unit < sizes_.padded_hidden; unit += V) store(part + unit, Vec<T>{});
       each_row(from, smaller(from + summed_rows, layer_.rows.valid), [&](long valid, long s, long place) {
         const T* derivatives = derivatives_.data + valid * derivatives_.stride + column;
-        const T* other = has_factor ? factor(valid, s, place) : nullptr;
-        if (has_factor && !other) return;
+        const Factor other = has_factor ? factor(valid, s, place) : Factor{};
+        if (has_factor && !other.values) return;
         for (long unit = 0; unit < sizes_.padded_hidden; unit += V) {
           const Vec<T> value = load(derivatives + unit);
-          store(part + unit, load(part + unit) + (other ? value * load_first(other + unit, sizes_.hidden - unit) : value));
+          store(part + unit, load(part + unit) + (has_factor ? value * other.statistics.normalised(load_first(other.values + unit, sizes_.hidden - unit)) : value));
         }
       });
       for (long unit = 0; unit < sizes_.padded_hidden; unit += V) store(sums + unit, load(sums + unit) + load(part + unit));
@@ -270,7 +310,7 @@ class Gradients {
     const long to = smaller(from + input_rows, layer_.rows.valid), rows = to - from;
     const Places<T> places{layer_.rows, direction_.reverse};
     const long depth = Cell::gates * sizes_.padded_hidden;
-    const T* derivatives = derivatives_.data + from * derivatives_.stride + first_input_slot() * derivatives_.slot;
+    const T* derivatives = derivatives_.data + from * derivatives_.stride + first_input_column();
     const auto left = engine_.prepare(rows, depth, {derivatives, derivatives_.stride}, space);
     for (long panel = 0; panel < input_panels(); ++panel) {
       engine_.template multiply<span>(rows, 1, depth, left, input_weights_ + panel * input_panel_size(), nullptr, sums);

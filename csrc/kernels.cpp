@@ -217,7 +217,7 @@ void backward(const Layer& layer) {
 }
 
 int saved_slots(int cell, bool projected) {
-  return with_cell(cell, [&]<class Cell>() { return Cell::saved_slots + (projected ? 1 : 0); });
+  return with_cell(cell, [&]<class Cell>() { return static_cast<int>(projected ? saved_slot_count<Cell, true>() : saved_slot_count<Cell, false>()); });
 }
 
 }  // namespace

@@ -39,6 +39,9 @@ struct Weights {
   void* recurrent_bias = nullptr;  // [gates * hidden]
   void* matrix[matrices] = {};     // recurrent [gates * hidden][output], projection [output][hidden],
                                    // peephole [3 * hidden], always of scalars, or [3 * hidden][hidden]
+  void* norm_gain[2] = {};         // of the input's and the recurrent product, [gates * hidden]
+  void* norm_gain_cell = nullptr;  // [hidden]
+  void* norm_bias_cell = nullptr;  // [hidden]
   // Factors of the rows of int8 matrices, else null.
   const float* input_scale = nullptr;
   const float* scale[matrices] = {};

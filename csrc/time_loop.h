@@ -6,6 +6,7 @@
 #include "amx.h"
 #include "dots.h"
 #include "fma.h"
+#include "normalisation.h"
 #include "threads.h"
 #include "workspace.h"
 
@@ -111,6 +112,17 @@ constexpr bool has_diagonal() {
     return Cell::has_diagonal;
   else
     return false;
+}
+
+// What is saved of a row for the backward pass, in units of the padded hidden size: the cell's own values, the output
+// before the projection, and what the products of a normalised cell gave, [side][gate].
+template <class Cell, bool Projected>
+constexpr long first_raw_slot() {
+  return Cell::saved_slots + (Projected ? 1 : 0);
+}
+template <class Cell, bool Projected>
+constexpr long saved_slot_count() {
+  return first_raw_slot<Cell, Projected>() + (is_normalised<Cell>() ? sides * Cell::gates : 0);
 }
 
 // Panels [begin, end), `at_once` at a time, in alternating order from step to step: what a step has read last is still

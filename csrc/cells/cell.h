@@ -33,7 +33,7 @@ struct Stage {
   int product[2];
 };
 
-// Units of a panel's gates: as many vectors of units as keep a panel within four vectors.
-constexpr int unit_vectors(int gates) { return gates >= 3 ? 1 : gates == 2 ? 2 : 4; }
+// Units of a panel's gates: as many vectors of units as keep a panel within four vectors. A stage may have no products.
+constexpr int unit_vectors(int gates) { return gates >= 3 || gates == 0 ? 1 : gates == 2 ? 2 : 4; }
 
 }  // namespace throughtime::INSTRUCTION_SET

@@ -43,6 +43,10 @@ struct Gru {
   }
 };
 
+struct LayerNormGru : Gru {
+  static constexpr int norm_groups[] = {2, 1};  // r and z together, the candidate alone
+};
+
 struct GruResetBefore {
   enum { r, z, n, s };  // gates, their slots, and what is saved; s = r ⊙ h_{t-1}
   static constexpr int gates = 3, states = 1, saved_slots = 4, slots = 3, inner_slot = s;

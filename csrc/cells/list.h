@@ -12,5 +12,7 @@
   CELL(lstm, Lstm<Peepholes::none>)                             \
   CELL(lstm_peephole_diagonal, Lstm<Peepholes::diagonal>)       \
   CELL(lstm_peephole_full, Lstm<Peepholes::full>)               \
+  CELL(lstm_layer_norm, LayerNormLstm)                          \
   CELL(gru, Gru)                                                \
-  CELL(gru_reset_before, GruResetBefore)
+  CELL(gru_reset_before, GruResetBefore)                        \
+  CELL(gru_layer_norm, LayerNormGru)

@@ -1,4 +1,4 @@
-// Long short-term memory, without and with peepholes; equations (6) to (14).
+// Long short-term memory, without and with peepholes; equations (6) to (14), and with layer normalisation.
 #pragma once
 
 #include "cell.h"
@@ -7,10 +7,12 @@ namespace throughtime::INSTRUCTION_SET {
 
 enum class Peepholes { none, diagonal, full };
 
-template <Peepholes peepholes>
+template <Peepholes peepholes, bool normalised = false>
 struct Lstm {
   enum { i, f, g, o, c };
-  static constexpr int gates = 4, states = 2, saved_slots = 5, slots = 4, inner_slot = c;
+  static constexpr int norm_slot = 4;  // the derivative of the normalised cell state
+  static constexpr int gates = 4, states = 2, saved_slots = 5, slots = normalised ? 5 : 4, inner_slot = c;
+  static constexpr bool normalises_cell = normalised;
   static constexpr int input_slot[] = {i, f, g, o};
   static constexpr bool has_diagonal = peepholes == Peepholes::diagonal;
   static constexpr Product products[] = {
@@ -19,9 +21,9 @@ struct Lstm {
       {Operand::inner, false, peephole_matrix, 2, 1, o},
   };
   static constexpr int product_count = peepholes == Peepholes::full ? 3 : 1;
-  // The full peephole of the output gate reads c_t, which the first stage makes.
-  static constexpr int stage_count = peepholes == Peepholes::full ? 2 : 1;
-  static constexpr Stage stages[] = {{peepholes == Peepholes::full ? 2 : 1, {0, 1}}, {1, {2}}};
+  // The full peephole of the output gate reads c_t, which the first stage makes; so does the normalisation of c_t.
+  static constexpr int stage_count = peepholes == Peepholes::full || normalised ? 2 : 1;
+  static constexpr Stage stages[] = {{peepholes == Peepholes::full ? 2 : 1, {0, 1}}, {normalised ? 0 : 1, {2}}};
 
   template <int stage, class At>
   static ALWAYS_INLINE void forward(At& at) {
@@ -46,10 +48,14 @@ struct Lstm {
       if constexpr (peepholes == Peepholes::full) {
         at.set_inner(cell);
         at.keep(ao);
+      } else if constexpr (normalised) {
+        at.keep(ao);
       } else {
         if constexpr (peepholes == Peepholes::diagonal) ao += at.diagonal(2) * cell;
         finish(at, ao, cell);
       }
+    } else if constexpr (normalised) {
+      finish(at, at.kept(), at.normalised_state(at.state(1)));
     } else {
       finish(at, at.kept() + at.product(0, 0), at.state(1));
     }
@@ -67,8 +73,17 @@ struct Lstm {
       at.add_d_state(1, at.product_of_next(1));  // (14)
       return;
     }
+    if constexpr (normalised && stage == 0) {
+      const V dh = at.d_hidden(), through_h = dh * gate_o;
+      const V squashed = hyperbolic_tangent(at.normalised_state(at.saved(c)));
+      at.set_d_gate(o, dh * squashed * (gate_o - gate_o * gate_o));         // (10)
+      at.set_d_gate(norm_slot, through_h - through_h * squashed * squashed);  // (9)
+      return;
+    }
     V dh;
-    if constexpr (stage == 0)
+    if constexpr (normalised)
+      dh = V{};
+    else if constexpr (stage == 0)
       dh = at.d_hidden();
     else
       dh = at.kept();
@@ -77,7 +92,9 @@ struct Lstm {
     const V squashed = hyperbolic_tangent(gate_f * before + gate_i * dropped);
     const V through_h = dh * gate_o;
     V dc = at.d_state(1) + through_h - through_h * squashed * squashed;  // (9)
-    if constexpr (stage == 0) {
+    if constexpr (normalised) {
+      dc += at.through_normalised_state(at.saved(c), norm_slot);
+    } else if constexpr (stage == 0) {
       const V dao = dh * squashed * (gate_o - gate_o * gate_o);  // (10)
       at.set_d_gate(o, dao);
       if constexpr (peepholes == Peepholes::diagonal) dc += at.diagonal(2) * dao;
@@ -103,6 +120,10 @@ struct Lstm {
     at.save(o, gate_o);
     at.set_hidden(gate_o * hyperbolic_tangent(cell));
   }
+};
+
+struct LayerNormLstm : Lstm<Peepholes::none, true> {
+  static constexpr int norm_groups[] = {4};
 };
 
 }  // namespace throughtime::INSTRUCTION_SET

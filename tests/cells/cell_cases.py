@@ -43,8 +43,10 @@ CELL_CASES = (
     CellCase("lstm", True, Onnx("LSTM", (0, 3, 1, 2)), projectable=True),
     CellCase("lstm_peephole_diagonal", False, Onnx("LSTM", (0, 3, 1, 2)), projectable=True),
     CellCase("lstm_peephole_full", False, None, projectable=True),
+    CellCase("lstm_layer_norm", False, None, projectable=True),
     CellCase("gru", True, Onnx("GRU", (1, 0, 2), {"linear_before_reset": 1})),
     CellCase("gru_reset_before", False, Onnx("GRU", (1, 0, 2), {"linear_before_reset": 0})),
+    CellCase("gru_layer_norm", False, None),
 )
 CELL_NAMES = [case.name for case in CELL_CASES]
 VARIANTS = CELL_NAMES + [f"{case.name}_projected" for case in CELL_CASES if case.projectable]

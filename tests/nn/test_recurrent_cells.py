@@ -55,7 +55,9 @@ def test_a_cell_is_torchs(kind: str, bias: bool, batched: bool, with_state: bool
     [
         ("LSTM", {"peephole": "diagonal"}),
         ("LSTM", {"peephole": "full"}),
+        ("LSTM", {"layer_norm": True}),
         ("GRU", {"reset": "before"}),
+        ("GRU", {"layer_norm": True}),
         ("RNN", {"nonlinearity": "logistic"}),
     ],
 )

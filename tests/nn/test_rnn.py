@@ -205,6 +205,8 @@ def test_peepholes_of_zero_are_none() -> None:
     [
         ("RNN", {"nonlinearity": "selu"}, "`nonlinearity` must be one of .*'logistic', got 'selu'"),
         ("LSTM", {"peephole": "ful"}, "`peephole` must be one of 'diagonal', 'full', .* did you mean 'full'"),
+        ("LSTM", {"peephole": "full", "layer_norm": True}, "`layer_norm` and `peephole` don't go together"),
+        ("GRU", {"reset": "before", "layer_norm": True}, "`layer_norm` needs `reset` to be 'after', got 'before'"),
         ("GRU", {"reset": "behind"}, "`reset` must be one of 'after', 'before', got 'behind'"),
         ("LSTM", {"proj_size": 4}, "`proj_size` must be an integer from 0 to 3, got 4"),
         ("LSTM", {"forget_bias": 1.0, "gate_biases": {"forget": 2.0}}, "`forget_bias` and .* the same thing"),

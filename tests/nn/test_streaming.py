@@ -58,8 +58,9 @@ def test_steps_are_the_plain_loop(name: str, weight_format: Any, batch: int | No
         outputs.append(output)
     with torch.no_grad():
         want, final = rounded(recurrent, weight_format)(values)
-    torch.testing.assert_close(torch.stack(outputs), want, rtol=0, atol=2e-6)
-    torch.testing.assert_close(parts_of(state), parts_of(final), rtol=0, atol=2e-6)
+    tolerance = 2e-5 if "layer_norm" in name else 2e-6  # normalisation divides errors by the spread of a product
+    torch.testing.assert_close(torch.stack(outputs), want, rtol=0, atol=tolerance)
+    torch.testing.assert_close(parts_of(state), parts_of(final), rtol=0, atol=tolerance)
 
 
 def test_a_state_is_overwritten_and_a_clone_goes_on_apart() -> None:

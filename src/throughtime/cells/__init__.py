@@ -6,6 +6,7 @@ from throughtime.cells.cell import Cell, State, Step, StepDropout, StepFunction,
 from throughtime.cells.elman import RNN_LOGISTIC, RNN_RELU, RNN_TANH
 from throughtime.cells.gru import GRU
 from throughtime.cells.gru_reset_before import GRU_RESET_BEFORE
+from throughtime.cells.layer_norm import GRU_LAYER_NORM, LSTM_LAYER_NORM
 from throughtime.cells.lstm import LSTM
 from throughtime.cells.peephole_lstm import LSTM_PEEPHOLE_DIAGONAL, LSTM_PEEPHOLE_FULL
 from throughtime.cells.projection import projected
@@ -19,8 +20,10 @@ CELLS: dict[str, Cell] = {
         LSTM,
         LSTM_PEEPHOLE_DIAGONAL,
         LSTM_PEEPHOLE_FULL,
+        LSTM_LAYER_NORM,
         GRU,
         GRU_RESET_BEFORE,
+        GRU_LAYER_NORM,
     )
 }
 """Every cell by its name; ``throughtime.nn.Recurrent`` makes a layer of any of them."""

@@ -78,6 +78,8 @@ class Cell:
         recurrent_gates: the leading gates whose recurrent product the time loop takes before the step; all
             by default.
         own_weights: the shapes of the weights beyond torch's four, by name, for a given hidden_size.
+        normalised: where what weight_ih and weight_hh give is normalised (see ``normalisation.py``), the number of
+            gates in each group that is normalised together. Names of own weights then begin with ``norm_``.
     """
 
     name: str
@@ -86,6 +88,7 @@ class Cell:
     step: StepFunction
     recurrent_gates: tuple[str, ...] = ()
     own_weights: Callable[[int], Mapping[str, tuple[int, ...]]] = lambda _: {}
+    normalised: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.recurrent_gates:

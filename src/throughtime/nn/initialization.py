@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import init
 
 Bounds = tuple[int, int]
 """The first row of a gate's block, and the row after its last."""
+
+
+def draw_weights_(module: nn.Module, hidden_size: int) -> None:
+    """Draw a recurrent module's parameters uniformly from ±1/√hidden_size, as torch.nn does, in their order.
+
+    Gains of a normalisation become 1, and its own biases 0.
+    """
+    bound = 1 / math.sqrt(hidden_size)
+    for name, weight in module.named_parameters():
+        if name.startswith("norm_gain"):
+            init.ones_(weight)
+        elif name.startswith("norm_bias"):
+            init.zeros_(weight)
+        else:
+            init.uniform_(weight, -bound, bound)
 
 
 def gate_rows(gates: tuple[str, ...], gate: str, hidden_size: int) -> Bounds:

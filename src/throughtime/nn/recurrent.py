@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Unpack
 
 import torch
 from torch import Tensor, nn
-from torch.nn import init
 
 from throughtime.cells import CELLS, Cell, State, projected
 from throughtime.errors import ArgumentError, check_choice, check_positive_integer, check_range
 from throughtime.nn.dropout import drop_between_layers, drop_locked
 from throughtime.nn.frozen_bias import FrozenGateBias, split_frozen_biases
-from throughtime.nn.initialization import gate_rows, orthogonal_blocks_
+from throughtime.nn.initialization import draw_weights_, gate_rows, orthogonal_blocks_
 from throughtime.nn.input_form import InputForm, Sequences
 from throughtime.nn.regularisation import RegularisationOptions, check_regularisation, regularised
 from throughtime.recurrence import BACKENDS, Direction, run
@@ -219,10 +217,11 @@ class Recurrent(nn.Module):
         """Do nothing: torch.nn has this method for the sake of cuDNN."""
 
     def reset_parameters(self) -> None:
-        """Draw the weights that are not frozen anew, uniform within ±1/√hidden_size; apply the options."""
-        bound = 1 / math.sqrt(self.hidden_size)
-        for weight in self.parameters():
-            init.uniform_(weight, -bound, bound)
+        """Draw the weights that are not frozen anew, uniform within ±1/√hidden_size; apply the options.
+
+        Normalisation begins with gains of 1 and the cell state's bias at 0.
+        """
+        draw_weights_(self, self.hidden_size)
         for layer in range(self.num_layers):
             for direction in range(self.num_directions):
                 weights = self.weights(layer, direction)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import init
 
 from throughtime.cells import CELLS, State
 from throughtime.errors import ArgumentError, check_choice, check_positive_integer, check_shape
+from throughtime.nn.initialization import draw_weights_
 from throughtime.nn.rnn import gru_cell_name, lstm_cell_name, rnn_cell_name
 from throughtime.recurrence import Direction, run
 from throughtime.sequence import SequenceBatch
@@ -68,10 +67,8 @@ class RecurrentCell(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw all weights anew, uniformly from ±1/√hidden_size."""
-        bound = 1 / math.sqrt(self.hidden_size)
-        for weight in self.parameters():
-            init.uniform_(weight, -bound, bound)
+        """Draw all weights anew, uniformly from ±1/√hidden_size; normalisation begins with gains of 1."""
+        draw_weights_(self, self.hidden_size)
 
     def forward(self, input: Tensor, hx: Tensor | State | None = None) -> Tensor | State:  # noqa: A002 - torch's name
         """Take one step.
@@ -139,7 +136,7 @@ class RNNCell(RecurrentCell):
 
 
 class LSTMCell(RecurrentCell):
-    """One step of an LSTM, as torch.nn.LSTMCell; ``peephole`` is that of ``throughtime.nn.LSTM``.
+    """One step of an LSTM, as torch.nn.LSTMCell; ``peephole`` and ``layer_norm`` are those of ``throughtime.nn.LSTM``.
 
     >>> hidden, cell = LSTMCell(10, 20)(torch.randn(3, 10))
     >>> hidden.shape, cell.shape
@@ -155,13 +152,15 @@ class LSTMCell(RecurrentCell):
         dtype: torch.dtype | None = None,
         *,
         peephole: Literal["diagonal", "full"] | None = None,
+        layer_norm: bool = False,
     ) -> None:
-        super().__init__(lstm_cell_name(peephole), input_size, hidden_size, bias, device, dtype)
+        super().__init__(lstm_cell_name(peephole, layer_norm=layer_norm), input_size, hidden_size, bias, device, dtype)
         self.peephole = peephole
+        self.layer_norm = layer_norm
 
 
 class GRUCell(RecurrentCell):
-    """One step of a GRU, as torch.nn.GRUCell; ``reset`` is that of ``throughtime.nn.GRU``.
+    """One step of a GRU, as torch.nn.GRUCell; ``reset`` and ``layer_norm`` are those of ``throughtime.nn.GRU``.
 
     >>> GRUCell(10, 20, reset="before")(torch.randn(3, 10)).shape
     torch.Size([3, 20])
@@ -176,6 +175,8 @@ class GRUCell(RecurrentCell):
         dtype: torch.dtype | None = None,
         *,
         reset: Literal["after", "before"] = "after",
+        layer_norm: bool = False,
     ) -> None:
-        super().__init__(gru_cell_name(reset), input_size, hidden_size, bias, device, dtype)
+        super().__init__(gru_cell_name(reset, layer_norm=layer_norm), input_size, hidden_size, bias, device, dtype)
         self.reset = reset
+        self.layer_norm = layer_norm

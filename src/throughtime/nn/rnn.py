@@ -18,20 +18,31 @@ class LSTMOptions(LayerOptions, total=False):
     """What an LSTM takes by keyword beyond torch.nn's arguments; see ``LSTM``."""
 
     peephole: Literal["diagonal", "full"] | None
+    layer_norm: bool
     forget_bias: float | None
 
 
-def lstm_cell_name(peephole: str | None) -> str:
-    """Find the cell of an LSTM with these peepholes, or raise ArgumentError."""
+class GRUOptions(LayerOptions, total=False):
+    """What a GRU takes by keyword beyond torch.nn's arguments and ``reset``; see ``GRU``."""
+
+    layer_norm: bool
+
+
+def lstm_cell_name(peephole: str | None, *, layer_norm: bool) -> str:
+    """Find the cell of an LSTM with these peepholes or with normalisation, or raise ArgumentError."""
     if peephole is not None:
         check_choice("peephole", peephole, [name for name in LSTM_CELLS if name])
-    return LSTM_CELLS[peephole]
+        if layer_norm:
+            raise ArgumentError("`layer_norm` and `peephole` don't go together; give one of them")
+    return "lstm_layer_norm" if layer_norm else LSTM_CELLS[peephole]
 
 
-def gru_cell_name(reset: str) -> str:
-    """Find the cell of a GRU with this place of the reset gate, or raise ArgumentError."""
+def gru_cell_name(reset: str, *, layer_norm: bool) -> str:
+    """Find the cell of a GRU with this place of the reset gate or with normalisation, or raise ArgumentError."""
     check_choice("reset", reset, GRU_CELLS)
-    return GRU_CELLS[reset]
+    if layer_norm and reset != "after":
+        raise ArgumentError(f"`layer_norm` needs `reset` to be 'after', got {reset!r}")
+    return "gru_layer_norm" if layer_norm else GRU_CELLS[reset]
 
 
 def rnn_cell_name(nonlinearity: str) -> str:
@@ -119,6 +130,9 @@ class LSTM(Recurrent):
                 (3, hidden_size), rows i, f, o), or "full" (the gates read the concatenation [c; h; x];
                 ``weight_peephole_l{k}`` of shape (3 * hidden_size, hidden_size), row blocks i, f, o).
                 i and f see c_{t-1}, o sees c_t, the candidate neither.
+            layer_norm: normalise both products and the cell state (Ba et al., 2016; the equations stand in
+                ``throughtime.cells.layer_norm``), with the gains ``norm_gain_ih_l{k}``, ``norm_gain_hh_l{k}`` and
+                ``norm_gain_cell_l{k}``, and ``norm_bias_cell_l{k}``; bias_ih and bias_hh come after normalisation.
             forget_bias: total bias of the forget gate; 1.0 keeps memory at first (Jozefowicz et al., 2015).
 
     Raises:
@@ -144,13 +158,14 @@ class LSTM(Recurrent):
         **options: Unpack[LSTMOptions],
     ) -> None:
         peephole, forget_bias = options.pop("peephole", None), options.pop("forget_bias", None)
+        layer_norm = options.pop("layer_norm", False)
         if forget_bias is not None:
             gate_biases = options.get("gate_biases") or {}
             if "forget" in gate_biases:
                 raise ArgumentError("`forget_bias` and `gate_biases['forget']` say the same thing; give one of them")
             options["gate_biases"] = {**gate_biases, "forget": forget_bias}
         super().__init__(
-            lstm_cell_name(peephole),
+            lstm_cell_name(peephole, layer_norm=layer_norm),
             input_size,
             hidden_size,
             num_layers,
@@ -164,6 +179,7 @@ class LSTM(Recurrent):
             **options,
         )
         self.peephole = peephole
+        self.layer_norm = layer_norm
 
 
 class GRU(Recurrent):
@@ -184,7 +200,9 @@ class GRU(Recurrent):
         dtype: the parameters' dtype.
         reset: "after" the candidate's recurrent product, as in torch.nn, or "before" it, as in the original
             unit (Cho et al., 2014).
-        **options: those of ``Recurrent``.
+        **options: those of ``Recurrent``, and
+            layer_norm: normalise both products (Ba et al., 2016; see ``throughtime.cells.layer_norm``), with the gains
+                ``norm_gain_ih_l{k}`` and ``norm_gain_hh_l{k}``.
 
     Raises:
         ArgumentError: if an argument has a value that cannot be used.
@@ -207,10 +225,11 @@ class GRU(Recurrent):
         dtype: torch.dtype | None = None,
         *,
         reset: Literal["after", "before"] = "after",
-        **options: Unpack[LayerOptions],
+        **options: Unpack[GRUOptions],
     ) -> None:
+        layer_norm = options.pop("layer_norm", False)
         super().__init__(
-            gru_cell_name(reset),
+            gru_cell_name(reset, layer_norm=layer_norm),
             input_size,
             hidden_size,
             num_layers,
@@ -223,3 +242,4 @@ class GRU(Recurrent):
             **options,
         )
         self.reset = reset
+        self.layer_norm = layer_norm

@@ -13,7 +13,7 @@ from throughtime._core import Stream as CoreStream
 from throughtime.cells import State
 from throughtime.errors import ArgumentError, check_choice, check_shape
 from throughtime.nn.recurrent import Recurrent
-from throughtime.recurrence.fused import KERNELS, WEIGHT_ORDER
+from throughtime.recurrence.fused import KERNELS, NORMALISATION, PLAIN_WEIGHTS
 
 WEIGHT_FORMATS = ("float32", "bfloat16", "int8")
 MATRICES = ("weight_ih", "weight_hh", "weight_hr", "weight_peephole")
@@ -145,7 +145,8 @@ class Streaming:
             core.set_input(0, 0, input_size)
             core.set_weight_format(WEIGHT_FORMATS.index(self.weights))
             direction = CoreDirection()
-            direction.set_weights(*(_address(stored.weights.get(name)) for name in WEIGHT_ORDER))
+            direction.set_weights(*(_address(stored.weights.get(name)) for name in PLAIN_WEIGHTS))
+            direction.set_normalisation(*(_address(stored.weights.get(name)) for name in NORMALISATION))
             direction.set_scales(*(_address(stored.scales.get(name)) for name in MATRICES))
             core.add_direction(direction)
             stream.add(core)

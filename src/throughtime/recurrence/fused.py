@@ -27,7 +27,9 @@ SMALLEST_TILED_BATCH = 8
 SMALLEST_SPLIT_BATCH = 16
 """The same for products in three parts."""
 
-WEIGHT_ORDER = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr", "weight_peephole")
+PLAIN_WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr", "weight_peephole")
+NORMALISATION = ("norm_gain_ih", "norm_gain_hh", "norm_gain_cell", "norm_bias_cell")
+WEIGHT_ORDER = PLAIN_WEIGHTS + NORMALISATION
 
 
 class Kernel(NamedTuple):
@@ -59,7 +61,8 @@ def refusal(cell: Cell, sequence: SequenceBatch, directions: Sequence[Direction]
         f"the native core runs on the CPU, not on {device}": device != "cpu" or values.device.type != "cpu",
         "the native core cannot be traced yet": torch.compiler.is_compiling() or is_tracing(),
         f"the native core computes in float32 and float64, not in {dtype}": dtype not in {torch.float32, torch.float64},
-        "the native core has no zoneout for cells with peepholes": zoned and "weight_peephole" in weights,
+        "the native core has no zoneout for cells whose output gate looks at the new cell state": zoned
+        and not weights.keys().isdisjoint(("weight_peephole", "norm_gain_cell")),
     }
     return next((reason for reason, applies in reasons.items() if applies), None)
 
@@ -216,7 +219,10 @@ def _prepare(settings: _Settings, values: Tensor, tensors: Sequence[Tensor | Non
     for given, own, state in zip(settings.directions, weights, states, strict=True):
         core = CoreDirection()
         core.reverse = given.reverse
-        core.set_weights(*(0 if weight is None else held(weight).data_ptr() for weight in own))
+        addresses = [0 if weight is None else held(weight).data_ptr() for weight in own]
+        core.set_weights(*addresses[: len(PLAIN_WEIGHTS)])
+        if settings.cell.normalised:
+            core.set_normalisation(*addresses[len(PLAIN_WEIGHTS) :])
         for index, part in enumerate(state):
             if part is not None:
                 core.set_initial(index, held(part).data_ptr())
@@ -324,7 +330,9 @@ def _backward(
                 core.set_final_gradient(state, kept[-1].data_ptr())
             if results[first + state] is not None:
                 core.set_initial_gradient(state, _address(results[first + state]))
-        core.set_weight_gradients(*(_address(result) for result in results[first + states : first + states + 6]))
+        found = [_address(result) for result in results[first + states : first + states + len(WEIGHT_ORDER)]]
+        core.set_weight_gradients(*found[: len(PLAIN_WEIGHTS)])
+        core.set_normalisation_gradients(*found[len(PLAIN_WEIGHTS) :])
         if needed[0]:
             d_inputs.append(empty(values.shape, dtype=values.dtype))
             core.set_input_gradient(*_place(d_inputs[-1]))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
 from throughtime.cells import Cell, State, StepDropout, Weights
+from throughtime.cells.normalisation import normalise_groups
 from throughtime.recurrence.direction import Direction
 from throughtime.sequence import SequenceBatch
 
@@ -33,12 +36,19 @@ def run_reference(cell: Cell, sequence: SequenceBatch, direction: Direction) -> 
     rows = len(cell.recurrent_gates) * (weights["weight_ih"].shape[0] // len(cell.gates))
     bias_hh = weights.get("bias_hh")
     weight_hh, bias_hh = weights["weight_hh"][:rows], None if bias_hh is None else bias_hh[:rows]
-    input_gates = linear(values, weights["weight_ih"], weights.get("bias_ih")).unbind(0)
+    gain_hh = weights.get("norm_gain_hh")
+    input_gates = _gates(
+        cell, values, weights["weight_ih"], weights.get("bias_ih"), weights.get("norm_gain_ih")
+    ).unbind(0)
+
+    def recurrent_gates(hidden: Tensor) -> Tensor:
+        return _gates(cell, hidden, weight_hh, bias_hh, gain_hh)
+
     state = zero_state(cell, sequence, weights) if direction.state is None else direction.state
     outputs: list[Tensor] = []
     steps = range(len(input_gates))
     for t in reversed(steps) if direction.reverse else steps:
-        new = _step(cell, input_gates[t], weight_hh, bias_hh, state, direction, t)
+        new = _step(cell, input_gates[t], recurrent_gates, state, direction, t)
         if mask is None:
             state = new
             outputs.append(new[0])
@@ -53,28 +63,34 @@ def run_reference(cell: Cell, sequence: SequenceBatch, direction: Direction) -> 
 def _step(
     cell: Cell,
     input_gates: Tensor,
-    weight_hh: Tensor,
-    bias_hh: Tensor | None,
+    recurrent_gates: Callable[[Tensor], Tensor],
     state: State,
     direction: Direction,
     t: int,
 ) -> State:
     """Take step t with what acts on it: resets before the cell, dropout in it, zoneout after it."""
     if not direction.regularised:
-        return cell.step(input_gates, linear(state[0], weight_hh, bias_hh), state, direction.weights).state
+        return cell.step(input_gates, recurrent_gates(state[0]), state, direction.weights).state
     if direction.reset is not None:
         reset = direction.reset[t].unsqueeze(-1)
         state = tuple(part.masked_fill(reset, 0) for part in state)
     candidate = None if direction.candidate_dropout is None else direction.candidate_dropout[t]
     dropout = StepDropout(direction.recurrent_dropout, candidate)
-    recurrent_gates = linear(dropout.of_hidden(state[0]), weight_hh, bias_hh)
-    new = cell.step(input_gates, recurrent_gates, state, direction.weights, dropout).state
+    from_hidden = recurrent_gates(dropout.of_hidden(state[0]))
+    new = cell.step(input_gates, from_hidden, state, direction.weights, dropout).state
     if not direction.zoneout:
         return new
     return tuple(
         after if share is None else after + share[t] * (before - after)
         for after, before, share in zip(new, state, direction.zoneout, strict=True)
     )
+
+
+def _gates(cell: Cell, values: Tensor, weight: Tensor, bias: Tensor | None, gain: Tensor | None) -> Tensor:
+    """What enters the gates by one matrix."""
+    if gain is None:
+        return linear(values, weight, bias)
+    return normalise_groups(linear(values, weight), cell.normalised, gain, bias)
 
 
 def zero_state(cell: Cell, sequence: SequenceBatch, weights: Weights) -> State:
