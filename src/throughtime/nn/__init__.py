@@ -5,6 +5,7 @@ from __future__ import annotations
 from throughtime.nn.conversion import negate_update_gate
 from throughtime.nn.dropout import LockedDropout
 from throughtime.nn.embedding import Embedding
+from throughtime.nn.gradient_norms import GradientNorms, record_gradient_norms
 from throughtime.nn.initialization import orthogonal_blocks_
 from throughtime.nn.recurrent import Recurrent
 from throughtime.nn.recurrent_cells import GRUCell, LSTMCell, RecurrentCell, RNNCell
@@ -17,6 +18,7 @@ __all__ = [
     "RNN",
     "Embedding",
     "GRUCell",
+    "GradientNorms",
     "LSTMCell",
     "LockedDropout",
     "RNNCell",
@@ -25,4 +27,5 @@ __all__ = [
     "Streaming",
     "negate_update_gate",
     "orthogonal_blocks_",
+    "record_gradient_norms",
 ]

@@ -27,6 +27,7 @@ class LayerOptions(RegularisationOptions, total=False):
     """What every recurrent layer takes by keyword beyond torch.nn's arguments; see ``Recurrent``."""
 
     locked_dropout: bool
+    gradient_clip: float | None
     gate_biases: Mapping[str, float] | None
     freeze_gate_biases: bool
     recurrent_init: Literal["uniform", "orthogonal"]
@@ -72,6 +73,8 @@ class Recurrent(nn.Module):
             weight_dropout: the probability that an element of weight_hh is dropped, one mask a call for the whole
                 batch; the parameter itself stays whole (AWD-LSTM: Merity et al., 2018,
                 https://arxiv.org/abs/1708.02182).
+            gradient_clip: clip the elements of dL/dh_t to plus and minus this at each step on the way back (Graves,
+                2013, https://arxiv.org/abs/1308.0850); None for not.
             gate_biases: the total bias of gates by name, as in ``{"forget": 1.0}``; it stands in bias_ih.
             freeze_gate_biases: keep all gates' biases at their initial or loaded values in training; the
                 candidate's bias is trained.
@@ -83,6 +86,9 @@ class Recurrent(nn.Module):
 
     Attributes:
         last_backend: the name of the backend that ran in the last call; None before the first.
+        hidden_gradients: None, or a list to which each call appends, for each layer and direction, a tensor of shape
+            (time, batch, output size) that the backward pass fills with dL/dh_t; see
+            ``throughtime.nn.record_gradient_norms``.
 
     Raises:
         ArgumentError: if an argument has a value that cannot be used.
@@ -136,6 +142,7 @@ class Recurrent(nn.Module):
         self.bidirectional = bidirectional
         self.proj_size = proj_size
         self.last_backend: str | None = None
+        self.hidden_gradients: list[list[Tensor]] | None = None
         self._build(**options)
 
     def _build(
@@ -144,6 +151,7 @@ class Recurrent(nn.Module):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
         locked_dropout: bool = False,
+        gradient_clip: float | None = None,
         gate_biases: Mapping[str, float] | None = None,
         freeze_gate_biases: bool = False,
         recurrent_init: str = "uniform",
@@ -163,7 +171,10 @@ class Recurrent(nn.Module):
             check_range(f"gate_biases[{gate!r}]", value)
         check_choice("recurrent_init", recurrent_init, ("uniform", "orthogonal"))
         check_choice("backend", backend, ("auto", *BACKENDS))
+        if gradient_clip is not None:
+            check_range("gradient_clip", gradient_clip, low=0, low_open=True)
         self.locked_dropout = locked_dropout
+        self.gradient_clip = gradient_clip
         self.gate_biases = gate_biases
         self.freeze_gate_biases = freeze_gate_biases
         self.recurrent_init = recurrent_init
@@ -268,6 +279,8 @@ class Recurrent(nn.Module):
         initial = self._read_state(form, hx)
         reset = None if reset is None else form.read_reset(reset)
         sequence = form.sequence
+        if self.hidden_gradients is not None:
+            self.hidden_gradients.append([])
         if self.training and self.input_dropout > 0:
             sequence = drop_locked(sequence, self.input_dropout)
         final: list[State] = []
@@ -291,7 +304,14 @@ class Recurrent(nn.Module):
         for reverse in range(self.num_directions):
             row = layer * self.num_directions + reverse
             state = None if initial is None else tuple(part[row] for part in initial)
-            direction = Direction(self.weights(layer, reverse), state, reverse=bool(reverse), reset=reset)
+            direction = Direction(
+                self.weights(layer, reverse),
+                state,
+                reverse=bool(reverse),
+                reset=reset,
+                gradient_clip=self.gradient_clip,
+                hidden_gradient=self._place_of_gradient(sequence.values),
+            )
             directions.append(
                 regularised(
                     direction,
@@ -305,6 +325,13 @@ class Recurrent(nn.Module):
                 )
             )
         return directions
+
+    def _place_of_gradient(self, values: Tensor) -> Tensor | None:
+        if self.hidden_gradients is None:
+            return None
+        place = values.new_zeros(*values.shape[:2], self.output_size)
+        self.hidden_gradients[-1].append(place)
+        return place
 
     def _read_state(self, form: InputForm, hx: Tensor | State | None) -> State | None:
         if hx is None:
@@ -359,8 +386,9 @@ class Recurrent(nn.Module):
         shown = [f"{self.input_size}, {self.hidden_size}"]
         defaults: dict[str, object] = {
             "num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0, "bidirectional": False,
-            "proj_size": 0, "locked_dropout": False, "gate_biases": {}, "freeze_gate_biases": False,
-            "recurrent_init": "uniform", "backend": "auto", "input_dropout": 0.0, "output_dropout": 0.0,
+            "proj_size": 0, "locked_dropout": False, "gradient_clip": None, "gate_biases": {},
+            "freeze_gate_biases": False, "recurrent_init": "uniform", "backend": "auto", "input_dropout": 0.0,
+            "output_dropout": 0.0,
             "recurrent_dropout": 0.0, "candidate_dropout": 0.0, "zoneout": 0.0, "weight_dropout": 0.0,
         }  # fmt: skip
         shown += [f"{name}={getattr(self, name)!r}" for name, value in defaults.items() if getattr(self, name) != value]

@@ -210,6 +210,8 @@ def _prepare(settings: _Settings, values: Tensor, tensors: Sequence[Tensor | Non
     )
     layer.set_input(*_place(values))
     layer.set_bfloat16_parts(settings.bfloat16_parts)
+    if settings.directions[0].gradient_clip is not None:
+        layer.set_gradient_limit(settings.directions[0].gradient_clip)
 
     def held(tensor: Tensor) -> Tensor:
         kept.append(tensor.contiguous())
@@ -333,6 +335,9 @@ def _backward(
         found = [_address(result) for result in results[first + states : first + states + len(WEIGHT_ORDER)]]
         core.set_weight_gradients(*found[: len(PLAIN_WEIGHTS)])
         core.set_normalisation_gradients(*found[len(PLAIN_WEIGHTS) :])
+        watched = settings.directions[index].hidden_gradient
+        if watched is not None:
+            core.set_hidden_gradient(*_place(watched))
         if needed[0]:
             d_inputs.append(empty(values.shape, dtype=values.dtype))
             core.set_input_gradient(*_place(d_inputs[-1]))

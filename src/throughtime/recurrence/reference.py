@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -49,12 +50,13 @@ def run_reference(cell: Cell, sequence: SequenceBatch, direction: Direction) -> 
     steps = range(len(input_gates))
     for t in reversed(steps) if direction.reverse else steps:
         new = _step(cell, input_gates[t], recurrent_gates, state, direction, t)
-        if mask is None:
-            state = new
-            outputs.append(new[0])
-        else:
-            state = tuple(after.where(mask[t], old) for after, old in zip(new, state, strict=True))
-            outputs.append(new[0].where(mask[t], 0))
+        valid = None if mask is None else mask[t]
+        if valid is not None:
+            new = tuple(after.where(valid, old) for after, old in zip(new, state, strict=True))
+        if direction.watches_gradients and new[0].requires_grad:
+            new[0].register_hook(partial(_watch, direction, t, valid))
+        state = new
+        outputs.append(new[0] if valid is None else new[0].where(valid, 0))
     if direction.reverse:
         outputs.reverse()
     return SequenceBatch(torch.stack(outputs), sequence.lengths), state
@@ -84,6 +86,15 @@ def _step(
         after if share is None else after + share[t] * (before - after)
         for after, before, share in zip(new, state, direction.zoneout, strict=True)
     )
+
+
+def _watch(direction: Direction, t: int, valid: Tensor | None, gradient: Tensor) -> Tensor:
+    """Clip and write down dL/dh_t as it passes; a row that has ended only passes it on."""
+    if direction.gradient_clip is not None:
+        gradient = gradient.clamp(-direction.gradient_clip, direction.gradient_clip)
+    if direction.hidden_gradient is not None:
+        direction.hidden_gradient[t] = gradient.detach() if valid is None else gradient.detach().where(valid, 0)
+    return gradient
 
 
 def _gates(cell: Cell, values: Tensor, weight: Tensor, bias: Tensor | None, gain: Tensor | None) -> Tensor:

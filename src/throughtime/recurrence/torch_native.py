@@ -33,6 +33,8 @@ def refusal(cell: Cell, _sequence: SequenceBatch, directions: Sequence[Direction
         return "torch's kernels need both bias_ih and bias_hh or neither"
     if any(direction.regularised for direction in directions):
         return "torch's kernels know neither resets nor dropout or zoneout of the recurrent state"
+    if any(direction.watches_gradients for direction in directions):
+        return "torch's kernels neither clip nor record the gradients of the hidden states"
     return None
 
 
