@@ -1,8 +1,8 @@
-// The derivatives that are products over all steps at once: of the weights, and of the input; equations (2), (3), (14),
-// (20) and (22).
+// The derivatives of the input, the biases and other vectors, over all steps at once; equations (2), (3) and (25).
 #pragma once
 
 #include "backward.h"
+#include "operands.h"
 
 namespace throughtime::INSTRUCTION_SET {
 
@@ -16,31 +16,11 @@ class Gradients {
   static constexpr int span = 4;
   static constexpr long width = span * V;
   static constexpr int products = product_count<Cell>();
-  static constexpr long depth_block = Engine::depth_block;  // valid rows at a time
-  static constexpr long most_panels = Engine::most_panels;  // panels of the right factor of a task
-  static constexpr long strip_units = Engine::strip_units;  // units of a task of a weight's derivative
   static constexpr long summed_rows = 128;                  // of a bias's derivative, before they join the others
   static constexpr long input_rows = 96;                    // valid rows of a task of the input's derivative
 
   Gradients(const Layer& layer, const Direction& direction, const Derivatives<Cell, T, Projected>& derivatives)
-      : layer_(layer), direction_(direction), sizes_(layer), engine_(layer), derivatives_(derivatives) {
-    for (int p = 0; p < products; ++p) {
-      const Product& product = Cell::products[p];
-      const Source source = product.operand == Operand::hidden ? Source::hidden_before
-                            : product.previous                 ? Source::inner_before
-                                                               : Source::inner_now;
-      for (int gate = 0; gate < product.gates; ++gate)
-        add({static_cast<T*>(direction.d_weights.matrix[product.matrix]), sizes_.hidden, product.first_gate + gate,
-             derivatives.of_product(product) + gate * derivatives.slot, source,
-             product.operand == Operand::hidden ? sizes_.output : sizes_.hidden});
-    }
-    for (int gate = 0; gate < Cell::gates; ++gate)
-      add({static_cast<T*>(direction.d_weights.input), sizes_.hidden, gate, derivatives.of_input_gate(gate),
-           Source::input, sizes_.input});
-    if (Projected)
-      add({static_cast<T*>(direction.d_weights.matrix[projection_matrix]), sizes_.output, 0, derivatives.projected,
-           Source::unprojected_now, sizes_.hidden});
-  }
+      : layer_(layer), direction_(direction), sizes_(layer), engine_(layer), derivatives_(derivatives), operands_(layer, direction) {}
 
   // The input's weights in panels, for its derivative.
   std::size_t shared_size() const {
@@ -58,48 +38,26 @@ class Gradients {
 
   std::size_t thread_size() const {
     return Workspace::size<T>(static_cast<std::size_t>(sums_size())) +
-           Workspace::size<Element>(static_cast<std::size_t>(left_size())) +
-           Workspace::size<Element>(static_cast<std::size_t>(engine_.right_size(most_panels)));
+           Workspace::size<Element>(static_cast<std::size_t>(left_size()));
   }
 
-  long tasks() const { return weight_tasks() + bias_tasks() + input_tasks(); }
+  long tasks() const { return bias_tasks() + input_tasks(); }
 
   void run(long task, Workspace& workspace) const {
     T* sums = workspace.take<T>(static_cast<std::size_t>(sums_size()));
     Element* left = workspace.take<Element>(static_cast<std::size_t>(left_size()));
-    if (task < input_tasks()) return input_derivative(task * input_rows, sums, left);
-    Element* right = workspace.take<Element>(static_cast<std::size_t>(engine_.right_size(most_panels)));
-    task -= input_tasks();
-    for (int block = 0; block < blocks_; ++block) {
-      const long groups = panel_groups(block_[block]), all = groups * strips(block_[block]);
-      if (task < all) return weight_derivative(block_[block], task % groups, task / groups, sums, left, right);
-      task -= all;
-    }
-    bias_derivative(static_cast<int>(task), sums);
+    if (task < input_tasks())
+      input_derivative(task * input_rows, sums, left);
+    else
+      bias_derivative(static_cast<int>(task - input_tasks()), sums);
   }
 
  private:
-  enum class Source { input, hidden_before, inner_before, inner_now, unprojected_now };
-
-  // A block of rows of a weight matrix: its derivative is that of one slot, times what the matrix multiplied.
-  struct Block {
-    T* matrix;
-    long units;
-    int place;
-    long column;
-    Source source;
-    long columns;
-  };
-
   // What a row's derivatives are multiplied by, normalised; null for zero.
   struct Factor {
     const T* values = nullptr;
     Statistics<T> statistics{0, 1};
   };
-
-  void add(Block block) {
-    if (block.matrix) block_[blocks_++] = block;
-  }
 
   // Among the derivatives of what the input's product gave, which lie together, the place of a gate's.
   static constexpr int place_of_input_gate(int gate) {
@@ -114,116 +72,14 @@ class Gradients {
     return 0;
   }
 
-  long panel_groups(const Block& block) const { return ceiling(block.columns, most_panels * width); }
-  long strips(const Block& block) const { return ceiling(block.units, strip_units); }
-  long left_size() const {
-    return larger(engine_.transposed_size(strip_units, depth_block),
-                  engine_.left_size(input_rows, Cell::gates * sizes_.padded_hidden));
-  }
-  long sums_size() const {
-    return larger(larger(rounded_up(strip_units, 16) * most_panels, input_rows) * width, 2 * larger(sizes_.padded_hidden, sizes_.padded_output));
-  }
+  long left_size() const { return engine_.left_size(input_rows, Cell::gates * sizes_.padded_hidden); }
+  long sums_size() const { return larger(input_rows * width, 2 * larger(sizes_.padded_hidden, sizes_.padded_output)); }
   long input_panels() const { return ceiling(sizes_.input, width); }
   long input_panel_size() const { return engine_.panel_size(Cell::gates * sizes_.padded_hidden, span); }
   long input_tasks() const { return direction_.d_input.data ? ceiling(layer_.rows.valid, input_rows) : 0; }
-  long weight_tasks() const {
-    long tasks = 0;
-    for (int block = 0; block < blocks_; ++block) tasks += panel_groups(block_[block]) * strips(block_[block]);
-    return tasks;
-  }
   static constexpr int diagonal_tasks = has_diagonal<Cell>() ? 3 : 0;
   static constexpr int norm_tasks = is_normalised<Cell>() ? sides * Cell::gates + (normalises_cell<Cell>() ? 2 : 0) : 0;
   long bias_tasks() const { return Cell::slots + diagonal_tasks + norm_tasks; }
-
-  // Calls visit(valid row, step, place) for valid rows [from, to) in order.
-  template <class Visit>
-  void each_row(long from, long to, const Visit& visit) const {
-    const Rows& rows = layer_.rows;
-    long low = 0, high = rows.steps;  // the last step whose first valid row is at most `from`
-    while (high - low > 1) {
-      const long middle = (low + high) / 2;
-      (rows.offset[middle] <= from ? low : high) = middle;
-    }
-    long s = low;
-    for (long valid = from; valid < to; ++valid) {
-      while (valid >= rows.offset[s + 1]) ++s;
-      visit(valid, s, valid - rows.offset[s]);
-    }
-  }
-
-  // What the matrix of a block multiplied at a step, or null for zero.
-  const T* operand(Source source, long valid, long s, long place) const {
-    const Rows& rows = layer_.rows;
-    const Places<T> places{rows, direction_.reverse};
-    const long slots = saved_slot_count<Cell, Projected>(), of_batch = rows.order[place];
-    const T* saved = static_cast<const T*>(direction_.saved);
-    const bool before = source == Source::hidden_before || source == Source::inner_before;
-    if (before && is_reset(layer_, direction_, s, place)) return nullptr;
-    if (before && s == 0) {
-      const int state = source == Source::hidden_before ? 0 : 1;
-      const T* initial = static_cast<const T*>(direction_.initial[state]);
-      return initial ? initial + of_batch * (state == 0 ? sizes_.output : sizes_.hidden) : nullptr;
-    }
-    switch (source) {
-      case Source::input:
-        return places.at(layer_.input, s, place);
-      case Source::hidden_before:
-        return places.at(direction_.output, s - 1, place);
-      case Source::inner_before:
-        return saved + ((rows.offset[s - 1] + place) * slots + Cell::inner_slot) * sizes_.padded_hidden;
-      case Source::inner_now:
-        return saved + (valid * slots + Cell::inner_slot) * sizes_.padded_hidden;
-      case Source::unprojected_now:
-        return saved + (valid * slots + Cell::saved_slots) * sizes_.padded_hidden;
-    }
-    return nullptr;
-  }
-
-  // Units of one strip by columns of one group of panels.
-  void weight_derivative(const Block& block, long group, long strip, T* sums, Element* left_space,
-                         Element* right) const {
-    const long first = group * most_panels * width, used = smaller(most_panels * width, block.columns - first);
-    const long panels = ceiling(used, width);
-    const long first_unit = strip * block.units / strips(block), units = (strip + 1) * block.units / strips(block) - first_unit;
-    const long sum_rows = engine_.sum_rows(units);
-    const T* left = derivatives_.data + block.column + first_unit;
-    for (long i = 0; i < panels * sum_rows * width; ++i) sums[i] = 0;
-    for (long from = 0; from < layer_.rows.valid; from += depth_block) {
-      const long to = smaller(from + depth_block, layer_.rows.valid);
-      const Element* packed = pack_right(block, first, used, from, to, right);
-      prefetch(left + to * derivatives_.stride, smaller(depth_block, layer_.rows.valid - to), units);
-      engine_.accumulate(units, panels, to - from,
-                         engine_.prepare_transposed(units, to - from, left + from * derivatives_.stride, derivatives_.stride, left_space),
-                         packed, sums);
-    }
-    T* out = block.matrix + (block.place * block.units + first_unit) * block.columns + first;
-    for (long panel = 0; panel < panels; ++panel)
-      for (long unit = 0; unit < units; ++unit)
-        std::memcpy(out + unit * block.columns + panel * width, sums + (panel * sum_rows + unit) * width,
-                    static_cast<std::size_t>(smaller(width, used - panel * width)) * sizeof(T));
-  }
-
-  // What the matrix multiplied at valid rows [from, to), its columns [first, first + used), in panels.
-  const Element* pack_right(const Block& block, long first, long used, long from, long to, Element* right) const {
-    const T* dropout = block.source == Source::hidden_before ? static_cast<const T*>(direction_.recurrent_dropout) : nullptr;
-    RightRow<T> rows[2] = {};
-    each_row(from, to, [&](long valid, long s, long place) {
-      const T* source = operand(block.source, valid, s, place);
-      rows[valid & 1] = {source ? source + first : nullptr,
-                         dropout ? dropout + layer_.rows.order[place] * block.columns + first : nullptr};
-      if (valid & 1) engine_.pack_right_pair(valid - from - 1, rows[0], rows[1], used, right);
-    });
-    if (to & 1) engine_.pack_right_pair(to - from - 1, rows[0], {}, used, right);
-    engine_.clear_right(to - from, used, right);
-    return right;
-  }
-
-  // Into the L2 cache, while the block before is being multiplied.
-  void prefetch(const T* rows, long count, long units) const {
-    for (long row = 0; row < count; ++row)
-      for (long unit = 0; unit < units; unit += 64 / static_cast<long>(sizeof(T)))
-        __builtin_prefetch(rows + row * derivatives_.stride + unit, 0, 2);
-  }
 
   // The sum of a slot over all rows, and of a slot times a cell state for a diagonal peephole.
   void bias_derivative(int task, T* sums) const {
@@ -255,7 +111,7 @@ class Gradients {
     constexpr int slot_of[] = {0, 1, 3};  // input, forget, output
     const Source source = gate == 2 ? Source::inner_now : Source::inner_before;
     sum_over_rows(slot_of[gate] * derivatives_.slot, sums,
-                  [&](long valid, long s, long place) { return Factor{operand(source, valid, s, place), {0, 1}}; }, true);
+                  [&](long valid, long s, long place) { return Factor{operands_.at(source, valid, s, place), {0, 1}}; }, true);
     std::memcpy(to + gate * sizes_.hidden, sums, static_cast<std::size_t>(sizes_.hidden) * sizeof(T));
   }
 
@@ -293,7 +149,7 @@ class Gradients {
     for (long unit = 0; unit < sizes_.padded_hidden; unit += V) store(sums + unit, Vec<T>{});
     for (long from = 0; from < layer_.rows.valid; from += summed_rows) {
       for (long unit = 0; unit < sizes_.padded_hidden; unit += V) store(part + unit, Vec<T>{});
-      each_row(from, smaller(from + summed_rows, layer_.rows.valid), [&](long valid, long s, long place) {
+      operands_.each_row(from, smaller(from + summed_rows, layer_.rows.valid), [&](long valid, long s, long place) {
         const T* derivatives = derivatives_.data + valid * derivatives_.stride + column;
         const Factor other = has_factor ? factor(valid, s, place) : Factor{};
         if (has_factor && !other.values) return;
@@ -315,7 +171,7 @@ class Gradients {
     for (long panel = 0; panel < input_panels(); ++panel) {
       engine_.template multiply<span>(rows, 1, depth, left, input_weights_ + panel * input_panel_size(), nullptr, sums);
       const long first = panel * width, used = smaller(width, sizes_.input - first);
-      each_row(from, to, [&](long valid, long s, long place) {
+      operands_.each_row(from, to, [&](long valid, long s, long place) {
         std::memcpy(places.at(direction_.d_input, s, place) + first, sums + (valid - from) * width,
                     static_cast<std::size_t>(used) * sizeof(T));
       });
@@ -327,8 +183,7 @@ class Gradients {
   const Sizes<T> sizes_;
   const Engine engine_;
   const Derivatives<Cell, T, Projected>& derivatives_;
-  Block block_[4 * 5];
-  int blocks_ = 0;
+  const Operands<Cell, T, Projected> operands_;
   Element* input_weights_ = nullptr;
 };
 

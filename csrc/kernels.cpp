@@ -4,6 +4,7 @@
 #include "cells/list.h"
 #include "forward.h"
 #include "gradients.h"
+#include "weight_gradients.h"
 
 #define TEXT_OF(name) #name
 #define TEXT(name) TEXT_OF(name)
@@ -120,32 +121,80 @@ struct Run {
 
   static void backward(const Layer& layer) {
     using Pass = Backward<Cell, Engine, Projected, Regularised>;
-    using Sums = Gradients<Cell, Engine, Projected>;
     Pass passes[2] = {{layer, layer.direction[0]}, {layer, layer.direction[1]}};
     const int directions = layer.directions;
     const int threads = threads_of(layer, layer.rows.valid * directions * passes[0].step_work());
     Workspace shared(static_cast<std::size_t>(directions) * passes[0].shared_size());
     for (int i = 0; i < directions; ++i) passes[i].take_shared(shared);
     run_pass(layer, passes, threads);
-    Sums sums[2] = {{layer, layer.direction[0], passes[0].derivatives()}, {layer, layer.direction[1], passes[1].derivatives()}};
-    Workspace weights(static_cast<std::size_t>(directions) * sums[0].shared_size());
-    for (int i = 0; i < directions; ++i) sums[i].take_shared(weights);
-    Counter packing, items;
+    run_gradients(layer, passes, threads);
+  }
+
+  // What remains once the derivatives of all steps are there.
+  template <class Pass>
+  static void run_gradients(const Layer& layer, Pass* passes, int threads) {
+    using Vectors = Gradients<Cell, Engine, Projected>;
+    using Matrices = WeightGradients<Cell, Engine, Projected>;
+    const int directions = layer.directions;
+    Vectors vectors[2] = {{layer, layer.direction[0], passes[0].derivatives()}, {layer, layer.direction[1], passes[1].derivatives()}};
+    Matrices matrices[2] = {{layer, layer.direction[0], passes[0].derivatives()}, {layer, layer.direction[1], passes[1].derivatives()}};
+    std::size_t size = 0;
+    for (int i = 0; i < directions; ++i) size += vectors[i].shared_size() + matrices[i].shared_size();
+    Workspace shared(size);
+    for (int i = 0; i < directions; ++i) {
+      vectors[i].take_shared(shared);
+      matrices[i].take_shared(shared);
+    }
+    long chunks = 0;
+    for (int i = 0; i < directions; ++i) chunks = larger(chunks, matrices[i].chunks());
+    Counter packing, weights, sums;
     Barrier barrier;
     in_parallel(threads, [&](int, int count) {
       const FlushDenormals flush;
-      [[maybe_unused]] const typename Sums::Session session;
-      for (long task; (task = packing.next()) < directions * sums[0].pack_tasks();)
-        sums[task / sums[0].pack_tasks()].pack(task % sums[0].pack_tasks());
-      barrier.wait(count);
-      for (;;) {
-        long task = items.next(), direction = 0;
-        for (; direction < directions && task >= sums[direction].tasks(); ++direction) task -= sums[direction].tasks();
-        if (direction == directions) break;
-        Workspace scratch(sums[direction].thread_size());
-        sums[direction].run(task, scratch);
+      [[maybe_unused]] const typename Vectors::Session session;
+      long task = packing.next();
+      each_task(vectors, directions, 0, task, packing, [](auto& vector, long own) { vector.pack(own); }, &Vectors::pack_tasks);
+      const long packed = total(vectors, directions, &Vectors::pack_tasks);
+      long weight = weights.next();
+      for (long chunk = 0; chunk < chunks; ++chunk) {
+        const long of_packing = total(matrices, directions, &Matrices::pack_tasks);
+        each_task(matrices, directions, packed + chunk * of_packing, task, packing,
+                  [&](auto& matrix, long own) { matrix.pack(chunk, own); }, &Matrices::pack_tasks);
+        barrier.wait(count);
+        each_task(matrices, directions, chunk * total(matrices, directions, &Matrices::tasks), weight, weights,
+                  [&](auto& matrix, long own) {
+                    Workspace scratch(matrix.thread_size());
+                    matrix.run(chunk, own, scratch);
+                  },
+                  &Matrices::tasks);
+        if (chunk + 1 < chunks) barrier.wait(count);
       }
+      if (chunks == 0) barrier.wait(count);
+      long sum = sums.next();
+      each_task(vectors, directions, 0, sum, sums, [](auto& vector, long own) {
+        Workspace scratch(vector.thread_size());
+        vector.run(own, scratch);
+      }, &Vectors::tasks);
     });
+  }
+
+  template <class Of>
+  static long total(const Of* of, int directions, long (Of::*tasks)() const) {
+    long sum = 0;
+    for (int i = 0; i < directions; ++i) sum += (of[i].*tasks)();
+    return sum;
+  }
+
+  // Does the tasks of both directions that are numbered from `first` on, each in whichever thread asks for it. `task` is
+  // the number that this thread holds, and after these tasks one beyond them.
+  template <class Of, class Do>
+  static void each_task(Of* of, int directions, long first, long& task, Counter& counter, const Do& run, long (Of::*tasks)() const) {
+    const long end = first + total(of, directions, tasks);
+    for (; task < end; task = counter.next()) {
+      long own = task - first, direction = 0;
+      for (; own >= (of[direction].*tasks)(); ++direction) own -= (of[direction].*tasks)();
+      run(of[direction], own);
+    }
   }
 };
 
