@@ -286,7 +286,9 @@ class Amx {
   template <int Vectors, int parts>
   static void one_row_tile(long blocks, const Element* left, const Element* panel, const float* bias, bool accumulate, float* sums) {
     constexpr long width = Vectors * V;
-    repeat<Vectors>([&](auto v) { begin_sum<v.n, width>(bias, accumulate, sums, v.n); });
+    // Summed apart and then together, which loses less.
+    const bool apart = parts > 1 && accumulate;
+    repeat<Vectors>([&](auto v) { begin_sum<v.n, width>(bias, accumulate && !apart, sums, v.n); });
     for (long block = 0; block < blocks; ++block) {
       repeat<parts>([&](auto part) { tile_load<4 + part.n>(left + part.n * tile, 64); });
       repeat<Vectors>([&](auto v) {
@@ -298,7 +300,11 @@ class Amx {
       left += parts * tile;
       panel += parts * Vectors * tile;
     }
-    repeat<Vectors>([&](auto v) { tile_store<v.n>(sums + v.n * V, width * 4); });
+    alignas(64) float own[parts > 1 ? tile_rows * width : 1];
+    float* to = apart ? own : sums;
+    repeat<Vectors>([&](auto v) { tile_store<v.n>(to + v.n * V, width * 4); });
+    if (apart)
+      for (long i = 0; i < tile_rows * width; i += V) store(sums + i, load(sums + i) + load(own + i));
   }
 
   // One part and two row tiles: each tile of the panel serves both. Sums in tiles 0 to 5, two vectors or three at a time.

@@ -1,7 +1,8 @@
 // Matrix products by fused multiply-add. The right factor is packed into panels: a panel is `Vectors` vectors wide
 // and as deep as the product, element (k, column) at panel[k * width + column], so that a tile of some rows by one
-// panel keeps all its sums in registers. Each sum is taken in the order of k, whatever the tile: a result depends
-// neither on the rows beside it nor on the number of threads.
+// panel keeps all its sums in registers. Each sum is taken in the same order whatever the tile, in blocks of k that are
+// summed apart and then together, which loses less: a result depends neither on the rows beside it nor on the number
+// of threads.
 #pragma once
 
 #include "simd.h"
@@ -23,7 +24,7 @@ struct Left {
 };
 
 // C (+)= A B for `Rows` rows and `Panels` panels that lie `panel_stride` elements apart.
-// init: one row of first sums for each panel, null for zero; with `accumulate` the sums go on from C.
+// init: one row of first sums for each panel, null for zero; with `accumulate` the sums are added to C.
 // c: row r of panel p at c[p * c_panel_stride + r * c_row_stride].
 template <class T, int Rows, int Vectors, int Panels, bool Transposed>
 inline void tile(long depth, Left<T> a, const T* b, long panel_stride, const T* init, bool accumulate, T* c,
@@ -37,9 +38,7 @@ inline void tile(long depth, Left<T> a, const T* b, long panel_stride, const T* 
     for (int r = 0; r < Rows; ++r)
 #pragma GCC unroll 64
       for (int v = 0; v < Vectors; ++v)
-        sum[p][r][v] = accumulate ? load(c + p * c_panel_stride + r * c_row_stride + v * V)
-                       : init     ? load(init + p * width + v * V)
-                                  : Vec<T>{};
+        sum[p][r][v] = init ? load(init + p * width + v * V) : Vec<T>{};
   const long row_stride = Transposed ? 1 : a.row_stride;
   const long k_stride = Transposed ? a.k_stride : 1;
   const T* left = a.data;
@@ -68,7 +67,10 @@ inline void tile(long depth, Left<T> a, const T* b, long panel_stride, const T* 
 #pragma GCC unroll 64
     for (int r = 0; r < Rows; ++r)
 #pragma GCC unroll 64
-      for (int v = 0; v < Vectors; ++v) store(c + p * c_panel_stride + r * c_row_stride + v * V, sum[p][r][v]);
+      for (int v = 0; v < Vectors; ++v) {
+        T* to = c + p * c_panel_stride + r * c_row_stride + v * V;
+        store(to, accumulate ? load(to) + sum[p][r][v] : sum[p][r][v]);
+      }
 }
 
 // One tile of a number of rows that is known only at run time.
@@ -85,10 +87,8 @@ ALWAYS_INLINE void tile_of(long rows, long depth, Left<T> a, const T* b, const T
 template <int Vectors>
 inline constexpr int side_by_side = vector_registers >= 32 ? (Vectors == 1 ? 8 : 4) : 2;
 
-// C (+)= A B for any number of rows and some panels that follow each other, `panel_stride` apart.
-// c: row r of panel p at c[p * c_panel_stride + r * c_row_stride].
-template <class T, int Vectors, bool Transposed = false>
-void multiply(long rows, long panels, long depth, Left<T> a, const T* b, long panel_stride, const T* init,
+template <class T, int Vectors, bool Transposed>
+void multiply_block(long rows, long panels, long depth, Left<T> a, const T* b, long panel_stride, const T* init,
               bool accumulate, T* c, long c_row_stride, long c_panel_stride) {
   constexpr int width = Vectors * lanes<T>;
   constexpr int most = tile_rows(Vectors), beside = side_by_side<Vectors>;
@@ -110,6 +110,22 @@ void multiply(long rows, long panels, long depth, Left<T> a, const T* b, long pa
       row += count;
     }
   }
+}
+
+// C (+)= A B for any number of rows and some panels that follow each other, `panel_stride` apart.
+// c: row r of panel p at c[p * c_panel_stride + r * c_row_stride].
+template <class T, int Vectors, bool Transposed = false>
+void multiply(long rows, long panels, long depth, Left<T> a, const T* b, long panel_stride, const T* init,
+              bool accumulate, T* c, long c_row_stride, long c_panel_stride) {
+  constexpr long block = 256;
+  long k = 0;
+  do {
+    multiply_block<T, Vectors, Transposed>(rows, panels, smaller(block, depth - k),
+                                           {a.data + k * (Transposed ? a.k_stride : 1), a.row_stride, a.k_stride},
+                                           b + k * Vectors * lanes<T>, panel_stride, k == 0 ? init : nullptr,
+                                           accumulate || k > 0, c, c_row_stride, c_panel_stride);
+    k += block;
+  } while (k < depth);
 }
 
 }  // namespace throughtime::INSTRUCTION_SET

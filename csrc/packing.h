@@ -1,6 +1,8 @@
 // Weights into panels (see gemm.h), the gates of a unit side by side. Padded units and rows are zero.
 #pragma once
 
+#include <utility>
+
 #include "simd.h"
 
 namespace throughtime::INSTRUCTION_SET {
@@ -26,26 +28,47 @@ struct Packed {
   T* bias = nullptr;
 };
 
+template <class V, std::size_t... Lane>
+ALWAYS_INLINE void interleave(V a, V b, V& low, V& high, std::index_sequence<Lane...>) {
+  constexpr int all = static_cast<int>(sizeof...(Lane));
+  low = __builtin_shufflevector(a, b, (static_cast<int>(Lane) / 2 + static_cast<int>(Lane) % 2 * all)...);
+  high = __builtin_shufflevector(a, b, (all / 2 + static_cast<int>(Lane) / 2 + static_cast<int>(Lane) % 2 * all)...);
+}
+
+// Afterwards vector i holds what was in lane i of each.
+template <class T, int Rounds = lanes<T>>
+ALWAYS_INLINE void transpose(Vec<T>* vectors) {
+  if constexpr (Rounds > 1) {
+    constexpr int half = lanes<T> / 2;
+    Vec<T> next[lanes<T>];
+#pragma GCC unroll 64
+    for (int i = 0; i < half; ++i)
+      interleave(vectors[i], vectors[i + half], next[2 * i], next[2 * i + 1], std::make_index_sequence<lanes<T>>{});
+#pragma GCC unroll 64
+    for (int i = 0; i < lanes<T>; ++i) vectors[i] = next[i];
+    transpose<T, Rounds / 2>(vectors);
+  }
+}
+
 template <class T>
 void pack_transposed(const PanelShape<T>& shape, const T* matrix, long panel, T* to) {
   constexpr int V = lanes<T>;
-  constexpr long block = 64;  // columns whose cache lines stay at hand
   const long width = shape.width();
-  for (long k0 = 0; k0 < shape.depth; k0 += block) {
-    const long k1 = smaller(k0 + block, shape.depth);
-    for (int gate = 0; gate < shape.count; ++gate)
-      for (int v = 0; v < shape.span; ++v)
-        for (int lane = 0; lane < V; ++lane) {
-          const long unit = (panel * shape.span + v) * V + lane;
-          T* out = to + (gate * shape.span + v) * V + lane;
-          if (unit < shape.units) {
-            const T* row = matrix + ((shape.first + gate) * shape.units + unit) * shape.depth;
-            for (long k = k0; k < k1; ++k) out[k * width] = row[k];
-          } else {
-            for (long k = k0; k < k1; ++k) out[k * width] = 0;
-          }
-        }
-  }
+  for (int gate = 0; gate < shape.count; ++gate)
+    for (int v = 0; v < shape.span; ++v) {
+      const long unit = (panel * shape.span + v) * V;
+      const T* rows = matrix + ((shape.first + gate) * shape.units + unit) * shape.depth;
+      T* out = to + (gate * shape.span + v) * V;
+      for (long k = 0; k < shape.depth; k += V) {
+        const long used = smaller(shape.depth - k, V);
+        Vec<T> block[V];
+#pragma GCC unroll 64
+        for (int lane = 0; lane < V; ++lane)
+          block[lane] = unit + lane < shape.units ? load_first(rows + lane * shape.depth + k, used) : Vec<T>{};
+        transpose<T>(block);
+        for (int lane = 0; lane < used; ++lane) store(out + (k + lane) * width, block[lane]);
+      }
+    }
 }
 
 // A row of the right factor of a weight's derivative, and a factor of its elements; null for zeros, and for ones.
