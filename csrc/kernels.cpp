@@ -46,6 +46,7 @@ void run_pass(const Layer& layer, Pass* passes, int threads) {
       divide(layer.rows.batch, layer.directions, threads, passes[0].step_bytes(), passes[0].step_work(), Pass::most_shared_rows);
   const int directions = layer.directions;
   const bool split_units = division.team > 1;
+  if (!split_units) threads = static_cast<int>(smaller(threads, larger(division.groups * directions, 1)));
   const long sets = split_units ? directions : threads;
   const std::size_t group_size = passes[0].group_size(division.group_rows);
   const std::size_t thread_size = passes[0].thread_size(division.group_rows);
