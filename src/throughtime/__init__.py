@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from throughtime.configuration import show_config
     from throughtime.data import TextInMemory
     from throughtime.errors import ThroughTimeError
+    from throughtime.nn.replacement import replace_recurrent
     from throughtime.sequence import SequenceBatch
     from throughtime.tasks.language_model import LanguageModel
     from throughtime.tasks.loading import load
@@ -29,6 +30,7 @@ _NAMES = {
     "TextInMemory": "throughtime.data",
     "ThroughTimeError": "throughtime.errors",
     "load": "throughtime.tasks.loading",
+    "replace_recurrent": "throughtime.nn.replacement",
     "show_config": "throughtime.configuration",
 }
 
@@ -45,6 +47,7 @@ __all__ = [
     "models",
     "nn",
     "recurrence",
+    "replace_recurrent",
     "show_config",
     "training",
 ]

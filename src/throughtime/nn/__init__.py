@@ -9,6 +9,7 @@ from throughtime.nn.gradient_norms import GradientNorms, record_gradient_norms
 from throughtime.nn.initialization import orthogonal_blocks_
 from throughtime.nn.recurrent import Recurrent
 from throughtime.nn.recurrent_cells import GRUCell, LSTMCell, RecurrentCell, RNNCell
+from throughtime.nn.replacement import Replacements, from_torch, replace_recurrent
 from throughtime.nn.rnn import GRU, LSTM, RNN
 from throughtime.nn.streaming import Streaming
 
@@ -24,8 +25,11 @@ __all__ = [
     "RNNCell",
     "Recurrent",
     "RecurrentCell",
+    "Replacements",
     "Streaming",
+    "from_torch",
     "negate_update_gate",
     "orthogonal_blocks_",
     "record_gradient_norms",
+    "replace_recurrent",
 ]
