@@ -3,42 +3,10 @@
 #pragma once
 
 #include "backward_at.h"
+#include "derivatives.h"
 #include "time_loop.h"
 
 namespace throughtime::INSTRUCTION_SET {
-
-// The derivatives of all valid rows, [valid][slots of the cell, then the projection's output, then for a normalised cell
-// those of what the products gave, [side][gate], and the statistics of a row].
-template <class Cell, class T, bool Projected>
-struct Derivatives {
-  explicit Derivatives(const Sizes<T>& sizes)
-      : slot(sizes.padded_hidden),
-        projected(Cell::slots * sizes.padded_hidden),
-        raw(projected + (Projected ? sizes.padded_output : 0)),
-        statistics(raw + (is_normalised<Cell>() ? sides * Cell::gates * slot : 0)),
-        stride(spread<T>(statistics + (is_normalised<Cell>() ? rounded_up(statistics_size, lanes<T>) : 0))) {}
-
-  // Where the derivatives lie of what a product gave, and of what the input's did, gate by gate.
-  long of_product(const Product& product) const {
-    return is_normalised<Cell>() ? raw + (of_recurrent * Cell::gates + product.first_gate) * slot : product.first_slot * slot;
-  }
-  long of_input_gate(int gate) const {
-    return is_normalised<Cell>() ? raw + (of_input * Cell::gates + gate) * slot : Cell::input_slot[gate] * slot;
-  }
-
-  static constexpr int groups = norm_group_count<Cell>();
-  static constexpr long statistics_size = 2 * (sides * groups + 1);
-  // Of a row's group of gates, or of its cell state.
-  Statistics<T>* statistics_of(long valid, int side, int group) const {
-    return reinterpret_cast<Statistics<T>*>(data + valid * stride + statistics) + side * groups + group;
-  }
-  Statistics<T>* statistics_of_cell(long valid) const { return statistics_of(valid, sides, 0); }
-
-  std::size_t size(const Rows& rows) const { return Workspace::size<T>(static_cast<std::size_t>(rows.valid * stride)); }
-
-  T* data = nullptr;
-  long slot, projected, raw, statistics, stride;
-};
 
 template <class Cell, class Engine, bool Projected, bool Regularised>
 class Backward {
@@ -352,29 +320,10 @@ class Backward {
       T* derivatives = derivatives_.data + valid * derivatives_.stride;
       const T* raw = static_cast<const T*>(direction_.saved) +
                      (valid * saved_slot_count<Cell, Projected>() + first_raw_slot<Cell, Projected>()) * sizes_.padded_hidden;
-      for (int side = 0; side < sides; ++side) {
-        Statistics<T> statistics[Derivatives<Cell, T, Projected>::groups];
-        norm_.row_statistics(raw, statistics);
-        int first = 0;
-        for (int group = 0; group < derivatives_.groups; ++group) {
-          const int gates = norm_.gates_of(group);
-          const auto entering = [&](int gate, long unit) {
-            const int slot = side == of_input ? Cell::input_slot[first + gate] : Cell::products[0].first_slot + first + gate;
-            return load(derivatives + slot * derivatives_.slot + unit) * norm_.gain(side, first + gate, unit);
-          };
-          const auto back = norm_.backward(raw, gates, statistics[group], entering);
-          if (begin == 0) *derivatives_.statistics_of(valid, side, group) = statistics[group];
-          for (int gate = 0; gate < gates; ++gate)
-            for (long unit = begin * V; unit < end * V; unit += V)
-              store(derivatives + derivatives_.raw + (side * Cell::gates + first + gate) * derivatives_.slot + unit,
-                    first_lanes<T>(back.derivative(entering(gate, unit),
-                                                   statistics[group].normalised(load(raw + gate * sizes_.padded_hidden + unit)),
-                                                   statistics[group]),
-                                   sizes_.hidden - unit));
-          first += gates;
-          raw += gates * sizes_.padded_hidden;
-        }
-      }
+      norm_.backward_row(raw, derivatives, derivatives + derivatives_.raw, begin * V, end * V,
+                         begin == 0 ? derivatives_.statistics_of(valid, 0, 0) : nullptr, [](int side, int gate) {
+                           return side == of_input ? Cell::input_slot[gate] : Cell::products[0].first_slot + gate;
+                         });
     }
   }
 

@@ -2,105 +2,26 @@
 #pragma once
 
 #include "forward_at.h"
+#include "forward_weights.h"
 #include "time_loop.h"
 
 namespace throughtime::INSTRUCTION_SET {
 
 template <class Cell, class Engine, bool Projected, bool Regularised>
-class Forward {
+class Forward : public ForwardWeights<Cell, Engine, Projected> {
  public:
+  using Base = ForwardWeights<Cell, Engine, Projected>;
   using T = typename Engine::Scalar;
   using Element = typename Engine::Element;
   using Session = typename Engine::Session;
   static constexpr int V = lanes<T>;
-  static constexpr int stages = stage_count<Cell>(), products = product_count<Cell>();
-  static constexpr int input_span = unit_vectors(Cell::gates);
+  static constexpr int stages = stage_count<Cell>();
+  static constexpr int input_span = Base::input_span;
   static constexpr bool normalised = is_normalised<Cell>();
   // Rows for each thread up to which sharing large weights is quicker than a thread's own rows.
   static constexpr long most_shared_rows = 32;
 
-  Forward(const Layer& layer, const Direction& direction)
-      : layer_(layer), direction_(direction), sizes_(layer), engine_(layer), norm_(sizes_.hidden, sizes_.padded_hidden) {}
-
-  static constexpr int span_of(int stage) { return unit_vectors(widest_gates(Cell::stages[stage], Cell::products)); }
-  static constexpr int granule() {
-    int most = input_span;
-    for (int stage = 0; stage < stages; ++stage)
-      if (span_of(stage) > most) most = span_of(stage);
-    return most;
-  }
-  static constexpr int stage_of(int product) {
-    for (int stage = 0; stage < stages; ++stage)
-      for (int j = 0; j < Cell::stages[stage].products; ++j)
-        if (Cell::stages[stage].product[j] == product) return stage;
-    return 0;
-  }
-
-  PanelShape<T> input_shape() const { return {sizes_.hidden, sizes_.input, 0, Cell::gates, input_span}; }
-  PanelShape<T> shape_of(int product) const {
-    const Product& p = Cell::products[product];
-    return {sizes_.hidden, depth_of(p.operand), p.first_gate, p.gates, span_of(stage_of(product))};
-  }
-  PanelShape<T> projection_shape() const { return {sizes_.output, sizes_.hidden, 0, 1, 4}; }
-
-  // Memory common to all threads: packed weights.
-  std::size_t shared_size() const {
-    std::size_t size = packed_size(input_shape()) + Workspace::size<T>(3 * sizes_.padded_hidden) + Workspace::size<T>(norm_.size());
-    for (int p = 0; p < products; ++p) size += packed_size(shape_of(p));
-    if (Projected) size += packed_size(projection_shape());
-    return size;
-  }
-
-  void take_shared(Workspace& workspace) {
-    const Weights& w = direction_.weights;
-    input_ = take_packed(workspace, input_shape(), w.input, w.input_scale);
-    for (int p = 0; p < products; ++p) {
-      const Matrix matrix = Cell::products[p].matrix;
-      product_[p] = take_packed(workspace, shape_of(p), w.matrix[matrix], w.scale[matrix]);
-    }
-    if (Projected)
-      projection_ = take_packed(workspace, projection_shape(), w.matrix[projection_matrix], w.scale[projection_matrix]);
-    diagonals_ = workspace.take<T>(static_cast<std::size_t>(3 * sizes_.padded_hidden));
-    norm_.take(workspace.take<T>(norm_.size()));
-  }
-
-  // Packing, as tasks for the threads.
-  long pack_tasks() const {
-    if (!Engine::packs) return 1;
-    long tasks = input_shape().panels();
-    for (int p = 0; p < products; ++p) tasks += shape_of(p).panels();
-    return tasks + (Projected ? projection_shape().panels() : 0);
-  }
-  void pack(long task) {
-    const Weights& w = direction_.weights;
-    if (task == 0) {
-      norm_.fill(w);  // which adds the biases afterwards
-      pack_bias(input_shape(), normalised ? nullptr : static_cast<const T*>(w.input_bias), input_.bias);
-      for (int p = 0; p < products; ++p) {
-        const bool recurrent = Cell::products[p].matrix == recurrent_matrix && !normalised;
-        pack_bias(shape_of(p), recurrent ? static_cast<const T*>(w.recurrent_bias) : nullptr, product_[p].bias);
-      }
-      if (Projected) pack_bias<T>(projection_shape(), nullptr, projection_.bias);
-      if constexpr (has_diagonal<Cell>())
-        for (int gate = 0; gate < 3; ++gate)
-          for (long unit = 0; unit < sizes_.padded_hidden; ++unit)
-            diagonals_[gate * sizes_.padded_hidden + unit] =
-                unit < sizes_.hidden ? static_cast<const T*>(w.matrix[peephole_matrix])[gate * sizes_.hidden + unit] : T(0);
-    }
-    if (pack_some(task, input_, input_shape())) return;
-    for (int p = 0; p < products; ++p)
-      if (pack_some(task, product_[p], shape_of(p))) return;
-    if (Projected) pack_some(task, projection_, projection_shape());
-  }
-
-  // Bytes of weights that a step reads.
-  std::size_t step_bytes() const { return shared_size(); }
-  // Multiply-adds of a step of one row.
-  long step_work() const {
-    long work = sizes_.input * sizes_.hidden * Cell::gates;
-    for (int p = 0; p < products; ++p) work += shape_of(p).depth * sizes_.hidden * Cell::products[p].gates;
-    return work;
-  }
+  using Base::Base, Base::granule, Base::input_shape, Base::shape_of, Base::span_of;
 
   // Memory of a group of rows, common to the threads that run them.
   std::size_t group_size(long rows) const {
@@ -178,41 +99,12 @@ class Forward {
   }
 
  private:
+  using Base::layer_, Base::direction_, Base::sizes_, Base::engine_, Base::norm_, Base::diagonals_;
+  using Base::input_, Base::product_, Base::projection_, Base::depth_of, Base::projection_shape;
+
   static constexpr std::size_t sums_size = most_tile_rows * 4 * V;
   static constexpr long input_width = static_cast<long>(input_span) * Cell::gates * V;
 
-  using PackedMatrix = Packed<T, Element>;
-  long panel_size(const PanelShape<T>& shape) const { return engine_.panel_size(shape.depth, shape.vectors()); }
-  std::size_t packed_size(const PanelShape<T>& shape) const {
-    return Workspace::size<Element>(static_cast<std::size_t>(shape.panels() * panel_size(shape))) +
-           Workspace::size<T>(static_cast<std::size_t>(shape.panels() * shape.width()));
-  }
-  PackedMatrix take_packed(Workspace& workspace, const PanelShape<T>& shape, const void* matrix, const float* scale) const {
-    Element* panels = workspace.take<Element>(static_cast<std::size_t>(shape.panels() * panel_size(shape)));
-    return {matrix, scale, panels, workspace.take<T>(static_cast<std::size_t>(shape.panels() * shape.width()))};
-  }
-  // Whether the task was one of this matrix; else it is counted down.
-  bool pack_some(long& task, const PackedMatrix& packed, const PanelShape<T>& shape) const {
-    if (task >= shape.panels()) {
-      task -= shape.panels();
-      return false;
-    }
-    engine_.pack_transposed(shape, static_cast<const T*>(packed.matrix), task, packed.panels + task * panel_size(shape));
-    return true;
-  }
-
-  // sums[panel][row] = left × panels [first, first + panels) of the matrix + bias
-  template <int vectors>
-  ALWAYS_INLINE void multiply(long rows, const PanelShape<T>& shape, const PackedMatrix& packed, long first, long panels,
-                              typename Engine::Prepared left, T* sums) const {
-    if constexpr (Engine::packs)
-      engine_.template multiply<vectors>(rows, panels, shape.depth, left, packed.panels + first * panel_size(shape),
-                                         packed.bias + first * vectors * V, sums);
-    else
-      engine_.template multiply<vectors>(rows, shape, packed, first, panels, left, sums);
-  }
-
-  long depth_of(Operand operand) const { return operand == Operand::hidden ? sizes_.output : sizes_.hidden; }
   // With room for full tiles of rows behind the last panel.
   long input_gates_size(long rows) const {
     return (rows * (rounded_up(sizes_.hidden_vectors, input_span) + input_span) + 16 * input_span) * Cell::gates * V;
@@ -273,7 +165,7 @@ class Forward {
     if (begin == end) return;
     const long first = begin / input_span, panels = ceiling(end, input_span) - first;
     const auto left = engine_.prepare(count, sizes_.input, {thread.inputs, stride}, thread.input_left);
-    multiply<input_span * Cell::gates>(count, input_shape(), input_, first, panels, left, thread.input_gates);
+    Base::template multiply<input_span * Cell::gates>(count, input_shape(), input_, first, panels, left, thread.input_gates);
   }
 
   template <int stage>
@@ -394,7 +286,7 @@ class Forward {
     if constexpr (j < Cell::stages[stage].products) {
       constexpr int index = Cell::stages[stage].product[j];
       constexpr int vectors = span_of(stage) * Cell::products[index].gates;
-      multiply<vectors>(rows, shape_of(index), product_[index], panel, panels, left, thread.sums[j]);
+      Base::template multiply<vectors>(rows, shape_of(index), product_[index], panel, panels, left, thread.sums[j]);
     }
   }
 
@@ -465,7 +357,7 @@ class Forward {
       const auto left = engine_.prepare(count, sizes_.hidden, {group.unprojected + row * hidden_stride(), hidden_stride()},
                                         thread.left[0]);
       each_panel(begin / span, ceiling(end, span), 1, s, [&](long panel, long) {
-        multiply<span>(count, projection_shape(), projection_, panel, 1, left, thread.sums[0]);
+        Base::template multiply<span>(count, projection_shape(), projection_, panel, 1, left, thread.sums[0]);
         for (long r = 0; r < count; ++r)
           for (int v = 0; v < span && panel * span + v < end; ++v) {
             const long unit = (panel * span + v) * V, place = share.first + row + r, of_batch = rows.order[place];
@@ -489,14 +381,6 @@ class Forward {
       });
     }
   }
-
-  const Layer& layer_;
-  const Direction& direction_;
-  const Sizes<T> sizes_;
-  const Engine engine_;
-  PackedMatrix input_, product_[products], projection_;
-  T* diagonals_ = nullptr;
-  Normalisation<Cell, T> norm_;
 };
 
 }  // namespace throughtime::INSTRUCTION_SET

@@ -1,7 +1,7 @@
 // The derivatives of the input, the biases and other vectors, over all steps at once; equations (2), (3) and (25).
 #pragma once
 
-#include "backward.h"
+#include "derivatives.h"
 #include "operands.h"
 
 namespace throughtime::INSTRUCTION_SET {

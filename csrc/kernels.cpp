@@ -1,6 +1,7 @@
 // Compiled once for each instruction set, into a namespace of its own.
 #include "kernels.h"
 
+#include "backward.h"
 #include "cells/list.h"
 #include "forward.h"
 #include "gradients.h"

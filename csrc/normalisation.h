@@ -144,6 +144,32 @@ class Normalisation {
     return {sum_of_lanes<T>(sum) / count, sum_of_lanes<T>(products) / count};
   }
 
+  // For both products of a row, from the derivatives of what entered the gates to those of what the products gave, units
+  // [begin, end). raw and to: [side][gate][padded hidden]; slot_of(side, gate): where a gate's derivative lies.
+  template <class SlotOf>
+  void backward_row(const T* raw, const T* derivatives, T* to, long begin, long end, Statistics<T>* keep, const SlotOf& slot_of) const {
+    for (int side = 0; side < sides; ++side) {
+      Statistics<T> statistics[groups];
+      row_statistics(raw, statistics);
+      for (int group = 0, first = 0; group < groups; first += gates_of(group++)) {
+        const int gates = gates_of(group);
+        const auto entering = [&](int gate, long unit) {
+          return load(derivatives + slot_of(side, first + gate) * padded_ + unit) * gain(side, first + gate, unit);
+        };
+        const auto back = backward(raw, gates, statistics[group], entering);
+        if (keep) keep[side * groups + group] = statistics[group];
+        for (int gate = 0; gate < gates; ++gate)
+          for (long unit = begin; unit < end; unit += V) {
+            const Vec<T> normal = statistics[group].normalised(load(raw + gate * padded_ + unit));
+            const Vec<T> value = back.derivative(entering(gate, unit), normal, statistics[group]);
+            store(to + gate * padded_ + unit, first_lanes<T>(value, hidden_ - unit));
+          }
+        raw += gates * padded_;
+        to += gates * padded_;
+      }
+    }
+  }
+
  private:
   template <class Body>
   ALWAYS_INLINE void each_vector(int gates, const Body& body) const {

@@ -3,7 +3,7 @@
 // ones by all threads before the sums, the left one by the task that uses it, for all matrices that share it.
 #pragma once
 
-#include "backward.h"
+#include "derivatives.h"
 #include "operands.h"
 
 namespace throughtime::INSTRUCTION_SET {
