@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache
 
 from torch import Tensor
 from torch.nn.functional import linear
@@ -11,8 +10,10 @@ from torch.nn.functional import linear
 from throughtime.cells.cell import NO_DROPOUT, Cell, State, Step, StepDropout, Weights
 from throughtime.errors import ArgumentError
 
+PROJECTED: dict[Cell, Cell] = {}
+"""What ``projected`` has made: a table, as torch.compile cannot see through functools.cache."""
 
-@cache
+
 def projected(cell: Cell) -> Cell:
     """Make the cell whose output is h_t = W_hr h'_t, h'_t being the output of ``cell``.
 
@@ -23,6 +24,8 @@ def projected(cell: Cell) -> Cell:
         ArgumentError: if the step of ``cell`` mixes its hidden state into the new one, which then have
             different sizes: a cell with no other state.
     """
+    if cell in PROJECTED:
+        return PROJECTED[cell]
     if len(cell.states) < 2:
         raise ArgumentError(f"`proj_size` needs a cell with a state besides its output, which {cell.name!r} has not")
 
@@ -33,4 +36,5 @@ def projected(cell: Cell) -> Cell:
         hidden, *others = wide.state
         return Step(state=(linear(hidden, weights["weight_hr"]), *others), gates=wide.gates)
 
-    return replace(cell, name=f"{cell.name}_projected", step=step)
+    PROJECTED[cell] = replace(cell, name=f"{cell.name}_projected", step=step)
+    return PROJECTED[cell]

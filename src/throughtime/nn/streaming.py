@@ -13,7 +13,7 @@ from throughtime._core import Stream as CoreStream
 from throughtime.cells import State
 from throughtime.errors import ArgumentError, check_choice, check_shape
 from throughtime.nn.recurrent import Recurrent
-from throughtime.recurrence.fused import KERNELS, NORMALISATION, PLAIN_WEIGHTS
+from throughtime.recurrence.passes import KERNELS, NORMALISATION, PLAIN_WEIGHTS
 
 WEIGHT_FORMATS = ("float32", "bfloat16", "int8")
 MATRICES = ("weight_ih", "weight_hh", "weight_hr", "weight_peephole")

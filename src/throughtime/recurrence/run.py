@@ -95,7 +95,7 @@ def run(
     elif reason := BACKENDS[backend].refusal(cell, sequence, directions):
         raise BackendError(f"`backend` {backend!r} cannot run: {reason}")
     lengths = sequence.lengths
-    if lengths is not None and bool((lengths == sequence.values.shape[0]).all()):
+    if lengths is not None and not torch.compiler.is_compiling() and bool((lengths == sequence.values.shape[0]).all()):
         sequence = SequenceBatch(sequence.values)
     outputs, final = BACKENDS[backend].run(cell, sequence, directions)
     return SequenceBatch(outputs.values, lengths), final, backend
