@@ -20,18 +20,22 @@ def refusal(cell: Cell, sequence: SequenceBatch, directions: Sequence[Direction]
     """Say why the native core cannot run this cell on this sequence; None if it can."""
     weights, values = directions[0].weights, sequence.values
     dtype, device = weights["weight_ih"].dtype, weights["weight_ih"].device.type
-    zoned = any(direction.zoneout for direction in directions)
     reasons = {
-        f"the native core has no kernel for the cell {cell.name!r}": cell not in KERNELS,
-        f"the native core runs on the CPU, not on {device}": device != "cpu" or values.device.type != "cpu",
+        "the native core has no kernel for the cell {cell.name!r}": cell not in KERNELS,
+        "the native core runs on the CPU, not on {device}": device != "cpu" or values.device.type != "cpu",
         "the native core does not run under torch.jit, but under torch.export": is_tracing(),
         "the native core records no gradients of hidden states in a graph": directions[0].hidden_gradient is not None
         and torch.compiler.is_compiling(),
-        f"the native core computes in float32 and float64, not in {dtype}": dtype not in {torch.float32, torch.float64},
-        "the native core has no zoneout for cells whose output gate looks at the new cell state": zoned
-        and any(name in weights for name in ("weight_peephole", "norm_gain_cell")),
+        "the native core computes in float32 and float64, not in {dtype}": dtype not in {torch.float32, torch.float64},
+        "the native core has no zoneout for cells whose output gate looks at the new cell state": (
+            "weight_peephole" in weights or "norm_gain_cell" in weights
+        )
+        and any(direction.zoneout for direction in directions),
     }
-    return next((reason for reason, applies in reasons.items() if applies), None)
+    for reason, applies in reasons.items():
+        if applies:
+            return reason.format(cell=cell, device=device, dtype=dtype)
+    return None
 
 
 def run_fused(

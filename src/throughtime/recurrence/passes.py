@@ -217,8 +217,7 @@ def run_forward(
     values = _features_together(values)
     prepared = _prepare(settings, values, tensors)
     results = empty_results(settings, values)
-    output, states = results[0], settings.kernel.states
-    size, _ = settings.sizes
+    output, states, size = results[0], settings.kernel.states, results[1].shape[1]
     saved: list[Tensor] = []
     for index, core in enumerate(prepared.directions):
         core.set_output(*_place(output[:, :, index * size : (index + 1) * size]))
