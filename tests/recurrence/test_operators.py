@@ -16,7 +16,6 @@ from torch.nn import Module
 
 from cells.cell_cases import LENGTHS, VARIANTS, cell_of, random_sequence, random_state, random_weights
 from throughtime import nn
-from throughtime.cells import CELLS
 from throughtime.errors import ArgumentError, BackendError
 from throughtime.recurrence import Direction
 from throughtime.recurrence.operators import operator_arguments
@@ -124,7 +123,8 @@ REGULARISED: dict[str, Any] = {
     "input_dropout": 0.2, "output_dropout": 0.2,
 }  # fmt: skip
 LAYERS: dict[str, tuple[Layer, dict[str, Any]]] = {
-    **{name: (lambda name=name: nn.Recurrent(name, INPUT, HIDDEN), {}) for name in CELLS},
+    "lstm": (lambda: nn.LSTM(INPUT, HIDDEN), {}),
+    "full peepholes": (lambda: nn.Recurrent("lstm_peephole_full", INPUT, HIDDEN), {}),
     "projected": (lambda: nn.LSTM(INPUT, HIDDEN, proj_size=2, bidirectional=True), {}),
     "stacked": (lambda: nn.GRU(INPUT, HIDDEN, num_layers=2, bidirectional=True, dropout=0.5, batch_first=True), {}),
     "regularised": (lambda: nn.LSTM(INPUT, HIDDEN, **REGULARISED), {}),
