@@ -1,5 +1,5 @@
 // The only file that knows Python. Tensors come as addresses and strides, which costs less than any exchange protocol;
-// throughtime/recurrence/fused.py owns them and has checked their shapes.
+// throughtime/recurrence/passes.py owns them and has checked their shapes.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 

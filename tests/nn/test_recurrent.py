@@ -286,3 +286,11 @@ def test_deeper_layers_train() -> None:
             loss.backward()
             optimizer.step()
         assert all(after < before for before, after in pairwise(losses)), name
+
+
+def test_autocast_does_not_bring_float64_to_other_dtypes() -> None:
+    double, single = nn.LSTM(3, 5, dtype=torch.float64), nn.LSTM(3, 5)
+    with torch.autocast("cpu", torch.bfloat16):
+        for layer, dtype in ((double, torch.float32), (single, torch.float64)):
+            with pytest.raises(ArgumentError, match="`input` must have the dtype of the weights"):
+                layer(torch.zeros(2, 1, 3, dtype=dtype))

@@ -127,6 +127,14 @@ class InputForm:
         return output.values.transpose(0, 1) if self.batch_first else output.values
 
 
+def check_dtype(name: str, value: Tensor, dtype: torch.dtype) -> None:
+    """Raise ArgumentError unless ``value`` has the weights' dtype, or autocast brings the two together."""
+    if value.dtype == dtype:
+        return
+    if not torch.is_autocast_enabled(value.device.type) or torch.float64 in (value.dtype, dtype):
+        raise ArgumentError(f"`{name}` must have the dtype of the weights, {dtype}, got {value.dtype}")
+
+
 def _as_tensor(lengths: Tensor | Sequence[int]) -> Tensor:
     if isinstance(lengths, Tensor):
         return lengths

@@ -14,7 +14,7 @@ from throughtime.errors import ArgumentError, check_choice, check_positive_integ
 from throughtime.nn.dropout import drop_between_layers, drop_locked
 from throughtime.nn.frozen_bias import FrozenGateBias, split_frozen_biases
 from throughtime.nn.initialization import draw_weights_, gate_rows, orthogonal_blocks_
-from throughtime.nn.input_form import InputForm, Sequences
+from throughtime.nn.input_form import InputForm, Sequences, check_dtype
 from throughtime.nn.regularisation import RegularisationOptions, check_regularisation, regularised
 from throughtime.recurrence import BACKENDS, Direction, run
 from throughtime.sequence import SequenceBatch
@@ -94,6 +94,7 @@ class Recurrent(nn.Module):
         ArgumentError: if an argument has a value that cannot be used.
     """
 
+    weight_ih_l0: Tensor
     input_dropout: float
     output_dropout: float
     recurrent_dropout: float
@@ -275,7 +276,7 @@ class Recurrent(nn.Module):
             BackendError: if ``backend`` cannot run the cell with these options, or for dropout between layers on MPS.
         """
         form = InputForm.of(input, input_size=self.input_size, batch_first=self.batch_first, lengths=lengths)
-        self._check_dtype("input", form.sequence.values)
+        check_dtype("input", form.sequence.values, self.weight_ih_l0.dtype)
         initial = self._read_state(form, hx)
         reset = None if reset is None else form.read_reset(reset)
         sequence = form.sequence
@@ -344,16 +345,11 @@ class Recurrent(nn.Module):
         names = ["hx"] if len(sizes) == 1 else [f"hx[{index}]" for index in range(len(sizes))]
         layers = self.num_layers * self.num_directions
         for name, state in zip(names, states, strict=True):
-            self._check_dtype(name, state)
+            check_dtype(name, state, self.weight_ih_l0.dtype)
         return tuple(
             form.read_state(name, state, layers=layers, size=size)
             for name, state, size in zip(names, states, sizes, strict=True)
         )
-
-    def _check_dtype(self, name: str, value: Tensor) -> None:
-        dtype = self.weight_ih_l0.dtype
-        if value.dtype != dtype and not torch.is_autocast_enabled(value.device.type):
-            raise ArgumentError(f"`{name}` must have the dtype of the weights, {dtype}, got {value.dtype}")
 
     def _weight_shapes(self, layer: int) -> dict[str, tuple[int, ...]]:
         """Name the weights of one direction of a layer, and their shapes, in torch.nn's order."""

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from throughtime.cells import CELLS, State
 from throughtime.errors import ArgumentError, check_choice, check_positive_integer, check_shape
 from throughtime.nn.initialization import draw_weights_
+from throughtime.nn.input_form import check_dtype
 from throughtime.nn.rnn import gru_cell_name, lstm_cell_name, rnn_cell_name
 from throughtime.recurrence import Direction, run
 from throughtime.sequence import SequenceBatch
@@ -32,6 +33,8 @@ class RecurrentCell(nn.Module):
     Raises:
         ArgumentError: if an argument has a value that cannot be used.
     """
+
+    weight_ih: Tensor
 
     def __init__(
         self,
@@ -88,7 +91,7 @@ class RecurrentCell(nn.Module):
         batched = input.dim() != 1
         check_shape("input", input.shape, ("batch", self.input_size) if batched else (self.input_size,))
         rows = input if batched else input.unsqueeze(0)
-        self._check_dtype("input", input)
+        check_dtype("input", input, self.weight_ih.dtype)
         state = None
         if hx is not None:
             state = (hx,) if isinstance(hx, Tensor) else tuple(hx)
@@ -98,17 +101,12 @@ class RecurrentCell(nn.Module):
             for index, part in enumerate(state):
                 name = "hx" if len(state) == 1 else f"hx[{index}]"
                 check_shape(name, part.shape, (*input.shape[:-1], self.hidden_size))
-                self._check_dtype(name, part)
+                check_dtype(name, part, self.weight_ih.dtype)
             state = tuple(part if batched else part.unsqueeze(0) for part in state)
         direction = Direction(dict(self.named_parameters(recurse=False)), state)
         _, (state,), self.last_backend = run(cell, SequenceBatch(rows.unsqueeze(0)), [direction])
         state = tuple(part if batched else part.squeeze(0) for part in state)
         return state[0] if len(cell.states) == 1 else state
-
-    def _check_dtype(self, name: str, value: Tensor) -> None:
-        dtype = self.weight_ih.dtype
-        if value.dtype != dtype and not torch.is_autocast_enabled(value.device.type):
-            raise ArgumentError(f"`{name}` must have the dtype of the weights, {dtype}, got {value.dtype}")
 
     def extra_repr(self) -> str:
         """Describe the settings in the module's repr."""
