@@ -39,12 +39,25 @@ ALWAYS_INLINE Vec<float> widened(const std::int8_t* from) {
   return __builtin_convertvector(bytes, Vec<float>);
 #endif
 }
+#if defined(__AVX512BW__) && defined(__AVX512VL__)
+ALWAYS_INLINE __mmask16 first_lanes(long count) { return static_cast<__mmask16>((1U << count) - 1); }
+ALWAYS_INLINE Vec<float> widened_first(const float* from, long count) { return load_first(from, count); }
+ALWAYS_INLINE Vec<float> widened_first(const std::uint16_t* from, long count) {
+  const __m256i halves = _mm256_maskz_loadu_epi16(first_lanes(count), from);
+  return reinterpret_cast<Vec<float>>(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
+}
+ALWAYS_INLINE Vec<float> widened_first(const std::int8_t* from, long count) {
+  const __m128i bytes = _mm_maskz_loadu_epi8(first_lanes(count), from);
+  return reinterpret_cast<Vec<float>>(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes)));
+}
+#else
 template <class Weight>
 ALWAYS_INLINE Vec<float> widened_first(const Weight* from, long count) {
   Weight all[lanes<float>] = {};
   std::memcpy(all, from, static_cast<std::size_t>(count) * sizeof(Weight));
   return widened(all);
 }
+#endif
 
 // Lane i of the result is the sum of all lanes of vectors[i]: each level halves the vectors and folds each row's
 // partial sums in two.
@@ -72,10 +85,16 @@ class Dots {
   static constexpr bool packs = false;
   static constexpr long work_of_thread = 200000;  // multiply-adds worth waking a thread for
   static constexpr long most_rows = 4;
+  static constexpr long cache_of_thread = 1 << 20;  // bytes that stay in a core's L2 cache from step to step
+  static constexpr long most_gates = 4;
 
   struct Session {};
 
-  explicit Dots(const Layer& layer) : format_(layer.weight_format) {}
+  explicit Dots(const Layer& layer)
+      : format_(layer.weight_format),
+        asks_ahead_(layer.hidden_size * (layer.input_size + layer.output_size) * most_gates *
+                        (format_ == WeightFormat::scalar ? 4 : format_ == WeightFormat::bfloat16 ? 2 : 1) >
+                    cache_of_thread * layer.threads) {}
 
   long panel_size(long, int) const { return 0; }
   long left_size(long, long) const { return 0; }
@@ -114,19 +133,25 @@ class Dots {
       const long count = smaller(rows - row, most_rows);
       float* to = sums + row * sum_stride;
       if (format_ == WeightFormat::bfloat16)
-        rows_of<std::uint16_t>(count, used, depth, some, weights, first, bias, to, sum_stride);
+        rows_as<std::uint16_t>(count, used, depth, some, weights, first, bias, to, sum_stride);
       else if (format_ == WeightFormat::int8)
-        rows_of<std::int8_t>(count, used, depth, some, weights, first, bias, to, sum_stride);
+        rows_as<std::int8_t>(count, used, depth, some, weights, first, bias, to, sum_stride);
       else
-        rows_of<float>(count, used, depth, some, weights, first, bias, to, sum_stride);
+        rows_as<float>(count, used, depth, some, weights, first, bias, to, sum_stride);
     }
   }
 
-  template <class Weight, int Rows = most_rows>
+  template <class Weight, class... Arguments>
+  ALWAYS_INLINE void rows_as(Arguments... arguments) const {
+    asks_ahead_ ? rows_of<Weight, true>(arguments...) : rows_of<Weight, false>(arguments...);
+  }
+
+  // Weights that lie beyond the L2 cache are asked for ahead; those in it would only come later for it.
+  template <class Weight, bool Ahead, int Rows = most_rows>
   static void rows_of(long rows, long used, long depth, Left<float> left, const Packed<float, Element>& weights, long first,
                       const float* bias, float* sums, long sum_stride) {
     if constexpr (Rows > 1) {
-      if (rows < Rows) return rows_of<Weight, Rows - 1>(rows, used, depth, left, weights, first, bias, sums, sum_stride);
+      if (rows < Rows) return rows_of<Weight, Ahead, Rows - 1>(rows, used, depth, left, weights, first, bias, sums, sum_stride);
     }
     constexpr int at_once = Rows == 1 ? 8 : 4;  // rows of the weights, so that sums stay in registers
     constexpr int blocks = V > at_once ? V / at_once : 1, block_rows = V / blocks;
@@ -175,6 +200,7 @@ class Dots {
   }
 
   WeightFormat format_;
+  bool asks_ahead_;
 };
 
 }  // namespace throughtime::INSTRUCTION_SET

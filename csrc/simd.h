@@ -71,17 +71,31 @@ ALWAYS_INLINE void store(T* to, Vec<T> value) {
 template <class T>
 ALWAYS_INLINE Vec<T> load_first(const T* from, long count) {
   if (count >= lanes<T>) return load(from);
+#if defined(__AVX512F__)
+  const unsigned some = (1U << count) - 1;
+  if constexpr (sizeof(T) == 4)
+    return reinterpret_cast<Vec<T>>(_mm512_maskz_loadu_ps(static_cast<__mmask16>(some), from));
+  else
+    return reinterpret_cast<Vec<T>>(_mm512_maskz_loadu_pd(static_cast<__mmask8>(some), from));
+#else
   Vec<T> value{};
   std::memcpy(&value, from, static_cast<std::size_t>(count) * sizeof(T));
   return value;
+#endif
 }
 
 template <class T>
 ALWAYS_INLINE void store_first(T* to, Vec<T> value, long count) {
-  if (count >= lanes<T>)
-    store(to, value);
+  if (count >= lanes<T>) return store(to, value);
+#if defined(__AVX512F__)
+  const unsigned some = (1U << count) - 1;
+  if constexpr (sizeof(T) == 4)
+    _mm512_mask_storeu_ps(to, static_cast<__mmask16>(some), reinterpret_cast<__m512>(value));
   else
-    std::memcpy(to, &value, static_cast<std::size_t>(count) * sizeof(T));
+    _mm512_mask_storeu_pd(to, static_cast<__mmask8>(some), reinterpret_cast<__m512d>(value));
+#else
+  std::memcpy(to, &value, static_cast<std::size_t>(count) * sizeof(T));
+#endif
 }
 
 // a / b, in float32 with AVX-512 by an estimate and one Newton step (relative error below 2^-23).

@@ -24,7 +24,7 @@ class _Plan(NamedTuple):
 
     input_shape: tuple[int, ...]
     state_shapes: tuple[tuple[int, ...], ...]
-    output_shape: tuple[int, ...]
+    output: Tensor
     stream: CoreStream
 
 
@@ -80,6 +80,8 @@ class Streaming:
         self._stored = [_stored(layer.weights(place), weights) for place in range(layer.num_layers)]
         self._plans: dict[tuple[int, ...], _Plan] = {}
         self._last_state: Tensor | State | None = None
+        self._last_plan: _Plan | None = None
+        self._addresses = 0, 0
 
     def zero_state(self, batch: int | None = None) -> Tensor | State:
         """Make the state before the first step, of one sequence or of a batch."""
@@ -108,13 +110,13 @@ class Streaming:
             x = _in_order("x", x)
         if state is None:
             state = self.zero_state(*plan.input_shape[:-1])
-        parts: State = (state,) if isinstance(state, Tensor) else state
-        if state is not self._last_state:
+        if state is not self._last_state or plan is not self._last_plan:
+            parts: State = (state,) if isinstance(state, Tensor) else state
             self._check_state(parts, plan)
-            self._last_state = state
-        output = torch.empty(plan.output_shape)
-        hidden, cell = parts[0].data_ptr(), parts[-1].data_ptr()
-        plan.stream.step(x.data_ptr(), output.data_ptr(), hidden, cell)
+            self._last_state, self._last_plan = state, plan
+            self._addresses = parts[0].data_ptr(), parts[-1].data_ptr()
+        output = torch.empty_like(plan.output)  # quicker than from a shape
+        plan.stream.step(x.data_ptr(), output.data_ptr(), *self._addresses)
         return output, state
 
     def _check_state(self, state: State, plan: _Plan) -> None:
@@ -152,7 +154,7 @@ class Streaming:
             stream.add(core)
             input_size = layer.output_size
         state_shapes = tuple((layer.num_layers, *shape[:-1], size) for size in layer.state_sizes)
-        plan = self._plans[shape] = _Plan(shape, state_shapes, (*shape[:-1], layer.output_size), stream)
+        plan = self._plans[shape] = _Plan(shape, state_shapes, torch.empty(*shape[:-1], layer.output_size), stream)
         return plan
 
     def __repr__(self) -> str:
