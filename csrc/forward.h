@@ -66,6 +66,7 @@ class Forward : public ForwardWeights<Cell, Engine, Projected> {
       if (step_of_chunk == 0) take_input(share, thread, s);
       run_stages<0>(share, group, thread, s, step_of_chunk);
     }
+    finish_stores_past_caches();
   }
 
   Group take_group(Workspace& workspace, long rows) const {
@@ -317,6 +318,7 @@ class Forward : public ForwardWeights<Cell, Engine, Projected> {
       at.state_bias = norm_.cell_bias(unit);
     }
     at.saved_row = saved ? saved + valid * slots * sizes_.padded_hidden + unit : nullptr;
+    at.saves_past_caches = saves_past_caches_;
     at.inner_operand = group.inner[s & 1] + row * hidden_stride() + unit;
     at.count = sizes_.hidden - unit;
     for (int state = 0; state < Cell::states; ++state) {
@@ -381,6 +383,9 @@ class Forward : public ForwardWeights<Cell, Engine, Projected> {
       });
     }
   }
+
+  const bool saves_past_caches_ = belongs_past_caches(
+      static_cast<const T*>(direction_.saved), layer_.rows.valid * saved_slot_count<Cell, Projected>() * sizes_.padded_hidden);
 };
 
 }  // namespace throughtime::INSTRUCTION_SET

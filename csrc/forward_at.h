@@ -22,6 +22,7 @@ struct ForwardAt {
   const T* diagonals;  // three rows of `padded_hidden`
   long padded_hidden;
   T* saved_row;        // null in inference
+  bool saves_past_caches;
   T* inner_operand;
   T* hidden_operand;   // of the next step, or of the projection
   T* unprojected_saved;
@@ -89,7 +90,8 @@ struct ForwardAt {
   ALWAYS_INLINE void keep(V value) { store(kept_value, value); }
   ALWAYS_INLINE V kept() const { return load(kept_value); }
   ALWAYS_INLINE void save(int slot, V value) {
-    if (saved_row) store(saved_row + slot * padded_hidden, value);
+    if (!saved_row) return;
+    saves_past_caches ? store_past_caches(saved_row + slot * padded_hidden, value) : store(saved_row + slot * padded_hidden, value);
   }
 };
 

@@ -98,6 +98,38 @@ ALWAYS_INLINE void store_first(T* to, Vec<T> value, long count) {
 #endif
 }
 
+// Past the caches: what is not read again soon takes no place there, and its old contents are not read first. `to` is
+// aligned to a vector. Other threads may read it after `finish_stores_past_caches`.
+ALWAYS_INLINE void store_past_caches(float* to, Vec<float> value) {
+#if defined(__AVX512F__)
+  _mm512_stream_ps(to, reinterpret_cast<__m512>(value));
+#elif defined(__AVX__)
+  _mm256_stream_ps(to, reinterpret_cast<__m256>(value));
+#else
+  store(to, value);
+#endif
+}
+ALWAYS_INLINE void store_past_caches(double* to, Vec<double> value) {
+#if defined(__AVX512F__)
+  _mm512_stream_pd(to, reinterpret_cast<__m512d>(value));
+#elif defined(__AVX__)
+  _mm256_stream_pd(to, reinterpret_cast<__m256d>(value));
+#else
+  store(to, value);
+#endif
+}
+ALWAYS_INLINE void finish_stores_past_caches() {
+#if defined(__AVX__)
+  _mm_sfence();
+#endif
+}
+// Whether so many elements from `to` on are better stored there.
+template <class T>
+inline bool belongs_past_caches(const T* to, long size) {
+  constexpr long cache = 16L << 20;
+  return size * static_cast<long>(sizeof(T)) > cache && reinterpret_cast<std::uintptr_t>(to) % vector_bytes == 0;
+}
+
 // a / b, in float32 with AVX-512 by an estimate and one Newton step (relative error below 2^-23).
 ALWAYS_INLINE Vec<double> divide(Vec<double> a, Vec<double> b) { return a / b; }
 
