@@ -4,6 +4,7 @@
 #include <nanobind/ndarray.h>
 
 #include <array>
+#include <optional>
 #include <vector>
 
 #include "kernels.h"
@@ -54,26 +55,39 @@ struct Call {
   RowOrder order;
 };
 
-// Layers above each other, one step at a time; states are (layer, batch, size) and are replaced where they lie.
-class Stream {
+// Layers above each other, for inference: states are (layer and direction, batch, size), and the final ones may be
+// written where the initial ones lie.
+class Stack {
  public:
   void add(Call& call) { calls_.push_back(&call); }
 
-  void step(Address input, Address output, const std::array<Address, most_states>& states) const {
-    char* from = pointer<char>(input);
+  void run(const Sequence& input, Address output, const std::array<Address, most_states>& initial,
+           const std::array<Address, most_states>& final) const {
+    std::optional<Workspace> between[2];
+    Sequence from = input;
+    long row = 0;  // of the states
     for (std::size_t place = 0; place < calls_.size(); ++place) {
       Layer& layer = calls_[place]->layer;
-      Direction& direction = layer.direction[0];
-      layer.input.data = from;
-      layer.odd = !layer.odd;
-      for (int state = 0; state < most_states; ++state) {
-        const long size = state == 0 ? layer.output_size : layer.hidden_size;
-        char* at = pointer<char>(states[state]) + place * static_cast<std::size_t>(layer.rows.batch * size) * sizeof(float);
-        direction.initial[state] = direction.final[state] = at;
+      const std::size_t scalar = layer.double_precision ? sizeof(double) : sizeof(float);
+      const long width = layer.directions * layer.output_size, batch = layer.rows.batch;
+      char* to = pointer<char>(output);
+      if (place + 1 < calls_.size()) {
+        const std::size_t bytes = static_cast<std::size_t>(layer.rows.time * batch * width) * scalar;
+        to = between[place % 2].emplace(Workspace::size<char>(bytes)).take<char>(bytes);
       }
-      from = place + 1 < calls_.size() ? static_cast<char*>(direction.final[0]) : pointer<char>(output);
-      direction.output = {from, 0, layer.output_size};
+      layer.input = from;
+      layer.odd = !layer.odd;
+      for (int d = 0; d < layer.directions; ++d, ++row) {
+        Direction& direction = layer.direction[d];
+        direction.output = {to + static_cast<std::size_t>(d * layer.output_size) * scalar, batch * width, width};
+        for (int state = 0; state < most_states; ++state) {
+          const std::size_t offset = static_cast<std::size_t>(row * batch * (state == 0 ? layer.output_size : layer.hidden_size)) * scalar;
+          direction.initial[state] = initial[state] ? pointer<char>(initial[state]) + offset : nullptr;
+          direction.final[state] = final[state] ? pointer<char>(final[state]) + offset : nullptr;
+        }
+      }
       forward(layer);
+      from = {to, batch * width, width};
     }
   }
 
@@ -92,6 +106,7 @@ nb::ndarray<nb::pytorch, T, nb::ndim<1>> workspace_tensor(std::size_t size) {
 }  // namespace
 
 NB_MODULE(_core, module) {
+  nb::set_leak_warnings(false);  // a layer that lives until the interpreter ends is none
   module.doc() = "Recurrent cells through time, fused: the native core of throughtime.recurrence.fused.";
 
   nb::class_<Direction>(module, "Direction")
@@ -159,11 +174,15 @@ NB_MODULE(_core, module) {
       .def(
           "backward", [](const Call& c) { backward(c.layer); }, nb::call_guard<nb::gil_scoped_release>());
 
-  nb::class_<Stream>(module, "Stream")
+  nb::class_<Stack>(module, "Stack")
       .def(nb::init<>())
-      .def("add", &Stream::add, "layer"_a, nb::keep_alive<1, 2>())
+      .def("add", &Stack::add, "layer"_a, nb::keep_alive<1, 2>())
       .def(
-          "step", [](const Stream& s, Address input, Address output, Address hidden, Address cell) { s.step(input, output, {hidden, cell}); },
+          "run",
+          [](const Stack& s, Address input, long time_stride, long batch_stride, Address output, Address initial_hidden,
+             Address initial_cell, Address final_hidden, Address final_cell) {
+            s.run(sequence(input, time_stride, batch_stride), output, {initial_hidden, initial_cell}, {final_hidden, final_cell});
+          },
           nb::call_guard<nb::gil_scoped_release>());
 
   module.def("float_tensor", &workspace_tensor<float>, "size"_a, "A vector of uninitialised memory that is used again.");

@@ -77,10 +77,9 @@ def check_shape(name: str, shape: Sequence[int], expected: Sequence[int | str]) 
     Traceback (most recent call last):
     throughtime.errors.ArgumentError: `input` must have shape (time, batch, 7), got (5, 3, 8)
     """
-    fits = len(shape) == len(expected) and all(
-        isinstance(want, str) or have == want for have, want in zip(shape, expected, strict=True)
-    )
-    if not fits:
+    if len(shape) != len(expected) or any(
+        have != want and not isinstance(want, str) for have, want in zip(shape, expected, strict=True)
+    ):
         wanted = ", ".join(map(str, expected)) + ("," if len(expected) == 1 else "")
         raise ArgumentError(f"`{name}` must have shape ({wanted}), got {tuple(shape)}")
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
+from throughtime.cells import Cell, State
 from throughtime.errors import ArgumentError, check_shape
 from throughtime.sequence import SequenceBatch
 
@@ -107,6 +108,26 @@ class InputForm:
             return state.unsqueeze(1)
         order = None if self.packed is None else self.packed.sorted_indices
         return state if order is None else state.index_select(1, order)
+
+    def read_states(
+        self, states: Tensor | State, cell: Cell, sizes: tuple[int, ...], layers: int, dtype: torch.dtype
+    ) -> State:
+        """Bring the caller's initial states to shape (layers, batch, size), as ``read_state`` does.
+
+        Raises:
+            ArgumentError: if their number is not the cell's, or a shape or dtype does not fit.
+        """
+        parts = (states,) if isinstance(states, Tensor) else tuple(states)
+        if len(parts) != len(sizes):
+            names = ", ".join(cell.states)
+            raise ArgumentError(f"`hx` must hold {len(sizes)} tensors ({names}), got {len(parts)}")
+        names = ["hx"] if len(sizes) == 1 else [f"hx[{index}]" for index in range(len(sizes))]
+        for name, part in zip(names, parts, strict=True):
+            check_dtype(name, part, dtype)
+        return tuple(
+            self.read_state(name, part, layers=layers, size=size)
+            for name, part, size in zip(names, parts, sizes, strict=True)
+        )
 
     def give_state(self, state: Tensor) -> Tensor:
         """Bring a final state of shape (layers, batch, size) to the caller's form and order."""

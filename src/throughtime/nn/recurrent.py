@@ -13,10 +13,12 @@ from throughtime.cells import CELLS, Cell, State, projected
 from throughtime.errors import ArgumentError, check_choice, check_positive_integer, check_range
 from throughtime.nn.dropout import drop_between_layers, drop_locked
 from throughtime.nn.frozen_bias import FrozenGateBias, split_frozen_biases
+from throughtime.nn.inference import InferringModule
 from throughtime.nn.initialization import draw_weights_, gate_rows, orthogonal_blocks_
 from throughtime.nn.input_form import InputForm, Sequences, check_dtype
 from throughtime.nn.regularisation import RegularisationOptions, check_regularisation, regularised
 from throughtime.recurrence import BACKENDS, Direction, run
+from throughtime.recurrence.stack import StackSizes
 from throughtime.sequence import SequenceBatch
 
 CANDIDATE = "candidate"
@@ -41,7 +43,7 @@ class RecurrentOptions(LayerOptions, total=False):
     dtype: torch.dtype | None
 
 
-class Recurrent(nn.Module):
+class Recurrent(InferringModule):
     """A stack of recurrent layers of any cell in ``throughtime.cells.CELLS``.
 
     ``RNN``, ``LSTM`` and ``GRU`` are this class under torch.nn's signatures. Parameters have torch.nn's names
@@ -117,11 +119,7 @@ class Recurrent(nn.Module):
     ) -> None:
         super().__init__()
         check_choice("cell_name", cell_name, CELLS)
-        for name, size in (
-            ("input_size", input_size),
-            ("hidden_size", hidden_size),
-            ("num_layers", num_layers),
-        ):
+        for name, size in (("input_size", input_size), ("hidden_size", hidden_size), ("num_layers", num_layers)):
             check_positive_integer(name, size)
         for name, flag in (("bias", bias), ("batch_first", batch_first), ("bidirectional", bidirectional)):
             if not isinstance(flag, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -142,7 +140,6 @@ class Recurrent(nn.Module):
         self.dropout = float(dropout)
         self.bidirectional = bidirectional
         self.proj_size = proj_size
-        self.last_backend: str | None = None
         self.hidden_gradients: list[list[Tensor]] | None = None
         self._build(**options)
 
@@ -180,11 +177,14 @@ class Recurrent(nn.Module):
         self.freeze_gate_biases = freeze_gate_biases
         self.recurrent_init = recurrent_init
         self.backend = backend
+        self._weight_names: list[dict[str, str]] = []
         for layer in range(self.num_layers):
             for direction in range(self.num_directions):
-                for name, shape in self._weight_shapes(layer).items():
+                shapes, suffix = self._weight_shapes(layer), f"_l{layer}{'_reverse' if direction else ''}"
+                self._weight_names.append({name: name + suffix for name in shapes})
+                for name, shape in shapes.items():
                     weight = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
-                    self.register_parameter(name + self._suffix(layer, direction), weight)
+                    self.register_parameter(name + suffix, weight)
         self.reset_parameters()
         if freeze_gate_biases:
             self._freeze_gate_biases()
@@ -208,7 +208,14 @@ class Recurrent(nn.Module):
     @property
     def state_sizes(self) -> tuple[int, ...]:
         """The size of each of the cell's states."""
-        return (self.output_size, *(self.hidden_size for _ in self.cell.states[1:]))
+        return self.stack_sizes.state_sizes
+
+    @property
+    def stack_sizes(self) -> StackSizes:
+        """What the layers are beside their weights."""
+        return StackSizes(
+            self.cell, self.input_size, self.hidden_size, self.output_size, self.num_layers, self.num_directions
+        )
 
     @property
     def all_weights(self) -> list[list[Tensor]]:
@@ -218,10 +225,11 @@ class Recurrent(nn.Module):
 
     def weights(self, layer: int, direction: int = 0) -> dict[str, Tensor]:
         """Collect the weights of one layer and direction by their names without the layer's suffix."""
-        suffix = self._suffix(layer, direction)
         weights: dict[str, Tensor] = {}
-        for name in self._weight_shapes(layer):
-            weight: Any = getattr(self, name + suffix)
+        for name, own in self._weight_names[layer * self.num_directions + direction].items():
+            weight: Any = self._parameters.get(own)
+            if weight is None:
+                weight = getattr(self, own)
             weights[name] = weight() if isinstance(weight, FrozenGateBias) else weight
         return weights
 
@@ -275,9 +283,17 @@ class Recurrent(nn.Module):
             ArgumentError: if a shape or dtype does not fit.
             BackendError: if ``backend`` cannot run the cell with these options, or for dropout between layers on MPS.
         """
+        if lengths is None and reset is None and self._is_plain:
+            found = self._infer(input, (hx,) if isinstance(hx, Tensor) else hx, batch_first=self.batch_first)
+            if found is not None:
+                output, states = found
+                return output, states[0] if len(self.cell.states) == 1 else states
         form = InputForm.of(input, input_size=self.input_size, batch_first=self.batch_first, lengths=lengths)
         check_dtype("input", form.sequence.values, self.weight_ih_l0.dtype)
-        initial = self._read_state(form, hx)
+        rows = self.num_layers * self.num_directions
+        initial = (
+            None if hx is None else form.read_states(hx, self.cell, self.state_sizes, rows, self.weight_ih_l0.dtype)
+        )
         reset = None if reset is None else form.read_reset(reset)
         sequence = form.sequence
         if self.hidden_gradients is not None:
@@ -289,12 +305,26 @@ class Recurrent(nn.Module):
             if layer and self.training and self.dropout > 0:
                 sequence = drop_between_layers(sequence, self.dropout, locked=self.locked_dropout)
             directions = self._directions(layer, sequence, initial, reset)
-            sequence, states, self.last_backend = run(self.cell, sequence, directions, backend=self.backend)
+            sequence, states, backend = run(self.cell, sequence, directions, backend=self.backend)
+            self._set_last_backend(backend)
             final += states
         if self.training and self.output_dropout > 0:
             sequence = drop_locked(sequence, self.output_dropout)
-        state = tuple(form.give_state(torch.stack(parts)) for parts in zip(*final, strict=True))
+        if len(final) == 1:
+            state = tuple(form.give_state(part.unsqueeze(0)) for part in final[0])
+        else:
+            state = tuple(form.give_state(torch.stack(parts)) for parts in zip(*final, strict=True))
         return form.give_output(sequence), state[0] if len(self.cell.states) == 1 else state
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether a call without gradients asks for nothing but the cell's equations."""
+        drops = (
+            self.dropout or self.input_dropout or self.output_dropout
+            or self.recurrent_dropout or self.candidate_dropout or self.weight_dropout
+        )  # fmt: skip
+        watched = self.zoneout or self.hidden_gradients is not None
+        return not watched and not (drops and self.training) and self.backend in {"auto", "fused"}
 
     def _directions(
         self, layer: int, sequence: SequenceBatch, initial: State | None, reset: Tensor | None
@@ -334,23 +364,6 @@ class Recurrent(nn.Module):
         self.hidden_gradients[-1].append(place)
         return place
 
-    def _read_state(self, form: InputForm, hx: Tensor | State | None) -> State | None:
-        if hx is None:
-            return None
-        sizes = self.state_sizes
-        states = (hx,) if isinstance(hx, Tensor) else tuple(hx)
-        if len(states) != len(sizes):
-            names = ", ".join(self.cell.states)
-            raise ArgumentError(f"`hx` must hold {len(sizes)} tensors ({names}), got {len(states)}")
-        names = ["hx"] if len(sizes) == 1 else [f"hx[{index}]" for index in range(len(sizes))]
-        layers = self.num_layers * self.num_directions
-        for name, state in zip(names, states, strict=True):
-            check_dtype(name, state, self.weight_ih_l0.dtype)
-        return tuple(
-            form.read_state(name, state, layers=layers, size=size)
-            for name, state, size in zip(names, states, sizes, strict=True)
-        )
-
     def _weight_shapes(self, layer: int) -> dict[str, tuple[int, ...]]:
         """Name the weights of one direction of a layer, and their shapes, in torch.nn's order."""
         rows = len(self.cell.gates) * self.hidden_size
@@ -364,10 +377,6 @@ class Recurrent(nn.Module):
         if self.proj_size:
             shapes["weight_hr"] = (self.proj_size, self.hidden_size)
         return {**shapes, **self.cell.own_weights(self.hidden_size)}
-
-    @staticmethod
-    def _suffix(layer: int, direction: int) -> str:
-        return f"_l{layer}{'_reverse' if direction else ''}"
 
     def _freeze_gate_biases(self) -> None:
         candidate = gate_rows(self.cell.gates, CANDIDATE, self.hidden_size)

@@ -9,14 +9,16 @@ from torch import Tensor, nn
 
 from throughtime.cells import CELLS, State
 from throughtime.errors import ArgumentError, check_choice, check_positive_integer, check_shape
+from throughtime.nn.inference import InferringModule
 from throughtime.nn.initialization import draw_weights_
 from throughtime.nn.input_form import check_dtype
 from throughtime.nn.rnn import gru_cell_name, lstm_cell_name, rnn_cell_name
 from throughtime.recurrence import Direction, run
+from throughtime.recurrence.stack import StackSizes
 from throughtime.sequence import SequenceBatch
 
 
-class RecurrentCell(nn.Module):
+class RecurrentCell(InferringModule):
     """One step of any cell in ``throughtime.cells.CELLS``, with weights named and drawn as in torch.nn.
 
     Args:
@@ -53,7 +55,6 @@ class RecurrentCell(nn.Module):
         self.input_size = input_size
         self.hidden_size = hidden_size
         self.bias = bias
-        self.last_backend: str | None = None
         cell = CELLS[cell_name]
         rows = len(cell.gates) * hidden_size
         shapes = {
@@ -67,6 +68,7 @@ class RecurrentCell(nn.Module):
             absent = name.startswith("bias_") and not bias
             weight = None if absent else nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
             self.register_parameter(name, weight)
+        self._weight_names = [{name: name for name, weight in self._parameters.items() if weight is not None}]
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -103,10 +105,22 @@ class RecurrentCell(nn.Module):
                 check_shape(name, part.shape, (*input.shape[:-1], self.hidden_size))
                 check_dtype(name, part, self.weight_ih.dtype)
             state = tuple(part if batched else part.unsqueeze(0) for part in state)
-        direction = Direction(dict(self.named_parameters(recurse=False)), state)
-        _, (state,), self.last_backend = run(cell, SequenceBatch(rows.unsqueeze(0)), [direction])
+        found = self._infer(rows.unsqueeze(0), state and tuple([part.unsqueeze(0) for part in state]))
+        state = self._run(rows, state) if found is None else tuple([part.squeeze(0) for part in found[1]])
         state = tuple(part if batched else part.squeeze(0) for part in state)
         return state[0] if len(cell.states) == 1 else state
+
+    @property
+    def stack_sizes(self) -> StackSizes:
+        """What the cell is as a single layer, beside its weights."""
+        size = self.hidden_size
+        return StackSizes(CELLS[self.cell_name], self.input_size, size, size, 1, 1)
+
+    def _run(self, rows: Tensor, state: State | None) -> State:
+        direction = Direction(dict(self.named_parameters(recurse=False)), state)
+        _, (state,), backend = run(CELLS[self.cell_name], SequenceBatch(rows.unsqueeze(0)), [direction])
+        self._set_last_backend(backend)
+        return state
 
     def extra_repr(self) -> str:
         """Describe the settings in the module's repr."""

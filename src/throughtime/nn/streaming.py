@@ -7,16 +7,11 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from throughtime._core import Direction as CoreDirection
-from throughtime._core import Layer as CoreLayer
-from throughtime._core import Stream as CoreStream
+from throughtime._core import Stack as CoreStack
 from throughtime.cells import State
 from throughtime.errors import ArgumentError, check_choice, check_shape
 from throughtime.nn.recurrent import Recurrent
-from throughtime.recurrence.passes import KERNELS, NORMALISATION, PLAIN_WEIGHTS
-
-WEIGHT_FORMATS = ("float32", "bfloat16", "int8")
-MATRICES = ("weight_ih", "weight_hh", "weight_hr", "weight_peephole")
+from throughtime.recurrence.stack import MATRICES, WEIGHT_FORMATS, StoredWeights, make_stack
 
 
 class _Plan(NamedTuple):
@@ -25,14 +20,7 @@ class _Plan(NamedTuple):
     input_shape: tuple[int, ...]
     state_shapes: tuple[tuple[int, ...], ...]
     output: Tensor
-    stream: CoreStream
-
-
-class _Stored(NamedTuple):
-    """The matrices of a layer as they are read at each step, and the factors of their rows."""
-
-    weights: dict[str, Tensor]
-    scales: dict[str, Tensor]
+    stack: CoreStack
 
 
 class Streaming:
@@ -114,9 +102,9 @@ class Streaming:
             parts: State = (state,) if isinstance(state, Tensor) else state
             self._check_state(parts, plan)
             self._last_state, self._last_plan = state, plan
-            self._addresses = parts[0].data_ptr(), parts[-1].data_ptr()
+            self._addresses = parts[0].data_ptr(), parts[-1].data_ptr() if len(parts) > 1 else 0
         output = torch.empty_like(plan.output)  # quicker than from a shape
-        plan.stream.step(x.data_ptr(), output.data_ptr(), *self._addresses)
+        plan.stack.run(x.data_ptr(), 0, plan.input_shape[-1], output.data_ptr(), *self._addresses, *self._addresses)
         return output, state
 
     def _check_state(self, state: State, plan: _Plan) -> None:
@@ -128,41 +116,15 @@ class Streaming:
                 raise ArgumentError("`state` must be contiguous, as it is overwritten")
 
     def _make_plan(self, shape: torch.Size) -> _Plan:
-        layer, kernel, input_size = self.layer, KERNELS[self.layer.cell], self.layer.input_size
-        check_shape("x", shape, ("batch", input_size) if len(shape) > 1 else (input_size,))
-        stream = CoreStream()
-        for stored in self._stored:
-            core = CoreLayer(
-                kernel.number,
-                False,
-                kernel.projected,
-                input_size,
-                layer.hidden_size,
-                layer.output_size,
-                1,
-                shape[:-1].numel(),
-                0,
-                torch.get_num_threads(),
-            )
-            core.set_input(0, 0, input_size)
-            core.set_weight_format(WEIGHT_FORMATS.index(self.weights))
-            direction = CoreDirection()
-            direction.set_weights(*(_address(stored.weights.get(name)) for name in PLAIN_WEIGHTS))
-            direction.set_normalisation(*(_address(stored.weights.get(name)) for name in NORMALISATION))
-            direction.set_scales(*(_address(stored.scales.get(name)) for name in MATRICES))
-            core.add_direction(direction)
-            stream.add(core)
-            input_size = layer.output_size
-        state_shapes = tuple((layer.num_layers, *shape[:-1], size) for size in layer.state_sizes)
-        plan = self._plans[shape] = _Plan(shape, state_shapes, torch.empty(*shape[:-1], layer.output_size), stream)
+        sizes, batch = self.layer.stack_sizes, shape[:-1]
+        check_shape("x", shape, ("batch", sizes.input_size) if batch else (sizes.input_size,))
+        stack = make_stack(sizes, self._stored, time=1, batch=batch.numel(), weight_format=self.weights)
+        state_shapes = tuple((sizes.num_layers, *batch, size) for size in sizes.state_sizes)
+        plan = self._plans[shape] = _Plan(shape, state_shapes, torch.empty(*batch, sizes.output_size), stack)
         return plan
 
     def __repr__(self) -> str:
         return f"Streaming({self.layer!r}, weights={self.weights!r})"
-
-
-def _address(tensor: Tensor | None) -> int:
-    return 0 if tensor is None else tensor.data_ptr()
 
 
 def _in_order(name: str, tensor: Tensor) -> Tensor:
@@ -171,7 +133,7 @@ def _in_order(name: str, tensor: Tensor) -> Tensor:
     return tensor.contiguous()
 
 
-def _stored(weights: dict[str, Tensor], weight_format: str) -> _Stored:
+def _stored(weights: dict[str, Tensor], weight_format: str) -> StoredWeights:
     plain = {name: weight.detach().contiguous() for name, weight in weights.items()}
     scales: dict[str, Tensor] = {}
     if weight_format != "float32":
@@ -184,4 +146,4 @@ def _stored(weights: dict[str, Tensor], weight_format: str) -> _Stored:
             else:
                 scales[name] = weight.abs().amax(dim=1).clamp_min(torch.finfo(weight.dtype).tiny) / 127
                 plain[name] = (weight / scales[name].unsqueeze(1)).round().to(torch.int8)
-    return _Stored(plain, scales)
+    return StoredWeights(plain, scales)

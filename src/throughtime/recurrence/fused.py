@@ -18,23 +18,29 @@ from throughtime.sequence import SequenceBatch
 
 def refusal(cell: Cell, sequence: SequenceBatch, directions: Sequence[Direction]) -> str | None:
     """Say why the native core cannot run this cell on this sequence; None if it can."""
-    weights, values = directions[0].weights, sequence.values
-    dtype, device = weights["weight_ih"].dtype, weights["weight_ih"].device.type
-    reasons = {
-        "the native core has no kernel for the cell {cell.name!r}": cell not in KERNELS,
-        "the native core runs on the CPU, not on {device}": device != "cpu" or values.device.type != "cpu",
-        "the native core does not run under torch.jit, but under torch.export": is_tracing(),
-        "the native core records no gradients of hidden states in a graph": directions[0].hidden_gradient is not None
-        and torch.compiler.is_compiling(),
-        "the native core computes in float32 and float64, not in {dtype}": dtype not in {torch.float32, torch.float64},
-        "the native core has no zoneout for cells whose output gate looks at the new cell state": (
-            "weight_peephole" in weights or "norm_gain_cell" in weights
-        )
-        and any(direction.zoneout for direction in directions),
-    }
-    for reason, applies in reasons.items():
-        if applies:
-            return reason.format(cell=cell, device=device, dtype=dtype)
+    if cell not in KERNELS:
+        return f"the native core has no kernel for the cell {cell.name!r}"
+    return _refused_place(sequence.values, directions[0]) or _refused_options(directions)
+
+
+def _refused_place(values: Tensor, direction: Direction) -> str | None:
+    weight = direction.weights["weight_ih"]
+    for tensor in (weight, values):
+        if not tensor.is_cpu:
+            return f"the native core runs on the CPU, not on {tensor.device.type}"
+    if weight.dtype not in {torch.float32, torch.float64}:
+        return f"the native core computes in float32 and float64, not in {weight.dtype}"
+    if is_tracing():
+        return "the native core does not run under torch.jit, but under torch.export"
+    return None
+
+
+def _refused_options(directions: Sequence[Direction]) -> str | None:
+    if directions[0].hidden_gradient is not None and torch.compiler.is_compiling():
+        return "the native core records no gradients of hidden states in a graph"
+    looks_ahead = any(name in directions[0].weights for name in ("weight_peephole", "norm_gain_cell"))
+    if looks_ahead and any(direction.zoneout for direction in directions):
+        return "the native core has no zoneout for cells whose output gate looks at the new cell state"
     return None
 
 
