@@ -114,11 +114,11 @@ class Forward : public ForwardWeights<Cell, Engine, Projected> {
   long hidden_stride() const { return spread<T>(sizes_.padded_hidden); }
   long output_stride() const { return spread<T>(sizes_.padded_output); }
 
-  // The input's product is taken for some steps at once: enough rows to use the weights well, few enough to stay in
-  // the L2 cache.
+  // The input's product is taken for some steps at once, so that weights bigger than the L2 cache are fetched into it
+  // once for so many rows. What it gives is read a step at a time, in order, so it need not stay in the L2 cache.
   long steps_of_chunk(long rows) const {
-    constexpr long enough_rows = 48, cache = 96 * 1024 / sizeof(T);
-    const long fitting = cache / (rows * (sizes_.hidden_vectors * V * Cell::gates + sizes_.input));
+    constexpr long enough_rows = 96, most = (1L << 22) / sizeof(T);
+    const long fitting = most / (rows * (sizes_.hidden_vectors * V * Cell::gates + sizes_.input));
     return smaller(larger(1, smaller(ceiling(enough_rows, rows), larger(fitting, 1))), larger(layer_.rows.steps, 1));
   }
 

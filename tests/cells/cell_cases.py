@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -86,3 +87,9 @@ def random_state(cell: Cell) -> State:
 def random_sequence(*, ragged: bool) -> SequenceBatch:
     """Draw a sequence, its rows of the lengths LENGTHS if ragged."""
     return SequenceBatch(random(TIME, BATCH, INPUT), LENGTHS if ragged else None)
+
+
+def skip_where_torch_has_no_autocast(kind: str) -> None:
+    """Skip a test that needs torch's LSTM in bfloat16, which fails on processors that can't multiply it."""
+    if kind.lower() == "lstm" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        pytest.skip("torch's LSTM can't be run in bfloat16 on this processor")

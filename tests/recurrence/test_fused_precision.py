@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from cells.cell_cases import cell_of
+from cells.cell_cases import cell_of, skip_where_torch_has_no_autocast
 from recurrence.test_fused import FUSED, draw, draw_direction, results, run_plainly
 from throughtime import _core
 from throughtime.recurrence import Direction, run_fused, run_torch
@@ -64,6 +64,7 @@ def test_products_are_as_exact_as_torchs_precision_asks(variant: str, batch: int
 @pytest.mark.parametrize("batch", [1, 20])
 @pytest.mark.parametrize("variant", ["rnn_tanh", "lstm", "gru", "lstm_projected"])
 def test_autocast_gives_torchs_dtype_and_no_more_than_its_error(variant: str, batch: int) -> None:
+    skip_where_torch_has_no_autocast(variant)
     torch.manual_seed(2)
     cell, sizes = cell_of(variant), (8, batch, 40, 64)
     direction = draw_direction(cell, sizes, reverse=False, bias=True, masks=())
