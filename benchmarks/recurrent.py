@@ -10,7 +10,7 @@ batch,input,hidden, at 100 steps. "train" is forward and backward to all weights
 "inference" is a call under torch.inference_mode.
 
     layers       RNN, GRU and LSTM beside torch.nn, float32
-    bfloat16     the same under torch.autocast on both sides
+    bfloat16     the same under torch.autocast on both sides, where the processor multiplies bfloat16
     cells        our other cells, and dropouts and zoneout of 0.25, beside our plain cell (ratio: ours over plain)
     ragged       lengths uniform in 25..100: the time of a valid step over that of a step of our dense batch; and beside
                  torch.nn's layer on a PackedSequence
@@ -68,6 +68,8 @@ def read_arguments() -> argparse.Namespace:
 
 def build_bench(arguments: argparse.Namespace, console: Console) -> Bench:
     quick = arguments.quick
+    # Where the processor has no products of bfloat16, torch takes minutes to emulate one.
+    precisions = ("float32", "bfloat16") if torch.ops.mkldnn._is_mkldnn_bf16_supported() else ("float32",)
     return Bench(
         shapes=tuple(arguments.shapes or (SHAPES[:2] if quick else SHAPES)),
         odd_shapes=ODD_SHAPES[:2] if quick else ODD_SHAPES,
@@ -77,7 +79,7 @@ def build_bench(arguments: argparse.Namespace, console: Console) -> Bench:
         repeats=arguments.repeats or (3 if quick else 11),
         least_seconds=(arguments.least_milliseconds or (2 if quick else 20)) / 1000,
         compiled=arguments.compile,
-        peaks={name: matrix_product_peak(getattr(torch, name)) for name in ("float32", "bfloat16")},
+        peaks={name: matrix_product_peak(getattr(torch, name)) for name in precisions},
         console=console,
     )
 
@@ -94,7 +96,7 @@ def run_section(bench: Bench, name: str, rows: list[Row]) -> None:
         if rows[begin:]:
             print_rows(bench.console, name, rows[begin:])
         else:
-            bench.console.print(f"{name}: no figures with these shapes and layers.")
+            bench.console.print(f"{name}: no figures with these shapes and layers on this processor.")
 
 
 def main() -> None:

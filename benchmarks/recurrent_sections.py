@@ -146,7 +146,8 @@ def layers(bench: Bench, section: str = "layers", *, autocast: bool = False) -> 
 
 
 def bfloat16(bench: Bench) -> Iterator[Row]:
-    batches = replace(bench, shapes=tuple(shape for shape in bench.shapes if shape.batch >= 16))
+    known = "bfloat16" in bench.peaks
+    batches = replace(bench, shapes=tuple(shape for shape in bench.shapes if known and shape.batch >= 16))
     yield from layers(batches, "bfloat16", autocast=True)
 
 

@@ -9,10 +9,16 @@
 
 namespace throughtime::INSTRUCTION_SET {
 
-// Rows of a tile so that sums, one row of the panel and one broadcast value fill the registers.
+// Whether the sums of a tile leave registers for a row of the panel and one broadcast value, or for the broadcast values
+// of all rows and one vector of the panel.
+constexpr bool holds_panel_row(int rows, int vectors) { return rows * vectors + vectors + 1 <= vector_registers; }
+constexpr bool holds_values(int rows, int vectors) { return rows * vectors + rows + 1 <= vector_registers; }
+
+// The most rows of a tile.
 constexpr int tile_rows(int vectors) {
-  const int rows = (vector_registers - vectors - 1) / vectors;
-  return rows > 12 ? 12 : rows < 1 ? 1 : rows;
+  int rows = 1;
+  while (rows < 12 && (holds_panel_row(rows + 1, vectors) || holds_values(rows + 1, vectors))) ++rows;
+  return rows;
 }
 
 // The left factor: element (row, k) at data[row * row_stride + k * k_stride].
@@ -30,7 +36,7 @@ template <class T, int Rows, int Vectors, int Panels, bool Transposed>
 inline void tile(long depth, Left<T> a, const T* b, long panel_stride, const T* init, bool accumulate, T* c,
                  long c_row_stride, long c_panel_stride) {
   constexpr int V = lanes<T>;
-  constexpr int width = Vectors * V;
+  constexpr int width = Vectors * V, vectors_of_line = 64 / vector_bytes;
   Vec<T> sum[Panels][Rows][Vectors];
 #pragma GCC unroll 64
   for (int p = 0; p < Panels; ++p)
@@ -42,21 +48,34 @@ inline void tile(long depth, Left<T> a, const T* b, long panel_stride, const T* 
   const long row_stride = Transposed ? 1 : a.row_stride;
   const long k_stride = Transposed ? a.k_stride : 1;
   const T* left = a.data;
+  constexpr int turns = vector_registers < 32 ? 2 : 1;  // a small tile's products hide little of the loop's own work
+#pragma GCC unroll turns
   for (long k = 0; k < depth; ++k) {
 #pragma GCC unroll 64
     for (int p = 0; p < Panels; ++p) {
       const T* right = b + p * panel_stride;
-      Vec<T> row[Vectors];
 #pragma GCC unroll 64
-      for (int v = 0; v < Vectors; ++v) {
-        row[v] = load(right + v * V);
-        __builtin_prefetch(right + v * V + 16 * width);
-      }
+      for (int v = 0; v < Vectors; v += vectors_of_line) __builtin_prefetch(right + v * V + 16 * width);
+      if constexpr (holds_panel_row(Rows, Vectors)) {
+        Vec<T> row[Vectors];
 #pragma GCC unroll 64
-      for (int r = 0; r < Rows; ++r) {
-        const Vec<T> value = broadcast(left[r * row_stride]);
+        for (int v = 0; v < Vectors; ++v) row[v] = load(right + v * V);
 #pragma GCC unroll 64
-        for (int v = 0; v < Vectors; ++v) sum[p][r][v] += value * row[v];
+        for (int r = 0; r < Rows; ++r) {
+          const Vec<T> value = broadcast(left[r * row_stride]);
+#pragma GCC unroll 64
+          for (int v = 0; v < Vectors; ++v) sum[p][r][v] += value * row[v];
+        }
+      } else {
+        Vec<T> value[Rows];
+#pragma GCC unroll 64
+        for (int r = 0; r < Rows; ++r) value[r] = broadcast(left[r * row_stride]);
+#pragma GCC unroll 64
+        for (int v = 0; v < Vectors; ++v) {
+          const Vec<T> column = load(right + v * V);
+#pragma GCC unroll 64
+          for (int r = 0; r < Rows; ++r) sum[p][r][v] += value[r] * column;
+        }
       }
     }
     left += k_stride;
@@ -117,7 +136,7 @@ void multiply_block(long rows, long panels, long depth, Left<T> a, const T* b, l
 template <class T, int Vectors, bool Transposed = false>
 void multiply(long rows, long panels, long depth, Left<T> a, const T* b, long panel_stride, const T* init,
               bool accumulate, T* c, long c_row_stride, long c_panel_stride) {
-  constexpr long block = 256;
+  constexpr long block = vector_bytes >= 64 ? 256 : 128;  // a panel's block stays in the L1 cache
   long k = 0;
   do {
     multiply_block<T, Vectors, Transposed>(rows, panels, smaller(block, depth - k),
