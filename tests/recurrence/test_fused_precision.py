@@ -72,14 +72,11 @@ def test_autocast_gives_torchs_dtype_and_no_more_than_its_error(variant: str, ba
     want = results(run_plainly, cell, SequenceBatch(values), [direction])
     errors: list[float] = []
     dtypes: list[list[torch.dtype]] = []
-    for name in ("fused", "torch"):
+    for run in (run_fused, run_torch):
         single = SequenceBatch(values.detach().float().requires_grad_())
         own = in_float32(direction)
         with torch.autocast("cpu", torch.bfloat16):
-            if name == "fused":
-                output, (final,) = run_fused(cell, single, [own])
-            else:
-                output, final = run_torch(cell, single, own)
+            output, (final,) = run(cell, single, [own])
         dtypes.append([part.dtype for part in (output.values, *final)])
         loss = (output.values.float() ** 2).sum() + sum((part.float() ** 3).sum() for part in final)
         inputs = [single.values, *own.weights.values(), *(own.state or ())]

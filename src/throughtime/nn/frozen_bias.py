@@ -50,6 +50,15 @@ class FrozenGateBias(nn.Module):
         return f"{self.gates.numel()} fixed, {self.candidate.numel()} trained"
 
 
+def freeze_biases(module: nn.Module, candidate: Bounds) -> None:
+    """Put a FrozenGateBias in the place of each bias of ``module``."""
+    for name, parameter in list(module.named_parameters()):
+        if name.startswith("bias_"):
+            delattr(module, name)
+            module.add_module(name, FrozenGateBias(parameter, candidate))
+    module.register_load_state_dict_pre_hook(split_frozen_biases)  # pyright: ignore[reportUnknownMemberType]
+
+
 def split_frozen_biases(module: nn.Module, state_dict: dict[str, Any], prefix: str, *_: object) -> None:
     """Cut the whole biases in ``state_dict``, in place, into the parts that FrozenGateBias children load.
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Unpack
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, Self, Unpack
 
 import torch
 from torch import Tensor, nn
 
 from throughtime.cells import CELLS, Cell, State, projected
 from throughtime.errors import ArgumentError, check_choice, check_positive_integer, check_range
+from throughtime.nn.cudnn_layout import flatten_for_cudnn
 from throughtime.nn.dropout import drop_between_layers, drop_locked
-from throughtime.nn.frozen_bias import FrozenGateBias, split_frozen_biases
+from throughtime.nn.frozen_bias import FrozenGateBias, freeze_biases
 from throughtime.nn.inference import InferringModule
 from throughtime.nn.initialization import draw_weights_, gate_rows, orthogonal_blocks_
 from throughtime.nn.input_form import InputForm, Sequences, check_dtype
@@ -187,7 +188,8 @@ class Recurrent(InferringModule):
                     self.register_parameter(name + suffix, weight)
         self.reset_parameters()
         if freeze_gate_biases:
-            self._freeze_gate_biases()
+            freeze_biases(self, gate_rows(self.cell.gates, CANDIDATE, self.hidden_size))
+        self.flatten_parameters()
 
     @property
     def cell(self) -> Cell:
@@ -234,7 +236,13 @@ class Recurrent(InferringModule):
         return weights
 
     def flatten_parameters(self) -> None:
-        """Do nothing: torch.nn has this method for the sake of cuDNN."""
+        """Lay the weights out as cuDNN wants them, where they are on CUDA; ``to`` and ``cuda`` do so by themselves."""
+        flatten_for_cudnn(self.stack_sizes, self._parameters, self._weight_names)
+
+    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Self:
+        super()._apply(fn, recurse)
+        self.flatten_parameters()
+        return self
 
     def reset_parameters(self) -> None:
         """Draw the weights that are not frozen anew, uniform within ±1/√hidden_size; apply the options.
@@ -377,14 +385,6 @@ class Recurrent(InferringModule):
         if self.proj_size:
             shapes["weight_hr"] = (self.proj_size, self.hidden_size)
         return {**shapes, **self.cell.own_weights(self.hidden_size)}
-
-    def _freeze_gate_biases(self) -> None:
-        candidate = gate_rows(self.cell.gates, CANDIDATE, self.hidden_size)
-        for name, parameter in list(self.named_parameters()):
-            if name.startswith("bias_"):
-                delattr(self, name)
-                self.add_module(name, FrozenGateBias(parameter, candidate))
-        self.register_load_state_dict_pre_hook(split_frozen_biases)  # pyright: ignore[reportUnknownMemberType]
 
     def extra_repr(self) -> str:
         """Describe the settings in the module's repr: the sizes, and what is not at its default."""

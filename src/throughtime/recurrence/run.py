@@ -30,21 +30,13 @@ class Backend:
     suits: Callable[[SequenceBatch], bool] = lambda _: True
 
 
-def one_after_another(
-    run_one: Callable[[Cell, SequenceBatch, Direction], tuple[SequenceBatch, State]],
-) -> Callable[[Cell, SequenceBatch, Sequence[Direction]], tuple[SequenceBatch, list[State]]]:
-    """Make a backend's ``run`` of a function that runs one direction."""
-
-    def run_each(
-        cell: Cell, sequence: SequenceBatch, directions: Sequence[Direction]
-    ) -> tuple[SequenceBatch, list[State]]:
-        outputs, states = zip(*(run_one(cell, sequence, direction) for direction in directions), strict=True)
-        if len(outputs) == 1:
-            return outputs[0], list(states)
-        values = torch.cat([output.values for output in outputs], dim=-1)
-        return SequenceBatch(values, sequence.lengths), list(states)
-
-    return run_each
+def _run_reference_each(
+    cell: Cell, sequence: SequenceBatch, directions: Sequence[Direction]
+) -> tuple[SequenceBatch, list[State]]:
+    results = [run_reference(cell, sequence, direction) for direction in directions]
+    values = [output.values for output, _ in results]
+    joined = torch.cat(values, dim=-1) if len(values) > 1 else values[0]
+    return SequenceBatch(joined, sequence.lengths), [state for _, state in results]
 
 
 def _more_than_one_step(sequence: SequenceBatch) -> bool:
@@ -54,8 +46,8 @@ def _more_than_one_step(sequence: SequenceBatch) -> bool:
 
 BACKENDS = {
     "fused": Backend(fused.run_fused, fused.refusal),
-    "torch": Backend(one_after_another(torch_native.run_torch), torch_native.refusal, _more_than_one_step),
-    "reference": Backend(one_after_another(run_reference), lambda _cell, _sequence, _directions: None),
+    "torch": Backend(torch_native.run_torch, torch_native.refusal, _more_than_one_step),
+    "reference": Backend(_run_reference_each, lambda _cell, _sequence, _directions: None),
 }
 """Every backend by its name, the fastest first."""
 

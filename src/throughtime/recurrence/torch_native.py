@@ -35,53 +35,69 @@ def refusal(cell: Cell, _sequence: SequenceBatch, directions: Sequence[Direction
         return "torch's kernels know neither resets nor dropout or zoneout of the recurrent state"
     if any(direction.watches_gradients for direction in directions):
         return "torch's kernels neither clip nor record the gradients of the hidden states"
+    if len(directions) > 1 and [direction.reverse for direction in directions] != [False, True]:
+        return "torch's kernels run one direction, or one forwards and one in reverse"
     return None
 
 
-def run_torch(cell: Cell, sequence: SequenceBatch, direction: Direction) -> tuple[SequenceBatch, State]:
-    """Run ``cell`` by torch's kernel; arguments and result are those of ``run_reference``.
+def run_torch(
+    cell: Cell, sequence: SequenceBatch, directions: Sequence[Direction]
+) -> tuple[SequenceBatch, list[State]]:
+    """Run ``cell`` by torch's kernel; arguments and result are those of ``run``.
 
-    Rows of different lengths are packed; in reverse each row is turned around within its length.
+    Rows of different lengths are packed. The kernels know a reverse direction only beside a forward one; alone, it
+    runs forwards over rows that are turned around within their lengths.
     """
-    weights, reverse = direction.weights, direction.reverse
-    state = zero_state(cell, sequence, weights) if direction.state is None else direction.state
+    if len(directions) > 1 or not directions[0].reverse:
+        return _run_kernel(cell, sequence, directions)
+    outputs, final = _run_kernel(cell, _turned(sequence), directions)
+    return _turned(outputs), final
+
+
+def _run_kernel(
+    cell: Cell, sequence: SequenceBatch, directions: Sequence[Direction]
+) -> tuple[SequenceBatch, list[State]]:
     values, lengths = sequence.values, sequence.lengths
+    states = [
+        zero_state(cell, sequence, direction.weights) if direction.state is None else direction.state
+        for direction in directions
+    ]
+    state = tuple(torch.stack(parts) for parts in zip(*states, strict=True))
+    weights = [direction.weights for direction in directions]
     if lengths is None:
-        values, state = _call(cell, values.flip(0) if reverse else values, None, state, weights)
-        return SequenceBatch(values.flip(0) if reverse else values), state
-    turn = _turning_index(lengths, values.shape[0]).to(values.device) if reverse else None
-    values = values if turn is None else _turned(values, turn)
-    is_sorted = bool((lengths[1:] <= lengths[:-1]).all())
-    packed = pack_padded_sequence(values, lengths, enforce_sorted=is_sorted)
-    if packed.sorted_indices is not None:
-        state = tuple(part.index_select(0, packed.sorted_indices) for part in state)
-    data, state = _call(cell, packed.data, packed.batch_sizes, state, weights)
-    if packed.unsorted_indices is not None:
-        state = tuple(part.index_select(0, packed.unsorted_indices) for part in state)
-    values, _ = pad_packed_sequence(packed._replace(data=data), total_length=values.shape[0])
-    return SequenceBatch(values if turn is None else _turned(values, turn), lengths), state
+        values, state = _call(cell, values, None, state, weights)
+    else:
+        is_sorted = bool((lengths[1:] <= lengths[:-1]).all())
+        packed = pack_padded_sequence(values, lengths, enforce_sorted=is_sorted)
+        if packed.sorted_indices is not None:
+            state = tuple(part.index_select(1, packed.sorted_indices) for part in state)
+        data, state = _call(cell, packed.data, packed.batch_sizes, state, weights)
+        if packed.unsorted_indices is not None:
+            state = tuple(part.index_select(1, packed.unsorted_indices) for part in state)
+        values, _ = pad_packed_sequence(packed._replace(data=data), total_length=values.shape[0])
+    return SequenceBatch(values, lengths), list(zip(*(part.unbind(0) for part in state), strict=True))
 
 
-def _call(cell: Cell, data: Tensor, batch_sizes: Tensor | None, state: State, weights: Weights) -> tuple[Tensor, State]:
-    """Call the kernel for one layer and one direction; ``batch_sizes`` belongs to packed data."""
-    flat = [weights[name] for name in WEIGHT_ORDER if name in weights]
-    hidden = [part.unsqueeze(0) for part in state]
-    initial = hidden if len(hidden) > 1 else hidden[0]
+def _call(
+    cell: Cell, data: Tensor, batch_sizes: Tensor | None, state: State, weights: Sequence[Weights]
+) -> tuple[Tensor, State]:
+    """Call the kernel for one layer; ``batch_sizes`` belongs to packed data, a state has a row for each direction."""
+    flat = [own[name] for own in weights for name in WEIGHT_ORDER if name in own]
+    initial: Any = state if len(state) > 1 else next(iter(state))
     # has_biases, num_layers, dropout, train, bidirectional, and for dense data batch_first
-    options = ("bias_ih" in weights, 1, 0.0, torch.is_grad_enabled(), False)
+    options = ("bias_ih" in weights[0], 1, 0.0, torch.is_grad_enabled(), len(weights) > 1)
     if batch_sizes is None:
         output, *final = KERNELS[cell](data, initial, flat, *options, False)
     else:
         output, *final = KERNELS[cell](data, batch_sizes, initial, flat, *options)
-    return output, tuple(part.squeeze(0) for part in final)
+    return output, tuple(final)
 
 
-def _turning_index(lengths: Tensor, time: int) -> Tensor:
-    """Shape (time, batch): from where step t of a row comes when the row is turned around; padding stays."""
-    steps = torch.arange(time).unsqueeze(1)
-    return torch.where(steps < lengths, lengths - 1 - steps, steps)
-
-
-def _turned(values: Tensor, index: Tensor) -> Tensor:
-    """Turn each row around within its length."""
-    return values.gather(0, index.unsqueeze(-1).expand_as(values))
+def _turned(sequence: SequenceBatch) -> SequenceBatch:
+    """Turn each row around within its length; the padding stays."""
+    values, lengths = sequence.values, sequence.lengths
+    if lengths is None:
+        return SequenceBatch(values.flip(0))
+    steps = torch.arange(values.shape[0]).unsqueeze(1)
+    index = torch.where(steps < lengths, lengths - 1 - steps, steps).to(values.device)
+    return SequenceBatch(values.gather(0, index.unsqueeze(-1).expand_as(values)), lengths)
