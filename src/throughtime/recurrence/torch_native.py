@@ -83,7 +83,7 @@ def _call(
 ) -> tuple[Tensor, State]:
     """Call the kernel for one layer; ``batch_sizes`` belongs to packed data, a state has a row for each direction."""
     flat = [own[name] for own in weights for name in WEIGHT_ORDER if name in own]
-    initial: Any = state if len(state) > 1 else next(iter(state))
+    initial: Any = state[0] if len(cell.states) == 1 else state
     # has_biases, num_layers, dropout, train, bidirectional, and for dense data batch_first
     options = ("bias_ih" in weights[0], 1, 0.0, torch.is_grad_enabled(), len(weights) > 1)
     if batch_sizes is None:
