@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from copy import deepcopy
 from typing import Any
 
@@ -11,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from cells.cell_cases import CELL_CASES, LENGTHS, TIME, CellCase
+from cells.cell_cases import CELL_CASES, LENGTHS, TIME, VARIANTS
 from throughtime import nn
 from throughtime.errors import BackendError
 
@@ -21,6 +20,7 @@ DEVICES = [
 ]
 pytestmark = pytest.mark.parametrize("device", DEVICES)
 INPUT, HIDDEN = 3, 5
+TORCH_CELLS = {case.name for case in CELL_CASES if case.torch_has_it}
 
 
 def flat(result: Any) -> list[Tensor]:
@@ -50,15 +50,13 @@ def both(device: str, layer: nn.Recurrent, *, ragged: bool, **options: Any) -> t
 
 
 @pytest.mark.parametrize("ragged", [False, True])
-@pytest.mark.parametrize("case", CELL_CASES, ids=lambda case: case.name)
-def test_every_cell_gives_the_processors_numbers(device: str, case: CellCase, ragged: bool) -> None:
-    layer = nn.Recurrent(case.name, INPUT, HIDDEN, num_layers=2, bidirectional=True, dtype=torch.float64)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        there, (here, have) = both(device, layer, ragged=ragged)
-    assert there.last_backend == ("torch" if case.torch_has_it else "reference")
-    limit = 1e-4 if device == "mps" else 1e-10
-    torch.testing.assert_close(have, here, rtol=0, atol=limit)
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_cell_gives_the_processors_numbers(device: str, variant: str, ragged: bool) -> None:
+    name = variant.removesuffix("_projected")
+    options: dict[str, Any] = {"num_layers": 2, "bidirectional": True, "proj_size": 0 if name == variant else 2}
+    there, (here, have) = both(device, nn.Recurrent(name, INPUT, HIDDEN, dtype=torch.float64, **options), ragged=ragged)
+    assert there.last_backend == ("torch" if name in TORCH_CELLS else "reference")
+    torch.testing.assert_close(have, here, rtol=0, atol=1e-4 if device == "mps" else 1e-10)
 
 
 def test_resets_leave_torchs_kernels(device: str) -> None:

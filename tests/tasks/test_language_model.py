@@ -26,6 +26,7 @@ SMALL: dict[str, Any] = {
     "warmup": 5,
     "validations": 3,
     "dropout": 0.1,
+    "device": "cpu",
 }
 
 
@@ -123,7 +124,7 @@ def test_lanes_of_different_reach_train_too(rhyme: Path) -> None:
 
 def test_more_text_grows_the_vocabulary_and_keeps_what_was_learned(trained: LanguageModel, tmp_path: Path) -> None:
     text = TextInMemory("99 Grüne Flaschen hängen an der Wand\n" * 60)
-    limits: dict[str, Any] = {key: SMALL[key] for key in ("batch_size", "bptt", "validations")}
+    limits: dict[str, Any] = {key: SMALL[key] for key in ("batch_size", "bptt", "validations", "device")}
     grown = LanguageModel.fit(
         text, init_from=trained.folder.path, steps=1, learning_rate=1e-9, matrix_learning_rate=1e-9, **limits
     )

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from throughtime.errors import ArgumentError
-from throughtime.training import choose_device, choose_precision, read_metrics
+from throughtime.training import Processes, choose_device, choose_precision, read_metrics
 
 
 def test_two_processes_train_as_one_with_twice_the_batch(rhyme: Path, tmp_path: Path) -> None:
@@ -23,6 +23,8 @@ def test_two_processes_train_as_one_with_twice_the_batch(rhyme: Path, tmp_path: 
         "20",
         "--precision",
         "32",
+        "--device",
+        "cpu",
     ]
     options += ["--dropout", "0", "--write", "0", "--validations", "2", "--quiet", "--threads", "1"]
     train = ["-m", "throughtime", "lm", "train", str(rhyme), *options]
@@ -50,6 +52,15 @@ def test_a_device_that_is_not_there_is_refused() -> None:
             choose_device("cuda:1")
     with pytest.raises(ArgumentError, match="`device` must be one of 'auto', 'cpu', 'cuda', 'mps', got 'gpu'"):
         choose_device("gpu")
+
+
+def test_more_processes_than_devices_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(ArgumentError, match="2 processes need a CUDA device each, and there is 1 here"):
+        Processes.join("cuda")
 
 
 def test_precision_is_resolved_to_what_the_hardware_has() -> None:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, Self, Unpack
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Unpack
 
 import torch
 from torch import Tensor, nn
 
 from throughtime.cells import CELLS, Cell, State, projected
 from throughtime.errors import ArgumentError, check_choice, check_positive_integer, check_range
-from throughtime.nn.cudnn_layout import flatten_for_cudnn
 from throughtime.nn.dropout import drop_between_layers, drop_locked
 from throughtime.nn.frozen_bias import FrozenGateBias, freeze_biases
 from throughtime.nn.inference import InferringModule
@@ -189,7 +188,6 @@ class Recurrent(InferringModule):
         self.reset_parameters()
         if freeze_gate_biases:
             freeze_biases(self, gate_rows(self.cell.gates, CANDIDATE, self.hidden_size))
-        self.flatten_parameters()
 
     @property
     def cell(self) -> Cell:
@@ -236,13 +234,7 @@ class Recurrent(InferringModule):
         return weights
 
     def flatten_parameters(self) -> None:
-        """Lay the weights out as cuDNN wants them, where they are on CUDA; ``to`` and ``cuda`` do so by themselves."""
-        flatten_for_cudnn(self.stack_sizes, self._parameters, self._weight_names)
-
-    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Self:
-        super()._apply(fn, recurse)
-        self.flatten_parameters()
-        return self
+        """Do nothing: torch.nn has this method for the sake of cuDNN, for which each call here lays out the weights."""
 
     def reset_parameters(self) -> None:
         """Draw the weights that are not frozen anew, uniform within ±1/√hidden_size; apply the options.

@@ -82,6 +82,8 @@ def _call(
     cell: Cell, data: Tensor, batch_sizes: Tensor | None, state: State, weights: Sequence[Weights]
 ) -> tuple[Tensor, State]:
     """Call the kernel for one layer; ``batch_sizes`` belongs to packed data, a state has a row for each direction."""
+    if data.is_cuda:
+        weights = _in_one_block(weights)
     flat = [own[name] for own in weights for name in WEIGHT_ORDER if name in own]
     initial: Any = state[0] if len(cell.states) == 1 else state
     # has_biases, num_layers, dropout, train, bidirectional, and for dense data batch_first
@@ -91,6 +93,22 @@ def _call(
     else:
         output, *final = KERNELS[cell](data, batch_sizes, initial, flat, *options)
     return output, tuple(final)
+
+
+def _in_one_block(weights: Sequence[Weights]) -> list[dict[str, Tensor]]:
+    """Copy the weights to where cuDNN wants them: the matrices of all directions, then their biases.
+
+    It would copy them by itself, and warn. torch.nn's layers keep their parameters in such a block, which safetensors
+    then refuses to save.
+    """
+    places = [(own, name) for own in range(len(weights)) for name in WEIGHT_ORDER if name in weights[own]]
+    places.sort(key=lambda place: place[1].startswith("bias"))
+    parts = [weights[own][name] for own, name in places]
+    block = torch.cat([part.reshape(-1) for part in parts]).split([part.numel() for part in parts])
+    copies: list[dict[str, Tensor]] = [{} for _ in weights]
+    for (own, name), part, copy in zip(places, parts, block, strict=True):
+        copies[own][name] = copy.view_as(part)
+    return copies
 
 
 def _turned(sequence: SequenceBatch) -> SequenceBatch:

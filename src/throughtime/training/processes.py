@@ -39,11 +39,17 @@ class Processes:
             device: "auto" (a CUDA device if there is one, else the processor), "cpu", "cuda", "cuda:1", "mps".
 
         Raises:
-            ArgumentError: where there is no such device here.
+            ArgumentError: where there is no such device here, or one for fewer processes.
         """
         chosen = choose_device(device)
         if int(os.environ.get("WORLD_SIZE", "1")) == 1:
             return cls(0, 1, chosen)
+        here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+        if chosen.type == "cuda" and here > (devices := torch.cuda.device_count()):
+            found = "is 1" if devices == 1 else f"are {devices}"
+            raise ArgumentError(
+                f"{here} processes need a CUDA device each, and there {found} here; start {devices} or use `device` 'cpu'"
+            )
         from accelerate import PartialState  # noqa: PLC0415 - only launched runs pay for the import
 
         state = PartialState(cpu=chosen.type == "cpu")
