@@ -17,6 +17,9 @@ ALWAYS_INLINE Vec<float> widened(const std::uint16_t* from) {
 #if defined(__AVX512F__)
   const __m256i halves = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
   return reinterpret_cast<Vec<float>>(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
+#elif defined(__AVX2__)
+  const __m128i halves = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+  return reinterpret_cast<Vec<float>>(_mm256_slli_epi32(_mm256_cvtepu16_epi32(halves), 16));
 #else
   typedef std::uint16_t Halves __attribute__((vector_size(vector_bytes / 2)));
   typedef std::uint32_t Words __attribute__((vector_size(vector_bytes)));

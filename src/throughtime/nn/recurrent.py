@@ -284,7 +284,8 @@ class Recurrent(InferringModule):
             BackendError: if ``backend`` cannot run the cell with these options, or for dropout between layers on MPS.
         """
         if lengths is None and reset is None and self._is_plain:
-            found = self._infer(input, (hx,) if isinstance(hx, Tensor) else hx, batch_first=self.batch_first)
+            form = "batch first" if self.batch_first else "time first"
+            found = self._infer(input, (hx,) if isinstance(hx, Tensor) else hx, form)
             if found is not None:
                 output, states = found
                 return output, states[0] if len(self.cell.states) == 1 else states

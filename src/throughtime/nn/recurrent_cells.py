@@ -89,6 +89,9 @@ class RecurrentCell(InferringModule):
         Raises:
             ArgumentError: if a shape or dtype does not fit.
         """
+        found = self._infer(input, (hx,) if isinstance(hx, Tensor) else hx, "step")
+        if found is not None:
+            return found[1][0] if len(found[1]) == 1 else found[1]
         cell = CELLS[self.cell_name]
         batched = input.dim() != 1
         check_shape("input", input.shape, ("batch", self.input_size) if batched else (self.input_size,))
@@ -105,9 +108,7 @@ class RecurrentCell(InferringModule):
                 check_shape(name, part.shape, (*input.shape[:-1], self.hidden_size))
                 check_dtype(name, part, self.weight_ih.dtype)
             state = tuple(part if batched else part.unsqueeze(0) for part in state)
-        found = self._infer(rows.unsqueeze(0), state and tuple([part.unsqueeze(0) for part in state]))
-        state = self._run(rows, state) if found is None else tuple([part.squeeze(0) for part in found[1]])
-        state = tuple(part if batched else part.squeeze(0) for part in state)
+        state = tuple(part if batched else part.squeeze(0) for part in self._run(rows, state))
         return state[0] if len(cell.states) == 1 else state
 
     @property
