@@ -15,11 +15,11 @@
 namespace throughtime::INSTRUCTION_SET {
 
 template <int tile>
-ALWAYS_INLINE void tile_load(const void* from, long stride) {
+ALWAYS_INLINE void tile_load(const void* from, Index stride) {
   asm volatile("tileloadd (%0,%1,1), %%tmm%c2" ::"r"(from), "r"(stride), "i"(tile) : "memory");
 }
 template <int tile>
-ALWAYS_INLINE void tile_store(void* to, long stride) {
+ALWAYS_INLINE void tile_store(void* to, Index stride) {
   asm volatile("tilestored %%tmm%c2, (%0,%1,1)" ::"r"(to), "r"(stride), "i"(tile) : "memory");
 }
 template <int tile>
@@ -49,10 +49,10 @@ class Amx {
   using Element = std::uint16_t;
   static constexpr int V = 16;
   static constexpr bool packs = true;
-  static constexpr long work_of_thread = 2000000;  // multiply-adds worth waking a thread for
-  static constexpr long tile = 512;      // elements
-  static constexpr long tile_depth = 32;
-  static constexpr long tile_rows = 16;
+  static constexpr Index work_of_thread = 2000000;  // multiply-adds worth waking a thread for
+  static constexpr Index tile = 512;      // elements
+  static constexpr Index tile_depth = 32;
+  static constexpr Index tile_rows = 16;
 
   struct Session {
     Session() {
@@ -69,20 +69,20 @@ class Amx {
 
   explicit Amx(const Layer& layer) : parts_(layer.bfloat16_parts) {}
 
-  long panel_size(long depth, int vectors) const { return ceiling(depth, tile_depth) * parts_ * vectors * tile; }
-  long left_size(long rows, long depth) const {
+  Index panel_size(Index depth, int vectors) const { return ceiling(depth, tile_depth) * parts_ * vectors * tile; }
+  Index left_size(Index rows, Index depth) const {
     return ceiling(rows, tile_rows) * ceiling(depth, tile_depth) * parts_ * tile;
   }
 
-  void pack_transposed(const PanelShape<float>& shape, const float* matrix, long panel, Element* to) const {
-    for (long k = 0; k < shape.depth; k += tile_depth)
+  void pack_transposed(const PanelShape<float>& shape, const float* matrix, Index panel, Element* to) const {
+    for (Index k = 0; k < shape.depth; k += tile_depth)
       for (int vector = 0; vector < shape.vectors(); ++vector) {
         // A column's pairs follow each other in a row of the matrix: convert 16 rows, then transpose the pairs.
         alignas(64) std::uint32_t pairs[3][16][16];
         for (int lane = 0; lane < V; ++lane) {
-          const long unit = (panel * shape.span + vector % shape.span) * V + lane;
+          const Index unit = (panel * shape.span + vector % shape.span) * V + lane;
           const float* row = matrix + ((shape.first + vector / shape.span) * shape.units + unit) * shape.depth + k;
-          const long count = unit < shape.units ? shape.depth - k : 0;
+          const Index count = unit < shape.units ? shape.depth - k : 0;
           split(load_some(row, count), load_some(row + V, count - V),
                 [&](int part, __m512i values) { _mm512_store_si512(pairs[part][lane], values); });
         }
@@ -91,11 +91,11 @@ class Amx {
       }
   }
 
-  void pack_plain(const PlainShape<float>& shape, const float* matrix, long panel, Element* to) const {
-    for (long k = 0; k < shape.depth(); k += tile_depth)
+  void pack_plain(const PlainShape<float>& shape, const float* matrix, Index panel, Element* to) const {
+    for (Index k = 0; k < shape.depth(); k += tile_depth)
       for (int vector = 0; vector < 4; ++vector) {
-        const long column = (panel * 4 + vector) * V, count = shape.columns - column;
-        for (long pair = 0; pair < tile_depth / 2; ++pair) {
+        const Index column = (panel * 4 + vector) * V, count = shape.columns - column;
+        for (Index pair = 0; pair < tile_depth / 2; ++pair) {
           const float* first = shape.row(matrix, k + 2 * pair);
           const float* second = shape.row(matrix, k + 2 * pair + 1);
           split_pair(load_some(first ? first + column : nullptr, first ? count : 0),
@@ -109,13 +109,13 @@ class Amx {
   struct Prepared {
     const Element* tiles;
   };
-  Prepared prepare(long rows, long depth, Left<float> left, Element* space) const {
+  Prepared prepare(Index rows, Index depth, Left<float> left, Element* space) const {
     Element* to = space;
-    for (long row = 0; row < rows; row += tile_rows)
-      for (long k = 0; k < depth; k += tile_depth) {
-        for (long r = 0; r < tile_rows; ++r) {
+    for (Index row = 0; row < rows; row += tile_rows)
+      for (Index k = 0; k < depth; k += tile_depth) {
+        for (Index r = 0; r < tile_rows; ++r) {
           const float* from = left.data + (row + r) * left.row_stride + k;
-          const long count = row + r < rows ? depth - k : 0;
+          const Index count = row + r < rows ? depth - k : 0;
           split(load_some(from, count), load_some(from + V, count - V),
                 [&](int part, __m512i values) { _mm512_storeu_si512(to + part * tile + r * 32, values); });
         }
@@ -124,31 +124,31 @@ class Amx {
     return {space};
   }
 
-  static constexpr long panels_at_once(long) { return 1; }
+  static constexpr Index panels_at_once(Index) { return 1; }
 
   template <int Vectors>
-  void multiply(long rows, long panels, long depth, Prepared left, const Element* packed, const float* bias, float* sums) const {
-    constexpr long width = Vectors * V;
-    for (long panel = 0; panel < panels; ++panel)
+  void multiply(Index rows, Index panels, Index depth, Prepared left, const Element* packed, const float* bias, float* sums) const {
+    constexpr Index width = Vectors * V;
+    for (Index panel = 0; panel < panels; ++panel)
       rows_of_panel<Vectors>(rows, ceiling(depth, tile_depth), left.tiles, packed + panel * panel_size(depth, Vectors),
                              bias ? bias + panel * width : nullptr, false, sums + panel * rows * width);
   }
 
-  static constexpr long depth_block = 512;
-  static constexpr long most_panels = 8;
-  static constexpr long strip_units = 512;
-  static constexpr long sum_rows(long units) { return rounded_up(units, tile_rows); }
-  long transposed_size(long units, long depth) const { return left_size(units, depth); }
-  long right_size(long panels) const { return panels * panel_size(depth_block, 4); }
+  static constexpr Index depth_block = 512;
+  static constexpr Index most_panels = 8;
+  static constexpr Index strip_units = 512;
+  static constexpr Index sum_rows(Index units) { return rounded_up(units, tile_rows); }
+  Index transposed_size(Index units, Index depth) const { return left_size(units, depth); }
+  Index right_size(Index panels) const { return panels * panel_size(depth_block, 4); }
 
-  Prepared prepare_transposed(long units, long depth, const float* data, long stride, Element* space) const {
+  Prepared prepare_transposed(Index units, Index depth, const float* data, Index stride, Element* space) const {
     Element* to = space;
-    for (long unit = 0; unit < units; unit += tile_rows)
-      for (long k = 0; k < depth; k += tile_depth) {
+    for (Index unit = 0; unit < units; unit += tile_rows)
+      for (Index k = 0; k < depth; k += tile_depth) {
         alignas(64) std::uint32_t pairs[3][16][16];
-        for (long pair = 0; pair < tile_depth / 2; ++pair) {
+        for (Index pair = 0; pair < tile_depth / 2; ++pair) {
           const float* from = data + (k + 2 * pair) * stride + unit;
-          const long count = units - unit;
+          const Index count = units - unit;
           split_pair(load_some(from, k + 2 * pair < depth ? count : 0),
                      load_some(from + stride, k + 2 * pair + 1 < depth ? count : 0),
                      [&](int part, __m512i values) { _mm512_store_si512(pairs[part][pair], values); });
@@ -159,33 +159,33 @@ class Amx {
     return {space};
   }
 
-  void pack_right_pair(long k, RightRow<float> first, RightRow<float> second, long used, Element* to) const {
-    constexpr long width = 4 * V;
-    for (long column = 0; column < rounded_up(used, width); column += V) {
+  void pack_right_pair(Index k, RightRow<float> first, RightRow<float> second, Index used, Element* to) const {
+    constexpr Index width = 4 * V;
+    for (Index column = 0; column < rounded_up(used, width); column += V) {
       Element* panel = to + column / width * panel_size(depth_block, 4);
       split_pair((__m512)first.load(column, used), (__m512)second.load(column, used), [&](int part, __m512i values) {
         _mm512_storeu_si512(at(panel, k, part, static_cast<int>(column % width / V), 4) + k % tile_depth / 2 * 32, values);
       });
     }
   }
-  void clear_right(long depth, long used, Element* to) const {
-    for (long k = rounded_up(depth, 2); k % tile_depth != 0; k += 2) pack_right_pair(k, {}, {}, used, to);
+  void clear_right(Index depth, Index used, Element* to) const {
+    for (Index k = rounded_up(depth, 2); k % tile_depth != 0; k += 2) pack_right_pair(k, {}, {}, used, to);
   }
 
-  void accumulate(long units, long panels, long depth, Prepared left, const Element* right, float* sums) const {
-    constexpr long width = 4 * V;
-    const long padded = rounded_up(units, tile_rows);
-    for (long panel = 0; panel < panels; ++panel)
+  void accumulate(Index units, Index panels, Index depth, Prepared left, const Element* right, float* sums) const {
+    constexpr Index width = 4 * V;
+    const Index padded = rounded_up(units, tile_rows);
+    for (Index panel = 0; panel < panels; ++panel)
       rows_of_panel<4>(units, ceiling(depth, tile_depth), left.tiles, right + panel * panel_size(depth_block, 4), nullptr, true,
                        sums + panel * padded * width);
   }
 
  private:
-  Element* at(Element* panel, long k, int part, int vector, int vectors) const {
+  Element* at(Element* panel, Index k, int part, int vector, int vectors) const {
     return panel + ((k / tile_depth * parts_ + part) * vectors + vector) * tile;
   }
 
-  static ALWAYS_INLINE __m512 load_some(const float* from, long count) {
+  static ALWAYS_INLINE __m512 load_some(const float* from, Index count) {
     if (count >= V) return _mm512_loadu_ps(from);
     if (count <= 0) return _mm512_setzero_ps();
     return _mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << count) - 1), from);
@@ -254,11 +254,11 @@ class Amx {
   }
 
   template <int Vectors>
-  void rows_of_panel(long rows, long blocks, const Element* left, const Element* panel, const float* bias, bool accumulate,
+  void rows_of_panel(Index rows, Index blocks, const Element* left, const Element* panel, const float* bias, bool accumulate,
                      float* sums) const {
-    constexpr long width = Vectors * V;
-    const long left_tile = blocks * parts_ * tile;
-    long row = 0;
+    constexpr Index width = Vectors * V;
+    const Index left_tile = blocks * parts_ * tile;
+    Index row = 0;
     if (parts_ == 1)
       for (; row + tile_rows < rows; row += 2 * tile_rows, left += 2 * left_tile)
         two_row_tiles<Vectors>(blocks, left, panel, bias, accumulate, sums + row * width);
@@ -272,7 +272,7 @@ class Amx {
     }
   }
 
-  template <int sum, long width>
+  template <int sum, Index width>
   static ALWAYS_INLINE void begin_sum(const float* bias, bool accumulate, const float* sums, int vector) {
     if (accumulate)
       tile_load<sum>(sums + vector * V, width * 4);
@@ -284,12 +284,12 @@ class Amx {
 
   // Sums in tiles 0 to 3, the left factor's parts in 4 to 6, the right factor in 7. The small products come first.
   template <int Vectors, int parts>
-  static void one_row_tile(long blocks, const Element* left, const Element* panel, const float* bias, bool accumulate, float* sums) {
-    constexpr long width = Vectors * V;
+  static void one_row_tile(Index blocks, const Element* left, const Element* panel, const float* bias, bool accumulate, float* sums) {
+    constexpr Index width = Vectors * V;
     // Summed apart and then together, which loses less.
     const bool apart = parts > 1 && accumulate;
     repeat<Vectors>([&](auto v) { begin_sum<v.n, width>(bias, accumulate && !apart, sums, v.n); });
-    for (long block = 0; block < blocks; ++block) {
+    for (Index block = 0; block < blocks; ++block) {
       repeat<parts>([&](auto part) { tile_load<4 + part.n>(left + part.n * tile, 64); });
       repeat<Vectors>([&](auto v) {
         repeat<parts>([&](auto part) {
@@ -304,12 +304,12 @@ class Amx {
     float* to = apart ? own : sums;
     repeat<Vectors>([&](auto v) { tile_store<v.n>(to + v.n * V, width * 4); });
     if (apart)
-      for (long i = 0; i < tile_rows * width; i += V) store(sums + i, load(sums + i) + load(own + i));
+      for (Index i = 0; i < tile_rows * width; i += V) store(sums + i, load(sums + i) + load(own + i));
   }
 
   // One part and two row tiles: each tile of the panel serves both. Sums in tiles 0 to 5, two vectors or three at a time.
   template <int Vectors>
-  static void two_row_tiles(long blocks, const Element* left, const Element* panel, const float* bias, bool accumulate, float* sums) {
+  static void two_row_tiles(Index blocks, const Element* left, const Element* panel, const float* bias, bool accumulate, float* sums) {
     if constexpr (Vectors == 4) {
       some_vectors<Vectors, 2, 0>(blocks, left, panel, bias, accumulate, sums);
       some_vectors<Vectors, 2, 2>(blocks, left, panel, bias, accumulate, sums);
@@ -319,16 +319,16 @@ class Amx {
   }
 
   template <int Vectors, int count, int first>
-  static ALWAYS_INLINE void some_vectors(long blocks, const Element* left, const Element* panel, const float* bias,
+  static ALWAYS_INLINE void some_vectors(Index blocks, const Element* left, const Element* panel, const float* bias,
                                          bool accumulate, float* sums) {
-    constexpr long width = Vectors * V;
+    constexpr Index width = Vectors * V;
     const Element* second = left + blocks * tile;
     float* second_sums = sums + tile_rows * width;
     repeat<count>([&](auto v) {
       begin_sum<2 * v.n, width>(bias, accumulate, sums, first + v.n);
       begin_sum<2 * v.n + 1, width>(bias, accumulate, second_sums, first + v.n);
     });
-    for (long block = 0; block < blocks; ++block) {
+    for (Index block = 0; block < blocks; ++block) {
       if constexpr (count <= 2) {
         tile_load<4>(left + block * tile, 64);
         tile_load<5>(second + block * tile, 64);

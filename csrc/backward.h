@@ -17,9 +17,9 @@ class Backward {
   static constexpr int V = lanes<T>;
   static constexpr int stages = stage_count<Cell>(), products = product_count<Cell>();
   static constexpr int span = 4;  // a product gives one value for each unit
-  static constexpr long width = span * V;
+  static constexpr Index width = span * V;
   // As forward, but each thread that shares units prepares all the derivatives of a step for its products.
-  static constexpr long most_shared_rows = 31;
+  static constexpr Index most_shared_rows = 31;
 
   Backward(const Layer& layer, const Direction& direction)
       : layer_(layer), direction_(direction), sizes_(layer), engine_(layer), derivatives_(sizes_),
@@ -42,18 +42,18 @@ class Backward {
     if (Projected) projection_ = workspace.take<Element>(projection_size());
   }
 
-  long pack_tasks() const {
-    long tasks = 0;
+  Index pack_tasks() const {
+    Index tasks = 0;
     for (int p = 0; p < products; ++p) tasks += panels_of(p);
     return tasks + (Projected ? hidden_panels() : 0);
   }
-  void pack(long task) {
+  void pack(Index task) {
     const Weights& w = direction_.weights;
     if (task == 0) norm_.fill(w);
     if constexpr (has_diagonal<Cell>())
       if (task == 0)
         for (int gate = 0; gate < 3; ++gate)
-          for (long unit = 0; unit < sizes_.padded_hidden; ++unit)
+          for (Index unit = 0; unit < sizes_.padded_hidden; ++unit)
             diagonals_[gate * sizes_.padded_hidden + unit] =
                 unit < sizes_.hidden ? static_cast<const T*>(w.matrix[peephole_matrix])[gate * sizes_.hidden + unit] : T(0);
     for (int p = 0; p < products; ++p) {
@@ -73,8 +73,8 @@ class Backward {
   }
 
   std::size_t step_bytes() const { return shared_size() - derivatives_.size(layer_.rows); }
-  long step_work() const {
-    long work = 0;
+  Index step_work() const {
+    Index work = 0;
     for (int p = 0; p < products; ++p) work += depth_of(p) * columns_of(p);
     return work;
   }
@@ -88,21 +88,21 @@ class Backward {
     T* unused;
     Element* left[2];
   };
-  std::size_t group_size(long rows) const {
+  std::size_t group_size(Index rows) const {
     return 3 * Workspace::size<T>(static_cast<std::size_t>(rows * larger(hidden_stride(), output_stride())));
   }
-  std::size_t thread_size(long) const {
+  std::size_t thread_size(Index) const {
     return 2 * Workspace::size<T>(sums_size) + Workspace::size<T>(V) +
            2 * Workspace::size<Element>(static_cast<std::size_t>(left_size()));
   }
-  Group take_group(Workspace& workspace, long rows) const {
+  Group take_group(Workspace& workspace, Index rows) const {
     Group group{};
     group.d_states[0] = workspace.take<T>(static_cast<std::size_t>(rows * output_stride()));
     group.d_states[1] = workspace.take<T>(static_cast<std::size_t>(rows * hidden_stride()));
     group.kept = workspace.take<T>(static_cast<std::size_t>(rows * hidden_stride()));
     return group;
   }
-  Thread take_thread(Workspace& workspace, long) const {
+  Thread take_thread(Workspace& workspace, Index) const {
     Thread thread{{workspace.take<T>(sums_size), workspace.take<T>(sums_size)}, workspace.take<T>(V), {}};
     for (Element*& left : thread.left) left = workspace.take<Element>(static_cast<std::size_t>(left_size()));
     return thread;
@@ -111,7 +111,7 @@ class Backward {
   void run(const Share& share, const Group& group, const Thread& thread) const {
     if (share.member == 0) begin(share, group);
     share.wait();
-    long s = 0;
+    Index s = 0;
     while (share.running(layer_.rows, s) > 0) ++s;
     while (s-- > 0) {
       if constexpr (Projected) {
@@ -135,32 +135,32 @@ class Backward {
 
   static constexpr std::size_t sums_size = most_tile_rows * 4 * V;
 
-  long left_size() const {
+  Index left_size() const {
     return engine_.left_size(most_tile_rows, larger(Cell::slots * sizes_.padded_hidden, sizes_.padded_output));
   }
-  long hidden_stride() const { return spread<T>(sizes_.padded_hidden); }
-  long output_stride() const { return spread<T>(sizes_.padded_output); }
-  long columns_of(int p) const { return Cell::products[p].operand == Operand::hidden ? sizes_.output : sizes_.hidden; }
-  long panels_of(int p) const { return ceiling(columns_of(p), width); }
-  long hidden_panels() const { return ceiling(sizes_.hidden, width); }
-  long depth_of(int p) const { return Cell::products[p].gates * sizes_.padded_hidden; }
+  Index hidden_stride() const { return spread<T>(sizes_.padded_hidden); }
+  Index output_stride() const { return spread<T>(sizes_.padded_output); }
+  Index columns_of(int p) const { return Cell::products[p].operand == Operand::hidden ? sizes_.output : sizes_.hidden; }
+  Index panels_of(int p) const { return ceiling(columns_of(p), width); }
+  Index hidden_panels() const { return ceiling(sizes_.hidden, width); }
+  Index depth_of(int p) const { return Cell::products[p].gates * sizes_.padded_hidden; }
   std::size_t packed_size(int p) const { return static_cast<std::size_t>(panels_of(p) * engine_.panel_size(depth_of(p), span)); }
   std::size_t projection_size() const { return static_cast<std::size_t>(hidden_panels() * engine_.panel_size(sizes_.padded_output, span)); }
 
   void begin(const Share& share, const Group& group) const {
-    for (long row = 0; row < share.rows; ++row) {
-      const long of_batch = layer_.rows.order[share.first + row];
+    for (Index row = 0; row < share.rows; ++row) {
+      const Index of_batch = layer_.rows.order[share.first + row];
       for (int state = 0; state < Cell::states; ++state) {
-        const long size = state == 0 ? sizes_.output : sizes_.hidden, padded = rounded_up(size, V);
+        const Index size = state == 0 ? sizes_.output : sizes_.hidden, padded = rounded_up(size, V);
         T* to = group.d_states[state] + row * (state == 0 ? output_stride() : hidden_stride());
         const T* from = static_cast<const T*>(direction_.d_final[state]);
-        for (long unit = 0; unit < padded; ++unit) to[unit] = from && unit < size ? from[of_batch * size + unit] : T(0);
+        for (Index unit = 0; unit < padded; ++unit) to[unit] = from && unit < size ? from[of_batch * size + unit] : T(0);
       }
     }
   }
 
   template <int stage>
-  ALWAYS_INLINE void run_stages(const Share& share, const Group& group, const Thread& thread, long s) const {
+  ALWAYS_INLINE void run_stages(const Share& share, const Group& group, const Thread& thread, Index s) const {
     if constexpr (stage < stages) {
       run_stage<stage>(share, group, thread, s);
       share.wait();
@@ -172,42 +172,42 @@ class Backward {
   // operand was the state before the next step carries nothing for rows that end here.
   struct LeftFactor {
     typename Engine::Prepared prepared;
-    long rows;
+    Index rows;
   };
-  ALWAYS_INLINE LeftFactor prepare(const Share& share, int p, long s, long row, long rows, Element* space) const {
+  ALWAYS_INLINE LeftFactor prepare(const Share& share, int p, Index s, Index row, Index rows, Element* space) const {
     const Product& product = Cell::products[p];
-    const long step = product.previous ? s + 1 : s;
-    const long running = smaller(larger(share.running(layer_.rows, step) - row, 0), rows);
-    const long valid = layer_.rows.offset[step] + share.first + row;
+    const Index step = product.previous ? s + 1 : s;
+    const Index running = smaller(larger(share.running(layer_.rows, step) - row, 0), rows);
+    const Index valid = layer_.rows.offset[step] + share.first + row;
     const T* left = derivatives_.data + valid * derivatives_.stride + derivatives_.of_product(product);
     return {engine_.prepare(running, depth_of(p), {left, derivatives_.stride}, space), running};
   }
 
-  ALWAYS_INLINE void take_product(const LeftFactor& left, int p, long rows, long panel, T* sums) const {
+  ALWAYS_INLINE void take_product(const LeftFactor& left, int p, Index rows, Index panel, T* sums) const {
     engine_.template multiply<span>(left.rows, 1, depth_of(p), left.prepared,
                                     packed_[p] + panel * engine_.panel_size(depth_of(p), span), nullptr, sums);
-    for (long i = left.rows * width; i < rows * width; ++i) sums[i] = 0;
+    for (Index i = left.rows * width; i < rows * width; ++i) sums[i] = 0;
   }
 
   // dL/d(h before the projection).
-  ALWAYS_INLINE LeftFactor prepare_projected(const Share& share, long s, long row, long rows, Element* space) const {
-    const long valid = layer_.rows.offset[s] + share.first + row;
+  ALWAYS_INLINE LeftFactor prepare_projected(const Share& share, Index s, Index row, Index rows, Element* space) const {
+    const Index valid = layer_.rows.offset[s] + share.first + row;
     const T* left = derivatives_.data + valid * derivatives_.stride + derivatives_.projected;
     return {engine_.prepare(rows, sizes_.padded_output, {left, derivatives_.stride}, space), rows};
   }
 
   // Stage -1 goes through the projection's output, the others through the cell's.
   template <int stage>
-  void run_stage(const Share& share, const Group& group, const Thread& thread, long s) const {
+  void run_stage(const Share& share, const Group& group, const Thread& thread, Index s) const {
     constexpr bool of_output = stage < 0;
     constexpr Stage which = of_output ? Stage{1, {0}} : Cell::stages[of_output ? 0 : stage];
     constexpr bool unprojected = Projected && !of_output && which.product[0] == 0;
-    const long vectors = of_output ? sizes_.output_vectors : sizes_.hidden_vectors;
-    long begin, end;
+    const Index vectors = of_output ? sizes_.output_vectors : sizes_.hidden_vectors;
+    Index begin, end;
     share.units(vectors, span, begin, end);
-    const long running = share.running(layer_.rows, s);
-    for (long row = 0; row < running; row += most_tile_rows) {
-      const long rows = smaller(running - row, most_tile_rows);
+    const Index running = share.running(layer_.rows, s);
+    for (Index row = 0; row < running; row += most_tile_rows) {
+      const Index rows = smaller(running - row, most_tile_rows);
       LeftFactor left{};
       if constexpr (unprojected)
         left = prepare_projected(share, s, row, rows, thread.left[0]);
@@ -215,10 +215,10 @@ class Backward {
         left = prepare(share, which.product[0], s, row, rows, thread.left[0]);
       CellStatistics statistics[most_tile_rows];
       if constexpr (normalises_cell<Cell>() && !of_output)
-        for (long r = 0; r < rows; ++r) statistics[r] = cell_statistics<stage>(layer_.rows.offset[s] + share.first + row + r, begin == 0);
+        for (Index r = 0; r < rows; ++r) statistics[r] = cell_statistics<stage>(layer_.rows.offset[s] + share.first + row + r, begin == 0);
       LeftFactor other{};
       if constexpr (which.products > 1) other = prepare(share, which.product[1], s, row, rows, thread.left[1]);
-      each_panel(begin / span, ceiling(end, span), 1, s, [&](long panel, long) {
+      each_panel(begin / span, ceiling(end, span), 1, s, [&](Index panel, Index) {
         if constexpr (unprojected)
           engine_.template multiply<span>(rows, 1, sizes_.padded_output, left.prepared,
                                           projection_ + panel * engine_.panel_size(sizes_.padded_output, span), nullptr,
@@ -227,19 +227,19 @@ class Backward {
           take_product(left, which.product[0], rows, panel, thread.sums[0]);
         if constexpr (which.products > 1) take_product(other, which.product[1], rows, panel, thread.sums[1]);
         for (int v = 0; v < span && panel * span + v < end; ++v)
-          for (long r = 0; r < rows; ++r) step_of_row<stage>(share, group, thread, s, row + r, (panel * span + v) * V, r * width + v * V, statistics[r]);
+          for (Index r = 0; r < rows; ++r) step_of_row<stage>(share, group, thread, s, row + r, (panel * span + v) * V, r * width + v * V, statistics[r]);
       });
     }
   }
 
   template <int stage>
-  ALWAYS_INLINE void step_of_row(const Share& share, const Group& group, const Thread& thread, long s, long row, long unit,
-                                 long sum, const CellStatistics& statistics) const {
+  ALWAYS_INLINE void step_of_row(const Share& share, const Group& group, const Thread& thread, Index s, Index row, Index unit,
+                                 Index sum, const CellStatistics& statistics) const {
     constexpr bool of_output = stage < 0;
     const Rows& rows = layer_.rows;
-    const long place = share.first + row, valid = rows.offset[s] + place, of_batch = rows.order[place];
+    const Index place = share.first + row, valid = rows.offset[s] + place, of_batch = rows.order[place];
     const Places<T> places{rows, direction_.reverse};
-    constexpr long slots = saved_slot_count<Cell, Projected>();
+    constexpr Index slots = saved_slot_count<Cell, Projected>();
     const T* saved = static_cast<const T*>(direction_.saved);
     BackwardAt<T, Regularised> at{};
     if constexpr (normalises_cell<Cell>() && !of_output) {
@@ -293,7 +293,7 @@ class Backward {
   }
 
   template <int stage>
-  CellStatistics cell_statistics(long valid, bool keep) const {
+  CellStatistics cell_statistics(Index valid, bool keep) const {
     CellStatistics result{};
     if constexpr (normalises_cell<Cell>()) {
       const T* cell = static_cast<const T*>(direction_.saved) +
@@ -302,7 +302,7 @@ class Backward {
       result.forward = norm_.statistics(cell, 1);
       if (stage == 1) {
         if (keep) *derivatives_.statistics_of_cell(valid) = result.forward;
-        result.backward = norm_.backward(cell, 1, result.forward, [&](int, long unit) {
+        result.backward = norm_.backward(cell, 1, result.forward, [&](int, Index unit) {
           return load(derivatives + unit) * norm_.cell_gain(unit);
         });
       }
@@ -311,12 +311,12 @@ class Backward {
   }
 
   // From the derivatives of what entered the gates to those of what the products gave.
-  void run_normalised(const Share& share, long s) const {
-    long begin, end;
+  void run_normalised(const Share& share, Index s) const {
+    Index begin, end;
     share.units(sizes_.hidden_vectors, span, begin, end);
-    const long running = share.running(layer_.rows, s);
-    for (long row = 0; row < running; ++row) {
-      const long valid = layer_.rows.offset[s] + share.first + row;
+    const Index running = share.running(layer_.rows, s);
+    for (Index row = 0; row < running; ++row) {
+      const Index valid = layer_.rows.offset[s] + share.first + row;
       T* derivatives = derivatives_.data + valid * derivatives_.stride;
       const T* raw = static_cast<const T*>(direction_.saved) +
                      (valid * saved_slot_count<Cell, Projected>() + first_raw_slot<Cell, Projected>()) * sizes_.padded_hidden;
@@ -329,7 +329,7 @@ class Backward {
 
   // dL/dh_t: of the output, of the state after the last step or what the step after it passed on, and of the recurrent
   // product; equation (1).
-  ALWAYS_INLINE void set_total(BackwardAt<T, Regularised>& at, long s, long place, long unit) const {
+  ALWAYS_INLINE void set_total(BackwardAt<T, Regularised>& at, Index s, Index place, Index unit) const {
     const Places<T> places{layer_.rows, direction_.reverse};
     Vec<T> total = load(at.d_states[0]) + at.dropped_hidden(at.product_of_next(0));
     if (direction_.d_output.data) total += load_first(places.at(direction_.d_output, s, place) + unit, at.count);
@@ -338,7 +338,7 @@ class Backward {
     at.total_d_hidden = total;
   }
 
-  const T* initial(int state, long of_batch, long size, long unit) const {
+  const T* initial(int state, Index of_batch, Index size, Index unit) const {
     const T* data = static_cast<const T*>(direction_.initial[state]);
     return data ? data + of_batch * size + unit : nullptr;
   }
@@ -354,24 +354,24 @@ class Backward {
     T* to = static_cast<T*>(direction_.d_initial[state]);
     if (!to) return;
     constexpr Operand operand = state == 0 ? Operand::hidden : Operand::inner;
-    const long size = state == 0 ? sizes_.output : sizes_.hidden;
+    const Index size = state == 0 ? sizes_.output : sizes_.hidden;
     int product = -1;
     for (int p = 0; p < products; ++p)
       if (Cell::products[p].previous && Cell::products[p].operand == operand) product = p;
-    long begin, end;
+    Index begin, end;
     share.units(ceiling(size, V), span, begin, end);
-    for (long row = 0; row < share.rows; row += most_tile_rows) {
-      const long rows = smaller(share.rows - row, most_tile_rows);
+    for (Index row = 0; row < share.rows; row += most_tile_rows) {
+      const Index rows = smaller(share.rows - row, most_tile_rows);
       LeftFactor left{};
       if (product >= 0) left = prepare(share, product, -1, row, rows, thread.left[0]);
-      for (long panel = begin / span; panel < ceiling(end, span); ++panel) {
+      for (Index panel = begin / span; panel < ceiling(end, span); ++panel) {
         if (product >= 0)
           take_product(left, product, rows, panel, thread.sums[0]);
         else
-          for (long i = 0; i < rows * width; ++i) thread.sums[0][i] = 0;
-        for (long r = 0; r < rows; ++r)
-          for (long column = panel * width; column < smaller((panel + 1) * width, size); ++column) {
-            const long place = share.first + row + r, of_batch = layer_.rows.order[place];
+          for (Index i = 0; i < rows * width; ++i) thread.sums[0][i] = 0;
+        for (Index r = 0; r < rows; ++r)
+          for (Index column = panel * width; column < smaller((panel + 1) * width, size); ++column) {
+            const Index place = share.first + row + r, of_batch = layer_.rows.order[place];
             T carried = thread.sums[0][r * width + column - panel * width];
             if (is_reset(layer_, direction_, 0, place)) carried = 0;
             if (state == 0 && direction_.recurrent_dropout)

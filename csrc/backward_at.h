@@ -19,11 +19,11 @@ struct BackwardAt {
   T* kept_value;
   const T* diagonals;
   const T* saved_row;
-  long padded_hidden;
+  Index padded_hidden;
   T* d_gates;
   const T* hidden_now;
   const T* before[most_states];  // the states before this step, null for zero
-  long count;
+  Index count;
   bool reset, next_reset;
   const T* recurrent_dropout;
   const T* candidate_dropout;

@@ -24,7 +24,7 @@ T* pointer(Address address) {
   return reinterpret_cast<T*>(address);
 }
 
-Sequence sequence(Address address, long time_stride, long batch_stride) {
+Sequence sequence(Address address, Index time_stride, Index batch_stride) {
   return {pointer(address), time_stride, batch_stride};
 }
 
@@ -37,8 +37,8 @@ void set_normalisation(Weights& weights, Address input_gain, Address recurrent_g
 
 // A layer's description together with the order of its rows.
 struct Call {
-  Call(int cell, bool double_precision, bool projected, long input_size, long hidden_size, long output_size, long time,
-       long batch, Address lengths, int threads)
+  Call(int cell, bool double_precision, bool projected, Index input_size, Index hidden_size, Index output_size, Index time,
+       Index batch, Address lengths, int threads)
       : order(time, batch, pointer<const std::int64_t>(lengths)) {
     layer.cell = cell;
     layer.double_precision = double_precision;
@@ -63,13 +63,13 @@ class Stack {
 
   void run(const Sequence& input, Address output, const std::array<Address, most_states>& initial,
            const std::array<Address, most_states>& final) const {
-    std::optional<Workspace> between[2];
+    std::optional<Scratch> between[2];
     Sequence from = input;
-    long row = 0;  // of the states
+    Index row = 0;  // of the states
     for (std::size_t place = 0; place < calls_.size(); ++place) {
       Layer& layer = calls_[place]->layer;
       const std::size_t scalar = layer.double_precision ? sizeof(double) : sizeof(float);
-      const long width = layer.directions * layer.output_size, batch = layer.rows.batch;
+      const Index width = layer.directions * layer.output_size, batch = layer.rows.batch;
       char* to = pointer<char>(output);
       if (place + 1 < calls_.size()) {
         const std::size_t bytes = static_cast<std::size_t>(layer.rows.time * batch * width) * scalar;
@@ -143,19 +143,19 @@ NB_MODULE(_core, module) {
       .def("set_initial_gradient", [](Direction& d, int state, Address address) { d.d_initial[state] = pointer(address); })
       .def("set_final_gradient", [](Direction& d, int state, Address address) { d.d_final[state] = pointer(address); })
       .def("set_saved", [](Direction& d, Address address) { d.saved = pointer(address); })
-      .def("set_output", [](Direction& d, Address a, long t, long b) { d.output = sequence(a, t, b); })
-      .def("set_output_gradient", [](Direction& d, Address a, long t, long b) { d.d_output = sequence(a, t, b); })
-      .def("set_input_gradient", [](Direction& d, Address a, long t, long b) { d.d_input = sequence(a, t, b); })
-      .def("set_hidden_gradient", [](Direction& d, Address a, long t, long b) { d.d_hidden = sequence(a, t, b); })
+      .def("set_output", [](Direction& d, Address a, Index t, Index b) { d.output = sequence(a, t, b); })
+      .def("set_output_gradient", [](Direction& d, Address a, Index t, Index b) { d.d_output = sequence(a, t, b); })
+      .def("set_input_gradient", [](Direction& d, Address a, Index t, Index b) { d.d_input = sequence(a, t, b); })
+      .def("set_hidden_gradient", [](Direction& d, Address a, Index t, Index b) { d.d_hidden = sequence(a, t, b); })
       .def("set_recurrent_dropout", [](Direction& d, Address address) { d.recurrent_dropout = pointer(address); })
-      .def("set_candidate_dropout", [](Direction& d, Address a, long t, long b) { d.candidate_dropout = sequence(a, t, b); })
+      .def("set_candidate_dropout", [](Direction& d, Address a, Index t, Index b) { d.candidate_dropout = sequence(a, t, b); })
       .def("set_zoneout",
-           [](Direction& d, int state, Address a, long t, long b) { d.zoneout[state] = sequence(a, t, b); });
+           [](Direction& d, int state, Address a, Index t, Index b) { d.zoneout[state] = sequence(a, t, b); });
 
   nb::class_<Call>(module, "Layer")
-      .def(nb::init<int, bool, bool, long, long, long, long, long, Address, int>(), "cell"_a, "double_precision"_a,
+      .def(nb::init<int, bool, bool, Index, Index, Index, Index, Index, Address, int>(), "cell"_a, "double_precision"_a,
            "projected"_a, "input_size"_a, "hidden_size"_a, "output_size"_a, "time"_a, "batch"_a, "lengths"_a, "threads"_a)
-      .def("set_input", [](Call& c, Address a, long t, long b) { c.layer.input = sequence(a, t, b); })
+      .def("set_input", [](Call& c, Address a, Index t, Index b) { c.layer.input = sequence(a, t, b); })
       .def("set_reset", [](Call& c, Address address) { c.layer.reset = pointer<std::uint8_t>(address); })
       .def("set_bfloat16_parts", [](Call& c, int parts) { c.layer.bfloat16_parts = parts; })
       .def("set_weight_format", [](Call& c, int format) { c.layer.weight_format = static_cast<WeightFormat>(format); })
@@ -165,8 +165,8 @@ NB_MODULE(_core, module) {
       .def_prop_ro("saved_size",
                    [](const Call& c) {
                      const Kernels& k = kernels();
-                     const long lanes = c.layer.double_precision ? k.double_lanes : k.float_lanes;
-                     const long padded = (c.layer.hidden_size + lanes - 1) / lanes * lanes;
+                     const Index lanes = c.layer.double_precision ? k.double_lanes : k.float_lanes;
+                     const Index padded = (c.layer.hidden_size + lanes - 1) / lanes * lanes;
                      return c.layer.rows.valid * padded * k.saved_slots(c.layer.cell, c.layer.projected);
                    })
       .def(
@@ -179,12 +179,14 @@ NB_MODULE(_core, module) {
       .def("add", &Stack::add, "layer"_a, nb::keep_alive<1, 2>())
       .def(
           "run",
-          [](const Stack& s, Address input, long time_stride, long batch_stride, Address output, Address initial_hidden,
+          [](const Stack& s, Address input, Index time_stride, Index batch_stride, Address output, Address initial_hidden,
              Address initial_cell, Address final_hidden, Address final_cell) {
             s.run(sequence(input, time_stride, batch_stride), output, {initial_hidden, initial_cell}, {final_hidden, final_cell});
           },
           nb::call_guard<nb::gil_scoped_release>());
 
+  module.def("take_scratch_peak", &take_scratch_peak,
+             "The most bytes at a time that calls have used within themselves since this was last called.");
   module.def("float_tensor", &workspace_tensor<float>, "size"_a, "A vector of uninitialised memory that is used again.");
   module.def("double_tensor", &workspace_tensor<double>, "size"_a, "A vector of uninitialised memory that is used again.");
   module.def(

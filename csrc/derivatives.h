@@ -17,25 +17,25 @@ struct Derivatives {
         stride(spread<T>(statistics + (is_normalised<Cell>() ? rounded_up(statistics_size, lanes<T>) : 0))) {}
 
   // Where the derivatives lie of what a product gave, and of what the input's did, gate by gate.
-  long of_product(const Product& product) const {
+  Index of_product(const Product& product) const {
     return is_normalised<Cell>() ? raw + (of_recurrent * Cell::gates + product.first_gate) * slot : product.first_slot * slot;
   }
-  long of_input_gate(int gate) const {
+  Index of_input_gate(int gate) const {
     return is_normalised<Cell>() ? raw + (of_input * Cell::gates + gate) * slot : Cell::input_slot[gate] * slot;
   }
 
   static constexpr int groups = norm_group_count<Cell>();
-  static constexpr long statistics_size = 2 * (sides * groups + 1);
+  static constexpr Index statistics_size = 2 * (sides * groups + 1);
   // Of a row's group of gates, or of its cell state.
-  Statistics<T>* statistics_of(long valid, int side, int group) const {
+  Statistics<T>* statistics_of(Index valid, int side, int group) const {
     return reinterpret_cast<Statistics<T>*>(data + valid * stride + statistics) + side * groups + group;
   }
-  Statistics<T>* statistics_of_cell(long valid) const { return statistics_of(valid, sides, 0); }
+  Statistics<T>* statistics_of_cell(Index valid) const { return statistics_of(valid, sides, 0); }
 
   std::size_t size(const Rows& rows) const { return Workspace::size<T>(static_cast<std::size_t>(rows.valid * stride)); }
 
   T* data = nullptr;
-  long slot, projected, raw, statistics, stride;
+  Index slot, projected, raw, statistics, stride;
 };
 
 }  // namespace throughtime::INSTRUCTION_SET

@@ -59,7 +59,7 @@ bool has_amx() {
 #if defined(THROUGHTIME_X86) && defined(__linux__)
   // The kernel hands the tile registers out on request, once for a process.
   static const bool granted = [] {
-    constexpr long request_permission = 0x1023, tile_data = 18;
+    constexpr Index request_permission = 0x1023, tile_data = 18;
     return runs_here(avx512::kernels) && __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("amx-bf16") &&
            syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
   }();

@@ -43,19 +43,19 @@ ALWAYS_INLINE Vec<float> widened(const std::int8_t* from) {
 #endif
 }
 #if defined(__AVX512BW__) && defined(__AVX512VL__)
-ALWAYS_INLINE __mmask16 first_lanes(long count) { return static_cast<__mmask16>((1U << count) - 1); }
-ALWAYS_INLINE Vec<float> widened_first(const float* from, long count) { return load_first(from, count); }
-ALWAYS_INLINE Vec<float> widened_first(const std::uint16_t* from, long count) {
+ALWAYS_INLINE __mmask16 first_lanes(Index count) { return static_cast<__mmask16>((1U << count) - 1); }
+ALWAYS_INLINE Vec<float> widened_first(const float* from, Index count) { return load_first(from, count); }
+ALWAYS_INLINE Vec<float> widened_first(const std::uint16_t* from, Index count) {
   const __m256i halves = _mm256_maskz_loadu_epi16(first_lanes(count), from);
   return reinterpret_cast<Vec<float>>(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16));
 }
-ALWAYS_INLINE Vec<float> widened_first(const std::int8_t* from, long count) {
+ALWAYS_INLINE Vec<float> widened_first(const std::int8_t* from, Index count) {
   const __m128i bytes = _mm_maskz_loadu_epi8(first_lanes(count), from);
   return reinterpret_cast<Vec<float>>(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes)));
 }
 #else
 template <class Weight>
-ALWAYS_INLINE Vec<float> widened_first(const Weight* from, long count) {
+ALWAYS_INLINE Vec<float> widened_first(const Weight* from, Index count) {
   Weight all[lanes<float>] = {};
   std::memcpy(all, from, static_cast<std::size_t>(count) * sizeof(Weight));
   return widened(all);
@@ -86,10 +86,10 @@ class Dots {
   using Element = float;
   static constexpr int V = lanes<float>;
   static constexpr bool packs = false;
-  static constexpr long work_of_thread = 200000;  // multiply-adds worth waking a thread for
-  static constexpr long most_rows = 4;
-  static constexpr long cache_of_thread = 1 << 20;  // bytes that stay in a core's L2 cache from step to step
-  static constexpr long most_gates = 4;
+  static constexpr Index work_of_thread = 200000;  // multiply-adds worth waking a thread for
+  static constexpr Index most_rows = 4;
+  static constexpr Index cache_of_thread = 1 << 20;  // bytes that stay in a core's L2 cache from step to step
+  static constexpr Index most_gates = 4;
 
   struct Session {};
 
@@ -99,27 +99,27 @@ class Dots {
                         (format_ == WeightFormat::scalar ? 4 : format_ == WeightFormat::bfloat16 ? 2 : 1) >
                     cache_of_thread * layer.threads) {}
 
-  long panel_size(long, int) const { return 0; }
-  long left_size(long, long) const { return 0; }
-  void pack_transposed(const PanelShape<float>&, const float*, long, Element*) const {}
+  Index panel_size(Index, int) const { return 0; }
+  Index left_size(Index, Index) const { return 0; }
+  void pack_transposed(const PanelShape<float>&, const float*, Index, Element*) const {}
 
   using Prepared = Left<float>;
-  Prepared prepare(long, long, Left<float> left, Element*) const { return left; }
+  Prepared prepare(Index, Index, Left<float> left, Element*) const { return left; }
 
-  static constexpr long panels_at_once(long) { return 1; }
+  static constexpr Index panels_at_once(Index) { return 1; }
 
   // sums[panel][row] = left × (rows of the weights that panels [first, first + panels) stand for)ᵀ + bias
   template <int Vectors>
-  ALWAYS_INLINE void multiply(long rows, const PanelShape<float>& shape, const Packed<float, Element>& weights, long first,
-                              long panels, Prepared left, float* sums) const {
-    constexpr long width = Vectors * V;
+  ALWAYS_INLINE void multiply(Index rows, const PanelShape<float>& shape, const Packed<float, Element>& weights, Index first,
+                              Index panels, Prepared left, float* sums) const {
+    constexpr Index width = Vectors * V;
     const float* bias = weights.bias ? weights.bias + first * width : nullptr;
-    for (long panel = 0; panel < panels; ++panel)
+    for (Index panel = 0; panel < panels; ++panel)
       for (int vector = 0; vector < Vectors; ++vector) {
-        const long unit = ((first + panel) * shape.span + vector % shape.span) * V;
-        const long row = (shape.first + vector / shape.span) * shape.units + unit;
+        const Index unit = ((first + panel) * shape.span + vector % shape.span) * V;
+        const Index row = (shape.first + vector / shape.span) * shape.units + unit;
         if (unit >= shape.units) {
-          for (long r = 0; r < rows; ++r) store(sums + (panel * rows + r) * width + vector * V, Vec<float>{});
+          for (Index r = 0; r < rows; ++r) store(sums + (panel * rows + r) * width + vector * V, Vec<float>{});
           continue;
         }
         block(rows, smaller(shape.units - unit, V), shape.depth, left, weights, row,
@@ -129,11 +129,11 @@ class Dots {
 
  private:
   // Dot products with V consecutive rows of the weights, `used` of them real.
-  __attribute__((noinline)) void block(long rows, long used, long depth, Left<float> left, const Packed<float, Element>& weights,
-                                       long first, const float* bias, float* sums, long sum_stride) const {
-    for (long row = 0; row < rows; row += most_rows) {
+  __attribute__((noinline)) void block(Index rows, Index used, Index depth, Left<float> left, const Packed<float, Element>& weights,
+                                       Index first, const float* bias, float* sums, Index sum_stride) const {
+    for (Index row = 0; row < rows; row += most_rows) {
       const Left<float> some{left.data + row * left.row_stride, left.row_stride};
-      const long count = smaller(rows - row, most_rows);
+      const Index count = smaller(rows - row, most_rows);
       float* to = sums + row * sum_stride;
       if (format_ == WeightFormat::bfloat16)
         rows_as<std::uint16_t>(count, used, depth, some, weights, first, bias, to, sum_stride);
@@ -151,8 +151,8 @@ class Dots {
 
   // Weights that lie beyond the L2 cache are asked for ahead; those in it would only come later for it.
   template <class Weight, bool Ahead, int Rows = most_rows>
-  static void rows_of(long rows, long used, long depth, Left<float> left, const Packed<float, Element>& weights, long first,
-                      const float* bias, float* sums, long sum_stride) {
+  static void rows_of(Index rows, Index used, Index depth, Left<float> left, const Packed<float, Element>& weights, Index first,
+                      const float* bias, float* sums, Index sum_stride) {
     if constexpr (Rows > 1) {
       if (rows < Rows) return rows_of<Weight, Ahead, Rows - 1>(rows, used, depth, left, weights, first, bias, sums, sum_stride);
     }
@@ -160,7 +160,7 @@ class Dots {
     constexpr int blocks = V > at_once ? V / at_once : 1, block_rows = V / blocks;
     const Weight* matrix = static_cast<const Weight*>(weights.matrix) + first * depth;
     Vec<float> sum[Rows][V];
-    const long whole = depth / V * V;
+    const Index whole = depth / V * V;
 #pragma GCC unroll 64
     for (int block = 0; block < blocks; ++block) {
       const Weight* row[block_rows];
@@ -171,7 +171,7 @@ class Dots {
 #pragma GCC unroll 64
         for (int r = 0; r < Rows; ++r) partial[r][i] = Vec<float>{};
       }
-      for (long k = 0; k < whole; k += V) {
+      for (Index k = 0; k < whole; k += V) {
         Vec<float> value[Rows];
 #pragma GCC unroll 64
         for (int r = 0; r < Rows; ++r) value[r] = load(left.data + r * left.row_stride + k);

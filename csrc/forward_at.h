@@ -14,13 +14,13 @@ struct ForwardAt {
   const V one = broadcast(T(1));
 
   const T* input_gates;
-  long input_gate_stride;
+  Index input_gate_stride;
   const T* sums[2];
-  long gate_stride;
+  Index gate_stride;
   T* states[most_states];
   T* kept_value;
   const T* diagonals;  // three rows of `padded_hidden`
-  long padded_hidden;
+  Index padded_hidden;
   T* saved_row;        // null in inference
   bool saves_past_caches;
   T* inner_operand;
@@ -28,7 +28,7 @@ struct ForwardAt {
   T* unprojected_saved;
   T* output;           // null before the projection
   T* finals[most_states];  // null before a row's last step
-  long count;          // units in use, of this vector
+  Index count;          // units in use, of this vector
   bool reset, next_reset;
   const T* recurrent_dropout;
   const T* candidate_dropout;

@@ -61,13 +61,13 @@ class ForwardWeights {
   }
 
   // Packing, as tasks for the threads.
-  long pack_tasks() const {
+  Index pack_tasks() const {
     if (!Engine::packs) return 1;
-    long tasks = input_shape().panels();
+    Index tasks = input_shape().panels();
     for (int p = 0; p < products; ++p) tasks += shape_of(p).panels();
     return tasks + (Projected ? projection_shape().panels() : 0);
   }
-  void pack(long task) {
+  void pack(Index task) {
     const Weights& w = direction_.weights;
     if (task == 0) {
       norm_.fill(w);  // which adds the biases afterwards
@@ -79,7 +79,7 @@ class ForwardWeights {
       if (Projected) pack_bias<T>(projection_shape(), nullptr, projection_.bias);
       if constexpr (has_diagonal<Cell>())
         for (int gate = 0; gate < 3; ++gate)
-          for (long unit = 0; unit < sizes_.padded_hidden; ++unit)
+          for (Index unit = 0; unit < sizes_.padded_hidden; ++unit)
             diagonals_[gate * sizes_.padded_hidden + unit] =
                 unit < sizes_.hidden ? static_cast<const T*>(w.matrix[peephole_matrix])[gate * sizes_.hidden + unit] : T(0);
     }
@@ -92,15 +92,15 @@ class ForwardWeights {
   // Bytes of weights that a step reads.
   std::size_t step_bytes() const { return shared_size(); }
   // Multiply-adds of a step of one row.
-  long step_work() const {
-    long work = sizes_.input * sizes_.hidden * Cell::gates;
+  Index step_work() const {
+    Index work = sizes_.input * sizes_.hidden * Cell::gates;
     for (int p = 0; p < products; ++p) work += shape_of(p).depth * sizes_.hidden * Cell::products[p].gates;
     return work;
   }
 
  protected:
   using PackedMatrix = Packed<T, Element>;
-  long panel_size(const PanelShape<T>& shape) const { return engine_.panel_size(shape.depth, shape.vectors()); }
+  Index panel_size(const PanelShape<T>& shape) const { return engine_.panel_size(shape.depth, shape.vectors()); }
   std::size_t packed_size(const PanelShape<T>& shape) const {
     return Workspace::size<Element>(static_cast<std::size_t>(shape.panels() * panel_size(shape))) +
            Workspace::size<T>(static_cast<std::size_t>(shape.panels() * shape.width()));
@@ -110,7 +110,7 @@ class ForwardWeights {
     return {matrix, scale, panels, workspace.take<T>(static_cast<std::size_t>(shape.panels() * shape.width()))};
   }
   // Whether the task was one of this matrix; else it is counted down.
-  bool pack_some(long& task, const PackedMatrix& packed, const PanelShape<T>& shape) const {
+  bool pack_some(Index& task, const PackedMatrix& packed, const PanelShape<T>& shape) const {
     if (task >= shape.panels()) {
       task -= shape.panels();
       return false;
@@ -121,7 +121,7 @@ class ForwardWeights {
 
   // sums[panel][row] = left × panels [first, first + panels) of the matrix + bias
   template <int vectors>
-  ALWAYS_INLINE void multiply(long rows, const PanelShape<T>& shape, const PackedMatrix& packed, long first, long panels,
+  ALWAYS_INLINE void multiply(Index rows, const PanelShape<T>& shape, const PackedMatrix& packed, Index first, Index panels,
                               typename Engine::Prepared left, T* sums) const {
     if constexpr (Engine::packs)
       engine_.template multiply<vectors>(rows, panels, shape.depth, left, packed.panels + first * panel_size(shape),
@@ -130,7 +130,7 @@ class ForwardWeights {
       engine_.template multiply<vectors>(rows, shape, packed, first, panels, left, sums);
   }
 
-  long depth_of(Operand operand) const { return operand == Operand::hidden ? sizes_.output : sizes_.hidden; }
+  Index depth_of(Operand operand) const { return operand == Operand::hidden ? sizes_.output : sizes_.hidden; }
 
   const Layer& layer_;
   const Direction& direction_;

@@ -25,16 +25,16 @@ constexpr int tile_rows(int vectors) {
 template <class T>
 struct Left {
   const T* data;
-  long row_stride;
-  long k_stride = 1;
+  Index row_stride;
+  Index k_stride = 1;
 };
 
 // C (+)= A B for `Rows` rows and `Panels` panels that lie `panel_stride` elements apart.
 // init: one row of first sums for each panel, null for zero; with `accumulate` the sums are added to C.
 // c: row r of panel p at c[p * c_panel_stride + r * c_row_stride].
 template <class T, int Rows, int Vectors, int Panels, bool Transposed>
-inline void tile(long depth, Left<T> a, const T* b, long panel_stride, const T* init, bool accumulate, T* c,
-                 long c_row_stride, long c_panel_stride) {
+inline void tile(Index depth, Left<T> a, const T* b, Index panel_stride, const T* init, bool accumulate, T* c,
+                 Index c_row_stride, Index c_panel_stride) {
   constexpr int V = lanes<T>;
   constexpr int width = Vectors * V, vectors_of_line = 64 / vector_bytes;
   Vec<T> sum[Panels][Rows][Vectors];
@@ -45,12 +45,12 @@ inline void tile(long depth, Left<T> a, const T* b, long panel_stride, const T* 
 #pragma GCC unroll 64
       for (int v = 0; v < Vectors; ++v)
         sum[p][r][v] = init ? load(init + p * width + v * V) : Vec<T>{};
-  const long row_stride = Transposed ? 1 : a.row_stride;
-  const long k_stride = Transposed ? a.k_stride : 1;
+  const Index row_stride = Transposed ? 1 : a.row_stride;
+  const Index k_stride = Transposed ? a.k_stride : 1;
   const T* left = a.data;
   constexpr int turns = vector_registers < 32 ? 2 : 1;  // a small tile's products hide little of the loop's own work
 #pragma GCC unroll turns
-  for (long k = 0; k < depth; ++k) {
+  for (Index k = 0; k < depth; ++k) {
 #pragma GCC unroll 64
     for (int p = 0; p < Panels; ++p) {
       const T* right = b + p * panel_stride;
@@ -94,8 +94,8 @@ inline void tile(long depth, Left<T> a, const T* b, long panel_stride, const T* 
 
 // One tile of a number of rows that is known only at run time.
 template <class T, int Vectors, bool Transposed, int Rows = tile_rows(Vectors)>
-ALWAYS_INLINE void tile_of(long rows, long depth, Left<T> a, const T* b, const T* init, bool accumulate, T* c,
-                           long c_row_stride) {
+ALWAYS_INLINE void tile_of(Index rows, Index depth, Left<T> a, const T* b, const T* init, bool accumulate, T* c,
+                           Index c_row_stride) {
   if constexpr (Rows > 1) {
     if (rows < Rows) return tile_of<T, Vectors, Transposed, Rows - 1>(rows, depth, a, b, init, accumulate, c, c_row_stride);
   }
@@ -107,22 +107,22 @@ template <int Vectors>
 inline constexpr int side_by_side = vector_registers >= 32 ? (Vectors == 1 ? 8 : 4) : 2;
 
 template <class T, int Vectors, bool Transposed>
-void multiply_block(long rows, long panels, long depth, Left<T> a, const T* b, long panel_stride, const T* init,
-              bool accumulate, T* c, long c_row_stride, long c_panel_stride) {
+void multiply_block(Index rows, Index panels, Index depth, Left<T> a, const T* b, Index panel_stride, const T* init,
+              bool accumulate, T* c, Index c_row_stride, Index c_panel_stride) {
   constexpr int width = Vectors * lanes<T>;
   constexpr int most = tile_rows(Vectors), beside = side_by_side<Vectors>;
-  long panel = 0;
+  Index panel = 0;
   if (rows == 1)
     for (; panel + beside <= panels; panel += beside)
       tile<T, 1, Vectors, beside, Transposed>(depth, a, b + panel * panel_stride, panel_stride,
                                               init ? init + panel * width : nullptr, accumulate,
                                               c + panel * c_panel_stride, c_row_stride, c_panel_stride);
   // Even blocks of rows: a block of many and a block of few would cost more.
-  const long blocks = ceiling(rows, most);
+  const Index blocks = ceiling(rows, most);
   for (; panel < panels; ++panel) {
-    long row = 0;
-    for (long block = 0; block < blocks; ++block) {
-      const long count = ceiling(rows - row, blocks - block);
+    Index row = 0;
+    for (Index block = 0; block < blocks; ++block) {
+      const Index count = ceiling(rows - row, blocks - block);
       tile_of<T, Vectors, Transposed>(count, depth, {a.data + row * a.row_stride, a.row_stride, a.k_stride},
                                       b + panel * panel_stride, init ? init + panel * width : nullptr, accumulate,
                                       c + panel * c_panel_stride + row * c_row_stride, c_row_stride);
@@ -134,10 +134,10 @@ void multiply_block(long rows, long panels, long depth, Left<T> a, const T* b, l
 // C (+)= A B for any number of rows and some panels that follow each other, `panel_stride` apart.
 // c: row r of panel p at c[p * c_panel_stride + r * c_row_stride].
 template <class T, int Vectors, bool Transposed = false>
-void multiply(long rows, long panels, long depth, Left<T> a, const T* b, long panel_stride, const T* init,
-              bool accumulate, T* c, long c_row_stride, long c_panel_stride) {
-  constexpr long block = vector_bytes >= 64 ? 256 : 128;  // a panel's block stays in the L1 cache
-  long k = 0;
+void multiply(Index rows, Index panels, Index depth, Left<T> a, const T* b, Index panel_stride, const T* init,
+              bool accumulate, T* c, Index c_row_stride, Index c_panel_stride) {
+  constexpr Index block = vector_bytes >= 64 ? 256 : 128;  // a panel's block stays in the L1 cache
+  Index k = 0;
   do {
     multiply_block<T, Vectors, Transposed>(rows, panels, smaller(block, depth - k),
                                            {a.data + k * (Transposed ? a.k_stride : 1), a.row_stride, a.k_stride},

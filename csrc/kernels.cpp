@@ -20,21 +20,21 @@ constexpr int most_threads = 64;
 
 // How rows and units are divided among threads.
 struct Division {
-  long groups;      // of rows, each run by a team through all steps
-  long group_rows;
+  Index groups;      // of rows, each run by a team through all steps
+  Index group_rows;
   int team;         // threads of a team, which share the units of each step
 };
 
 // Rows are divided where each thread can have its own: then nobody waits for anybody. Units are divided where there
 // are too few rows, or where the weights fit into the caches of all threads together only.
-Division divide(long batch, int directions, int threads, std::size_t step_bytes, long step_work, long most_shared_rows) {
+Division divide(Index batch, int directions, int threads, std::size_t step_bytes, Index step_work, Index most_shared_rows) {
   const int team = threads / directions < 1 ? 1 : threads / directions;
-  constexpr long least_work = 40000;  // multiply-adds of a step below which a barrier costs more than it saves
-  constexpr long rows_at_once = 8;
-  const bool few_rows = batch * directions < 2L * threads;
+  constexpr Index least_work = 40000;  // multiply-adds of a step below which a barrier costs more than it saves
+  constexpr Index rows_at_once = 8;
+  const bool few_rows = batch * directions < Index{2} * threads;
   const bool large = step_bytes > cache_bytes && batch <= most_shared_rows * threads;
   if (team > 1 && ((few_rows && batch * step_work > least_work) || large)) return {1, batch, team};
-  long groups = ceiling(batch, 2 * rows_at_once);
+  Index groups = ceiling(batch, 2 * rows_at_once);
   if (step_bytes > cache_bytes) groups = ceiling(batch, 4 * rows_at_once);
   if (batch * directions >= rows_at_once) groups = larger(groups, ceiling(threads, directions));
   groups = larger(smaller(groups, batch), 1);
@@ -48,13 +48,13 @@ void run_pass(const Layer& layer, Pass* passes, int threads) {
   const int directions = layer.directions;
   const bool split_units = division.team > 1;
   if (!split_units) threads = static_cast<int>(smaller(threads, larger(division.groups * directions, 1)));
-  const long sets = split_units ? directions : threads;
+  const Index sets = split_units ? directions : threads;
   const std::size_t group_size = passes[0].group_size(division.group_rows);
   const std::size_t thread_size = passes[0].thread_size(division.group_rows);
-  Workspace scratch(static_cast<std::size_t>(sets) * group_size + static_cast<std::size_t>(threads) * thread_size);
+  Scratch scratch(static_cast<std::size_t>(sets) * group_size + static_cast<std::size_t>(threads) * thread_size);
   typename Pass::Group group[most_threads];
   typename Pass::Thread thread[most_threads];
-  for (long i = 0; i < sets; ++i) group[i] = passes[0].take_group(scratch, division.group_rows);
+  for (Index i = 0; i < sets; ++i) group[i] = passes[0].take_group(scratch, division.group_rows);
   for (int i = 0; i < threads; ++i) thread[i] = passes[0].take_thread(scratch, division.group_rows);
   Barrier barriers[2];
   Barrier all;
@@ -63,7 +63,7 @@ void run_pass(const Layer& layer, Pass* passes, int threads) {
     const FlushDenormals flush;
     [[maybe_unused]] const typename Pass::Session session;
     for (;;) {
-      long task = packing.next(), direction = 0;
+      Index task = packing.next(), direction = 0;
       for (; direction < directions && task >= passes[direction].pack_tasks(); ++direction)
         task -= passes[direction].pack_tasks();
       if (direction == directions) break;
@@ -79,19 +79,19 @@ void run_pass(const Layer& layer, Pass* passes, int threads) {
       return;
     }
     Barrier own;
-    for (long item; (item = items.next()) < division.groups * directions;) {
-      const long direction = item % directions, index = item / directions;
-      const long first = index * layer.rows.batch / division.groups, end = (index + 1) * layer.rows.batch / division.groups;
+    for (Index item; (item = items.next()) < division.groups * directions;) {
+      const Index direction = item % directions, index = item / directions;
+      const Index first = index * layer.rows.batch / division.groups, end = (index + 1) * layer.rows.batch / division.groups;
       passes[direction].run({first, end - first, 0, 1, &own}, group[id], thread[id]);
     }
   });
 }
 
 template <class T>
-void clear_padding(const Layer& layer, const Sequence& sequence, long size) {
+void clear_padding(const Layer& layer, const Sequence& sequence, Index size) {
   const Rows& rows = layer.rows;
-  for (long place = 0; place < rows.batch; ++place)
-    for (long time = rows.length[place]; time < rows.time; ++time)
+  for (Index place = 0; place < rows.batch; ++place)
+    for (Index time = rows.length[place]; time < rows.time; ++time)
       std::memset(static_cast<T*>(sequence.data) + time * sequence.time_stride + rows.order[place] * sequence.batch_stride, 0,
                   static_cast<std::size_t>(size) * sizeof(T));
 }
@@ -105,19 +105,19 @@ template <class Cell, class Engine, bool Projected, bool Regularised>
 struct Run {
   using T = typename Engine::Scalar;
 
-  static int threads_of(const Layer& layer, long work) {
+  static int threads_of(const Layer& layer, Index work) {
     return static_cast<int>(smaller(smaller(layer.threads, most_threads), 1 + work / Engine::work_of_thread));
   }
 
   static void forward(const Layer& layer) {
     using Pass = Forward<Cell, Engine, Projected, Regularised>;
     Pass passes[2] = {{layer, layer.direction[0]}, {layer, layer.direction[1]}};
-    Workspace shared(static_cast<std::size_t>(layer.directions) * passes[0].shared_size());
+    Scratch shared(static_cast<std::size_t>(layer.directions) * passes[0].shared_size());
     for (int i = 0; i < layer.directions; ++i) {
       passes[i].take_shared(shared);
       clear_padding<T>(layer, layer.direction[i].output, layer.output_size);
     }
-    const long work = layer.rows.valid * layer.directions * passes[0].step_work();
+    const Index work = layer.rows.valid * layer.directions * passes[0].step_work();
     run_pass(layer, passes, threads_of(layer, work));
   }
 
@@ -126,7 +126,7 @@ struct Run {
     Pass passes[2] = {{layer, layer.direction[0]}, {layer, layer.direction[1]}};
     const int directions = layer.directions;
     const int threads = threads_of(layer, layer.rows.valid * directions * passes[0].step_work());
-    Workspace shared(static_cast<std::size_t>(directions) * passes[0].shared_size());
+    Scratch shared(static_cast<std::size_t>(directions) * passes[0].shared_size());
     for (int i = 0; i < directions; ++i) passes[i].take_shared(shared);
     run_pass(layer, passes, threads);
     run_gradients(layer, passes, threads);
@@ -142,47 +142,47 @@ struct Run {
     Matrices matrices[2] = {{layer, layer.direction[0], passes[0].derivatives()}, {layer, layer.direction[1], passes[1].derivatives()}};
     std::size_t size = 0;
     for (int i = 0; i < directions; ++i) size += vectors[i].shared_size() + matrices[i].shared_size();
-    Workspace shared(size);
+    Scratch shared(size);
     for (int i = 0; i < directions; ++i) {
       vectors[i].take_shared(shared);
       matrices[i].take_shared(shared);
     }
-    long chunks = 0;
+    Index chunks = 0;
     for (int i = 0; i < directions; ++i) chunks = larger(chunks, matrices[i].chunks());
     Counter packing, weights, sums;
     Barrier barrier;
     in_parallel(threads, [&](int, int count) {
       const FlushDenormals flush;
       [[maybe_unused]] const typename Vectors::Session session;
-      long task = packing.next();
-      each_task(vectors, directions, 0, task, packing, [](auto& vector, long own) { vector.pack(own); }, &Vectors::pack_tasks);
-      const long packed = total(vectors, directions, &Vectors::pack_tasks);
-      long weight = weights.next();
-      for (long chunk = 0; chunk < chunks; ++chunk) {
-        const long of_packing = total(matrices, directions, &Matrices::pack_tasks);
+      Index task = packing.next();
+      each_task(vectors, directions, 0, task, packing, [](auto& vector, Index own) { vector.pack(own); }, &Vectors::pack_tasks);
+      const Index packed = total(vectors, directions, &Vectors::pack_tasks);
+      Index weight = weights.next();
+      for (Index chunk = 0; chunk < chunks; ++chunk) {
+        const Index of_packing = total(matrices, directions, &Matrices::pack_tasks);
         each_task(matrices, directions, packed + chunk * of_packing, task, packing,
-                  [&](auto& matrix, long own) { matrix.pack(chunk, own); }, &Matrices::pack_tasks);
+                  [&](auto& matrix, Index own) { matrix.pack(chunk, own); }, &Matrices::pack_tasks);
         barrier.wait(count);
         each_task(matrices, directions, chunk * total(matrices, directions, &Matrices::tasks), weight, weights,
-                  [&](auto& matrix, long own) {
-                    Workspace scratch(matrix.thread_size());
+                  [&](auto& matrix, Index own) {
+                    Scratch scratch(matrix.thread_size());
                     matrix.run(chunk, own, scratch);
                   },
                   &Matrices::tasks);
         if (chunk + 1 < chunks) barrier.wait(count);
       }
       if (chunks == 0) barrier.wait(count);
-      long sum = sums.next();
-      each_task(vectors, directions, 0, sum, sums, [](auto& vector, long own) {
-        Workspace scratch(vector.thread_size());
+      Index sum = sums.next();
+      each_task(vectors, directions, 0, sum, sums, [](auto& vector, Index own) {
+        Scratch scratch(vector.thread_size());
         vector.run(own, scratch);
       }, &Vectors::tasks);
     });
   }
 
   template <class Of>
-  static long total(const Of* of, int directions, long (Of::*tasks)() const) {
-    long sum = 0;
+  static Index total(const Of* of, int directions, Index (Of::*tasks)() const) {
+    Index sum = 0;
     for (int i = 0; i < directions; ++i) sum += (of[i].*tasks)();
     return sum;
   }
@@ -190,10 +190,10 @@ struct Run {
   // Does the tasks of both directions that are numbered from `first` on, each in whichever thread asks for it. `task` is
   // the number that this thread holds, and after these tasks one beyond them.
   template <class Of, class Do>
-  static void each_task(Of* of, int directions, long first, long& task, Counter& counter, const Do& run, long (Of::*tasks)() const) {
-    const long end = first + total(of, directions, tasks);
+  static void each_task(Of* of, int directions, Index first, Index& task, Counter& counter, const Do& run, Index (Of::*tasks)() const) {
+    const Index end = first + total(of, directions, tasks);
     for (; task < end; task = counter.next()) {
-      long own = task - first, direction = 0;
+      Index own = task - first, direction = 0;
       for (; own >= (of[direction].*tasks)(); ++direction) own -= (of[direction].*tasks)();
       run(of[direction], own);
     }
@@ -234,7 +234,7 @@ auto with_cell(int number, const Use& use) {
 #if !defined(__AMX_BF16__)
 // Whether packing the weights would cost more than it saves.
 bool is_short(const Layer& layer) {
-  constexpr long few_steps = 8;
+  constexpr Index few_steps = 8;
   return !layer.double_precision && layer.rows.batch <= Dots::most_rows && layer.rows.steps <= few_steps && !is_regularised(layer);
 }
 

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "index.h"
+
 namespace throughtime {
 
 // The weight matrices beside the input's, by the place that they have in Weights::matrix.
@@ -12,21 +14,21 @@ enum Matrix { recurrent_matrix, projection_matrix, peephole_matrix, matrices };
 // A tensor (time, batch, feature) whose features are contiguous; strides in elements.
 struct Sequence {
   void* data = nullptr;
-  long time_stride = 0;
-  long batch_stride = 0;
+  Index time_stride = 0;
+  Index batch_stride = 0;
 };
 
 // The rows of a batch in the order in which they run: longest first, so that the rows still running at a step are the
 // first ones. A running row at a step is "valid"; valid rows are numbered step by step.
 struct Rows {
-  long time;           // of the tensors
-  long batch;
-  long steps;          // the greatest length
-  long valid;          // sum of the lengths
-  const long* order;   // [batch]: place among the running rows -> row of the caller's batch
-  const long* length;  // [batch] by place, descending
-  const long* running; // [steps + 1]: rows longer than s; zero at the end
-  const long* offset;  // [steps + 1]: number of the first valid row of step s
+  Index time;            // of the tensors
+  Index batch;
+  Index steps;           // the greatest length
+  Index valid;           // sum of the lengths
+  const Index* order;    // [batch]: place among the running rows -> row of the caller's batch
+  const Index* length;   // [batch] by place, descending
+  const Index* running;  // [steps + 1]: rows longer than s; zero at the end
+  const Index* offset;   // [steps + 1]: number of the first valid row of step s
 };
 
 // How the matrices' elements are stored: as the layer's scalars, or for inference on a few rows smaller.
@@ -75,7 +77,7 @@ struct Layer {
   int bfloat16_parts = 0;  // of each factor of a product, 1 to 3, where there are AMX kernels; 0 for none
   bool projected;
   WeightFormat weight_format = WeightFormat::scalar;
-  long input_size, hidden_size, output_size;
+  Index input_size, hidden_size, output_size;
   Rows rows;
   Sequence input;
   const std::uint8_t* reset = nullptr;  // (time, batch): where not zero, the state before the step is zero; null for nowhere

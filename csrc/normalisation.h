@@ -58,7 +58,7 @@ ALWAYS_INLINE T sum_of_lanes(Vec<T> v) {
 }
 
 template <class T>
-ALWAYS_INLINE Vec<T> first_lanes(Vec<T> v, long count) {
+ALWAYS_INLINE Vec<T> first_lanes(Vec<T> v, Index count) {
   T values[lanes<T>];
   store(values, v);
   return load_first(values, count);
@@ -71,10 +71,10 @@ class Normalisation {
   static constexpr int V = lanes<T>;
   static constexpr int groups = norm_group_count<Cell>();
 
-  Normalisation(long hidden, long padded_hidden) : hidden_(hidden), padded_(padded_hidden) {}
+  Normalisation(Index hidden, Index padded_hidden) : hidden_(hidden), padded_(padded_hidden) {}
 
   // Elements of a row of raw values: [gate][padded hidden].
-  long row() const { return is_normalised<Cell>() ? Cell::gates * padded_ : 0; }
+  Index row() const { return is_normalised<Cell>() ? Cell::gates * padded_ : 0; }
 
   std::size_t size() const { return static_cast<std::size_t>(is_normalised<Cell>() ? (4 * Cell::gates + 2) * padded_ : 0); }
   void take(T* memory) { memory_ = memory; }
@@ -90,10 +90,10 @@ class Normalisation {
     }
   }
 
-  ALWAYS_INLINE Vec<T> gain(int side, int gate, long unit) const { return at(side * Cell::gates + gate, unit); }
-  ALWAYS_INLINE Vec<T> bias(int side, int gate, long unit) const { return at((2 + side) * Cell::gates + gate, unit); }
-  ALWAYS_INLINE Vec<T> cell_gain(long unit) const { return at(4 * Cell::gates, unit); }
-  ALWAYS_INLINE Vec<T> cell_bias(long unit) const { return at(4 * Cell::gates + 1, unit); }
+  ALWAYS_INLINE Vec<T> gain(int side, int gate, Index unit) const { return at(side * Cell::gates + gate, unit); }
+  ALWAYS_INLINE Vec<T> bias(int side, int gate, Index unit) const { return at((2 + side) * Cell::gates + gate, unit); }
+  ALWAYS_INLINE Vec<T> cell_gain(Index unit) const { return at(4 * Cell::gates, unit); }
+  ALWAYS_INLINE Vec<T> cell_bias(Index unit) const { return at(4 * Cell::gates + 1, unit); }
 
   static constexpr int group_of(int gate) {
     int group = 0;
@@ -112,9 +112,9 @@ class Normalisation {
   // Of one group's gates in a row of raw values; of a cell state with `gates` = 1.
   Statistics<T> statistics(const T* raw, int gates) const {
     Vec<T> sum{}, squares{};
-    each_vector(gates, [&](int gate, long unit, long) { sum += load(raw + gate * padded_ + unit); });  // padding is zero
+    each_vector(gates, [&](int gate, Index unit, Index) { sum += load(raw + gate * padded_ + unit); });  // padding is zero
     const T count = static_cast<T>(gates * hidden_), mean = sum_of_lanes<T>(sum) / count;
-    each_vector(gates, [&](int gate, long unit, long used) {
+    each_vector(gates, [&](int gate, Index unit, Index used) {
       const Vec<T> difference = load(raw + gate * padded_ + unit) - mean;
       squares += used < V ? first_lanes<T>(difference * difference, used) : difference * difference;
     });
@@ -135,7 +135,7 @@ class Normalisation {
   template <class Derivative>
   BackwardStatistics<T> backward(const T* raw, int gates, const Statistics<T>& statistics, const Derivative& derivative) const {
     Vec<T> sum{}, products{};
-    each_vector(gates, [&](int gate, long unit, long) {
+    each_vector(gates, [&](int gate, Index unit, Index) {
       const Vec<T> e = derivative(gate, unit);  // zero in the padding, as gains are
       sum += e;
       products += e * statistics.normalised(load(raw + gate * padded_ + unit));
@@ -147,19 +147,19 @@ class Normalisation {
   // For both products of a row, from the derivatives of what entered the gates to those of what the products gave, units
   // [begin, end). raw and to: [side][gate][padded hidden]; slot_of(side, gate): where a gate's derivative lies.
   template <class SlotOf>
-  void backward_row(const T* raw, const T* derivatives, T* to, long begin, long end, Statistics<T>* keep, const SlotOf& slot_of) const {
+  void backward_row(const T* raw, const T* derivatives, T* to, Index begin, Index end, Statistics<T>* keep, const SlotOf& slot_of) const {
     for (int side = 0; side < sides; ++side) {
       Statistics<T> statistics[groups];
       row_statistics(raw, statistics);
       for (int group = 0, first = 0; group < groups; first += gates_of(group++)) {
         const int gates = gates_of(group);
-        const auto entering = [&](int gate, long unit) {
+        const auto entering = [&](int gate, Index unit) {
           return load(derivatives + slot_of(side, first + gate) * padded_ + unit) * gain(side, first + gate, unit);
         };
         const auto back = backward(raw, gates, statistics[group], entering);
         if (keep) keep[side * groups + group] = statistics[group];
         for (int gate = 0; gate < gates; ++gate)
-          for (long unit = begin; unit < end; unit += V) {
+          for (Index unit = begin; unit < end; unit += V) {
             const Vec<T> normal = statistics[group].normalised(load(raw + gate * padded_ + unit));
             const Vec<T> value = back.derivative(entering(gate, unit), normal, statistics[group]);
             store(to + gate * padded_ + unit, first_lanes<T>(value, hidden_ - unit));
@@ -174,14 +174,14 @@ class Normalisation {
   template <class Body>
   ALWAYS_INLINE void each_vector(int gates, const Body& body) const {
     for (int gate = 0; gate < gates; ++gate)
-      for (long unit = 0; unit < padded_; unit += V) body(gate, unit, hidden_ - unit);
+      for (Index unit = 0; unit < padded_; unit += V) body(gate, unit, hidden_ - unit);
   }
   void fill_one(const T* from, int row) const {
-    for (long unit = 0; unit < padded_; ++unit) memory_[row * padded_ + unit] = from && unit < hidden_ ? from[unit] : T(0);
+    for (Index unit = 0; unit < padded_; ++unit) memory_[row * padded_ + unit] = from && unit < hidden_ ? from[unit] : T(0);
   }
-  ALWAYS_INLINE Vec<T> at(int row, long unit) const { return load(memory_ + row * padded_ + unit); }
+  ALWAYS_INLINE Vec<T> at(int row, Index unit) const { return load(memory_ + row * padded_ + unit); }
 
-  long hidden_, padded_;
+  Index hidden_, padded_;
   T* memory_ = nullptr;
 };
 

@@ -18,31 +18,31 @@ class Operands {
                                               : Source::inner_now;
   }
 
-  long columns(Source source) const {
+  Index columns(Source source) const {
     return source == Source::input ? sizes_.input : source == Source::hidden_before ? sizes_.output : sizes_.hidden;
   }
 
   // Calls visit(valid row, step, place) for valid rows [from, to) in order.
   template <class Visit>
-  void each_row(long from, long to, const Visit& visit) const {
+  void each_row(Index from, Index to, const Visit& visit) const {
     const Rows& rows = layer_.rows;
-    long low = 0, high = rows.steps;  // the last step whose first valid row is at most `from`
+    Index low = 0, high = rows.steps;  // the last step whose first valid row is at most `from`
     while (high - low > 1) {
-      const long middle = (low + high) / 2;
+      const Index middle = (low + high) / 2;
       (rows.offset[middle] <= from ? low : high) = middle;
     }
-    long s = low;
-    for (long valid = from; valid < to; ++valid) {
+    Index s = low;
+    for (Index valid = from; valid < to; ++valid) {
       while (valid >= rows.offset[s + 1]) ++s;
       visit(valid, s, valid - rows.offset[s]);
     }
   }
 
   // A row of a source, or null for zeros.
-  const T* at(Source source, long valid, long s, long place) const {
+  const T* at(Source source, Index valid, Index s, Index place) const {
     const Rows& rows = layer_.rows;
     const Places<T> places{rows, direction_.reverse};
-    const long slots = saved_slot_count<Cell, Projected>(), of_batch = rows.order[place];
+    const Index slots = saved_slot_count<Cell, Projected>(), of_batch = rows.order[place];
     const T* saved = static_cast<const T*>(direction_.saved);
     const bool before = source == Source::hidden_before || source == Source::inner_before;
     if (before && is_reset(layer_, direction_, s, place)) return nullptr;

@@ -11,12 +11,12 @@ namespace throughtime::INSTRUCTION_SET {
 // A panel holds `span` vectors of units: vector (block, v) of it at [block * span + v].
 template <class T>
 struct PanelShape {
-  long units, depth;
+  Index units, depth;
   int first, count, span;
 
   int vectors() const { return count * span; }
-  long width() const { return static_cast<long>(vectors()) * lanes<T>; }
-  long panels() const { return ceiling(units, static_cast<long>(span) * lanes<T>); }
+  Index width() const { return static_cast<Index>(vectors()) * lanes<T>; }
+  Index panels() const { return ceiling(units, static_cast<Index>(span) * lanes<T>); }
 };
 
 // What an engine knows of one matrix: where it lies, and as panels, if it packs them, with the bias beside each.
@@ -51,16 +51,16 @@ ALWAYS_INLINE void transpose(Vec<T>* vectors) {
 }
 
 template <class T>
-void pack_transposed(const PanelShape<T>& shape, const T* matrix, long panel, T* to) {
+void pack_transposed(const PanelShape<T>& shape, const T* matrix, Index panel, T* to) {
   constexpr int V = lanes<T>;
-  const long width = shape.width();
+  const Index width = shape.width();
   for (int gate = 0; gate < shape.count; ++gate)
     for (int v = 0; v < shape.span; ++v) {
-      const long unit = (panel * shape.span + v) * V;
+      const Index unit = (panel * shape.span + v) * V;
       const T* rows = matrix + ((shape.first + gate) * shape.units + unit) * shape.depth;
       T* out = to + (gate * shape.span + v) * V;
-      for (long k = 0; k < shape.depth; k += V) {
-        const long used = smaller(shape.depth - k, V);
+      for (Index k = 0; k < shape.depth; k += V) {
+        const Index used = smaller(shape.depth - k, V);
         Vec<T> block[V];
 #pragma GCC unroll 64
         for (int lane = 0; lane < V; ++lane)
@@ -77,7 +77,7 @@ struct RightRow {
   const T* data = nullptr;
   const T* factor = nullptr;
 
-  ALWAYS_INLINE Vec<T> load(long column, long used) const {
+  ALWAYS_INLINE Vec<T> load(Index column, Index used) const {
     if (!data || column >= used) return Vec<T>{};
     const Vec<T> values = load_first(data + column, used - column);
     return factor ? values * load_first(factor + column, used - column) : values;
@@ -88,10 +88,10 @@ struct RightRow {
 template <class T>
 void pack_bias(const PanelShape<T>& shape, const T* bias, T* to) {
   constexpr int V = lanes<T>;
-  for (long panel = 0; panel < shape.panels(); ++panel)
+  for (Index panel = 0; panel < shape.panels(); ++panel)
     for (int gate = 0; gate < shape.count; ++gate)
       for (int v = 0; v < shape.span; ++v, to += V) {
-        const long unit = (panel * shape.span + v) * V;
+        const Index unit = (panel * shape.span + v) * V;
         const bool real = bias && unit < shape.units;
         store(to, real ? load_first(bias + (shape.first + gate) * shape.units + unit, shape.units - unit) : Vec<T>{});
       }
@@ -101,26 +101,26 @@ void pack_bias(const PanelShape<T>& shape, const T* bias, T* to) {
 // zero rows, in panels of four vectors of columns.
 template <class T>
 struct PlainShape {
-  long units, padded_units, columns;
+  Index units, padded_units, columns;
   int count;
   int blocks[4];
 
-  long depth() const { return count * padded_units; }
-  long panels() const { return ceiling(columns, 4L * lanes<T>); }
+  Index depth() const { return count * padded_units; }
+  Index panels() const { return ceiling(columns, Index{4} * lanes<T>); }
   // Row k of the panels, null where it is padding.
-  const T* row(const T* matrix, long k) const {
-    const long block = k / padded_units, unit = k % padded_units;
+  const T* row(const T* matrix, Index k) const {
+    const Index block = k / padded_units, unit = k % padded_units;
     return block < count && unit < units ? matrix + (blocks[block] * units + unit) * columns : nullptr;
   }
 };
 
 template <class T>
-void pack_plain(const PlainShape<T>& shape, const T* matrix, long panel, T* to) {
-  constexpr long width = 4 * lanes<T>;
-  const long first = panel * width, used = smaller(width, shape.columns - first);
-  for (long k = 0; k < shape.depth(); ++k, to += width) {
+void pack_plain(const PlainShape<T>& shape, const T* matrix, Index panel, T* to) {
+  constexpr Index width = 4 * lanes<T>;
+  const Index first = panel * width, used = smaller(width, shape.columns - first);
+  for (Index k = 0; k < shape.depth(); ++k, to += width) {
     const T* from = shape.row(matrix, k);
-    long column = 0;
+    Index column = 0;
     if (from)
       for (; column < used; ++column) to[column] = from[first + column];
     for (; column < width; ++column) to[column] = 0;

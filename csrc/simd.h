@@ -11,6 +11,8 @@
 #include <immintrin.h>
 #endif
 
+#include "index.h"
+
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 
 namespace throughtime::INSTRUCTION_SET {
@@ -69,7 +71,7 @@ ALWAYS_INLINE void store(T* to, Vec<T> value) {
 
 // The first `count` lanes, the others zero.
 template <class T>
-ALWAYS_INLINE Vec<T> load_first(const T* from, long count) {
+ALWAYS_INLINE Vec<T> load_first(const T* from, Index count) {
   if (count >= lanes<T>) return load(from);
 #if defined(__AVX512F__)
   const unsigned some = (1U << count) - 1;
@@ -85,7 +87,7 @@ ALWAYS_INLINE Vec<T> load_first(const T* from, long count) {
 }
 
 template <class T>
-ALWAYS_INLINE void store_first(T* to, Vec<T> value, long count) {
+ALWAYS_INLINE void store_first(T* to, Vec<T> value, Index count) {
   if (count >= lanes<T>) return store(to, value);
 #if defined(__AVX512F__)
   const unsigned some = (1U << count) - 1;
@@ -125,9 +127,9 @@ ALWAYS_INLINE void finish_stores_past_caches() {
 }
 // Whether so many elements from `to` on are better stored there.
 template <class T>
-inline bool belongs_past_caches(const T* to, long size) {
-  constexpr long cache = 16L << 20;
-  return size * static_cast<long>(sizeof(T)) > cache && reinterpret_cast<std::uintptr_t>(to) % vector_bytes == 0;
+inline bool belongs_past_caches(const T* to, Index size) {
+  constexpr Index cache = Index{16} << 20;
+  return size * static_cast<Index>(sizeof(T)) > cache && reinterpret_cast<std::uintptr_t>(to) % vector_bytes == 0;
 }
 
 // a / b, in float32 with AVX-512 by an estimate and one Newton step (relative error below 2^-23).
@@ -216,9 +218,9 @@ ALWAYS_INLINE V rectified(V x) {
   return x < V{} ? V{} : x;  // a NaN stays one
 }
 
-constexpr long ceiling(long count, long unit) { return (count + unit - 1) / unit; }
-constexpr long rounded_up(long count, long unit) { return ceiling(count, unit) * unit; }
-constexpr long smaller(long a, long b) { return a < b ? a : b; }
-constexpr long larger(long a, long b) { return a > b ? a : b; }
+constexpr Index ceiling(Index count, Index unit) { return (count + unit - 1) / unit; }
+constexpr Index rounded_up(Index count, Index unit) { return ceiling(count, unit) * unit; }
+constexpr Index smaller(Index a, Index b) { return a < b ? a : b; }
+constexpr Index larger(Index a, Index b) { return a > b ? a : b; }
 
 }  // namespace throughtime::INSTRUCTION_SET

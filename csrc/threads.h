@@ -13,6 +13,8 @@
 #include <immintrin.h>
 #endif
 
+#include "index.h"
+
 namespace throughtime::INSTRUCTION_SET {
 
 // Call body(thread, threads) in threads that run at the same time, and wait for them. There may be fewer than were
@@ -66,10 +68,10 @@ class Barrier {
 // Hands out 0, 1, … to whichever thread asks next, so that a thread beside a busy neighbour takes fewer.
 class Counter {
  public:
-  long next() { return next_.fetch_add(1, std::memory_order_relaxed); }
+  Index next() { return next_.fetch_add(1, std::memory_order_relaxed); }
 
  private:
-  alignas(64) std::atomic<long> next_{0};
+  alignas(64) std::atomic<Index> next_{0};
 };
 
 // Denormal numbers count as zero while this lives: they would cost a hundred times as much.

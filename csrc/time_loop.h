@@ -12,7 +12,7 @@
 
 namespace throughtime::INSTRUCTION_SET {
 
-inline constexpr long most_tile_rows = 64;    // rows between a product and what follows it: their sums stay in the L1 cache
+inline constexpr Index most_tile_rows = 64;    // rows between a product and what follows it: their sums stay in the L1 cache
 
 template <class T>
 struct Sizes {
@@ -27,36 +27,36 @@ struct Sizes {
         padded_hidden(hidden_vectors * V),
         padded_output(output_vectors * V) {}
 
-  long input, hidden, output;
-  long hidden_vectors, output_vectors;
-  long padded_hidden, padded_output;
+  Index input, hidden, output;
+  Index hidden_vectors, output_vectors;
+  Index padded_hidden, padded_output;
 };
 
 // A row stride in which neighbouring rows don't fall into the same set of a cache.
 template <class T>
-constexpr long spread(long length) {
+constexpr Index spread(Index length) {
   return rounded_up(length, lanes<T>) + lanes<T>;
 }
 
 // The rows and the units of one thread: rows [first, first + rows) by place, and its share of the units among the
 // threads that run the same rows.
 struct Share {
-  long first, rows;
+  Index first, rows;
   int member, members;
   Barrier* barrier;
 
   void wait() const { barrier->wait(members); }
 
   // Vectors of units [begin, end) out of `vectors`, in whole granules.
-  void units(long vectors, long granule, long& begin, long& end) const {
-    const long granules = ceiling(vectors, granule);
+  void units(Index vectors, Index granule, Index& begin, Index& end) const {
+    const Index granules = ceiling(vectors, granule);
     begin = smaller(granules * member / members * granule, vectors);
     end = smaller(granules * (member + 1) / members * granule, vectors);
   }
 
   // How many of these rows run at step s; none after the last step.
-  long running(const Rows& all, long s) const {
-    const long count = (s < all.steps ? all.running[s] : 0) - first;
+  Index running(const Rows& all, Index s) const {
+    const Index count = (s < all.steps ? all.running[s] : 0) - first;
     return count < 0 ? 0 : smaller(count, rows);
   }
 };
@@ -67,19 +67,19 @@ struct Places {
   const Rows& rows;
   bool reverse;
 
-  long time(long s, long place) const { return reverse ? rows.length[place] - 1 - s : s; }
+  Index time(Index s, Index place) const { return reverse ? rows.length[place] - 1 - s : s; }
 
-  T* at(const Sequence& sequence, long s, long place) const {
+  T* at(const Sequence& sequence, Index s, Index place) const {
     return static_cast<T*>(sequence.data) + time(s, place) * sequence.time_stride +
            rows.order[place] * sequence.batch_stride;
   }
 };
 
 // 0 where the state before step s of a row is reset, else 1.
-inline bool is_reset(const Layer& layer, const Direction& direction, long s, long place) {
+inline bool is_reset(const Layer& layer, const Direction& direction, Index s, Index place) {
   if (!layer.reset) return false;
   const Rows& rows = layer.rows;
-  const long time = direction.reverse ? rows.length[place] - 1 - s : s;
+  const Index time = direction.reverse ? rows.length[place] - 1 - s : s;
   return layer.reset[time * rows.batch + rows.order[place]] != 0;
 }
 
@@ -117,21 +117,21 @@ constexpr bool has_diagonal() {
 // What is saved of a row for the backward pass, in units of the padded hidden size: the cell's own values, the output
 // before the projection, and what the products of a normalised cell gave, [side][gate].
 template <class Cell, bool Projected>
-constexpr long first_raw_slot() {
+constexpr Index first_raw_slot() {
   return Cell::saved_slots + (Projected ? 1 : 0);
 }
 template <class Cell, bool Projected>
-constexpr long saved_slot_count() {
+constexpr Index saved_slot_count() {
   return first_raw_slot<Cell, Projected>() + (is_normalised<Cell>() ? sides * Cell::gates : 0);
 }
 
 // Panels [begin, end), `at_once` at a time, in alternating order from step to step: what a step has read last is still
 // in the cache when the next one begins, which counts where a step's weights are a little larger than the cache.
 template <class Body>
-ALWAYS_INLINE void each_panel(long begin, long end, long at_once, long s, const Body& body) {
-  const long count = ceiling(end - begin, at_once);
-  for (long i = 0; i < count; ++i) {
-    const long panel = begin + (s & 1 ? count - 1 - i : i) * at_once;
+ALWAYS_INLINE void each_panel(Index begin, Index end, Index at_once, Index s, const Body& body) {
+  const Index count = ceiling(end - begin, at_once);
+  for (Index i = 0; i < count; ++i) {
+    const Index panel = begin + (s & 1 ? count - 1 - i : i) * at_once;
     body(panel, smaller(at_once, end - panel));
   }
 }

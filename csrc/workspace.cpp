@@ -17,7 +17,7 @@ struct Block {
 
 std::mutex mutex;
 std::vector<Block> free_blocks;
-std::size_t free_bytes = 0;
+std::size_t free_bytes = 0, scratch_bytes = 0, scratch_peak = 0;
 constexpr std::size_t most_free_bytes = std::size_t{1} << 30;
 constexpr std::size_t page = std::size_t{2} << 20;
 
@@ -72,6 +72,24 @@ Workspace::~Workspace() {
     }
   }
   for (const Block block : surplus) release(block);
+}
+
+Scratch::Scratch(std::size_t bytes) : Workspace(bytes), asked_(bytes) {
+  const std::lock_guard lock(mutex);
+  scratch_bytes += asked_;
+  if (scratch_bytes > scratch_peak) scratch_peak = scratch_bytes;
+}
+
+Scratch::~Scratch() {
+  const std::lock_guard lock(mutex);
+  scratch_bytes -= asked_;
+}
+
+std::size_t take_scratch_peak() {
+  const std::lock_guard lock(mutex);
+  const std::size_t peak = scratch_peak;
+  scratch_peak = scratch_bytes;
+  return peak;
 }
 
 }  // namespace throughtime

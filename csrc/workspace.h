@@ -33,4 +33,17 @@ class Workspace {
   std::size_t used_ = 0;
 };
 
+// A workspace for the length of one call, counted: what a caller can't see of a call's memory.
+class Scratch : public Workspace {
+ public:
+  explicit Scratch(std::size_t bytes);
+  ~Scratch();
+
+ private:
+  std::size_t asked_;
+};
+
+// The most bytes of scratch at a time since it was last asked for.
+std::size_t take_scratch_peak();
+
 }  // namespace throughtime

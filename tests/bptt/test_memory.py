@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from throughtime import nn as recurrent
 from throughtime.bptt.memory import LiveBytes, format_bytes, parse_bytes, probe
 from throughtime.errors import ArgumentError
 
@@ -101,3 +102,19 @@ def test_what_a_step_takes_is_seen_in_a_few_steps() -> None:
     assert one <= seen.costs.step <= 1.1 * one
     # What the way back takes at the least: the weight's gradient, twice where it is added up, and its sum.
     assert 3 * weight.nbytes <= seen.costs.fixed <= 6 * weight.nbytes + one
+
+
+def test_what_the_native_core_uses_within_a_call_counts() -> None:
+    """At the least, on the way back: the derivatives of the gates of all steps, batch x 4 * hidden each."""
+    batch, hidden = 3, 32
+    layer = recurrent.LSTM(5, hidden)
+
+    def part(sequences: tuple[Tensor, ...], state: Any) -> tuple[Tensor, Any]:
+        outputs, state = layer(sequences[0], state)
+        return outputs.sum(), state
+
+    state = (torch.zeros(1, batch, hidden), torch.zeros(1, batch, hidden))
+    seen = probe(part, [torch.zeros(500, batch, 5)], state, [False, True, True])
+    saved, derivatives = 6 * batch * hidden * 4, 4 * batch * hidden * 4
+    assert layer.last_backend == "fused"
+    assert saved + derivatives <= seen.costs.step <= 2 * (saved + derivatives)

@@ -59,7 +59,7 @@ def test_more_processes_than_devices_are_refused(monkeypatch: pytest.MonkeyPatch
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    with pytest.raises(ArgumentError, match="2 processes need a CUDA device each, and there is 1 here"):
+    with pytest.raises(ArgumentError, match="2 processes need a CUDA device each, and this machine has 1"):
         Processes.join("cuda")
 
 

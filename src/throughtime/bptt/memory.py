@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from throughtime._core import take_scratch_peak
 from throughtime.bptt.replay import RandomState, random_numbers_kept
 from throughtime.bptt.segment import Part, Segment, is_differentiable
 from throughtime.bptt.state import tensors_of
@@ -86,7 +87,7 @@ class Probe:
 class LiveBytes(TorchDispatchMode):
     """Counts the bytes of tensors that operations make or graphs hold, from when they are made until they are freed.
 
-    What an operation takes and gives back within itself is not seen.
+    What an operation takes and gives back within itself is not seen; of the native core ``take_scratch_peak`` tells.
 
     Args:
         known: tensors that were there before and do not count; what operations are given does not count either.
@@ -206,12 +207,13 @@ def _peaks(
     Apart, since in a short segment the weights' gradients hide how the graph grows with the steps.
     """
     live = LiveBytes(known)
+    take_scratch_peak()
     with live, live.holding():
         segment = first(steps)
-        forwards, live.peak = live.peak, live.live
+        forwards, live.peak = live.peak + take_scratch_peak(), live.live
         weights = list(segment.graph()[0].values())
         state_gradients = [
             torch.ones_like(tensor) if is_differentiable(tensor) else None for tensor in tensors_of(segment.state)
         ]
         segment.gradients(torch.ones_like(segment.result), state_gradients, weights, keep_graph=keep_graph)
-    return forwards, live.peak
+    return forwards, live.peak + take_scratch_peak()

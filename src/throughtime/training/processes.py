@@ -46,9 +46,9 @@ class Processes:
             return cls(0, 1, chosen)
         here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
         if chosen.type == "cuda" and here > (devices := torch.cuda.device_count()):
-            found = "is 1" if devices == 1 else f"are {devices}"
             raise ArgumentError(
-                f"{here} processes need a CUDA device each, and there {found} here; start {devices} or use `device` 'cpu'"
+                f"{here} processes need a CUDA device each, and this machine has {devices}; "
+                "start fewer or use `device` 'cpu'"
             )
         from accelerate import PartialState  # noqa: PLC0415 - only launched runs pay for the import
 
