@@ -1,4 +1,4 @@
-// The only file that knows Python. Tensors come as addresses and strides, which costs less than any exchange protocol;
+// Knows Python, which else only word2vec/bindings.cpp does. Tensors come as addresses and strides, which costs less than any exchange protocol;
 // throughtime/recurrence/passes.py owns them and has checked their shapes.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
@@ -9,6 +9,7 @@
 
 #include "kernels.h"
 #include "rows.h"
+#include "word2vec/bindings.h"
 #include "workspace.h"
 
 namespace nb = nanobind;
@@ -184,6 +185,8 @@ NB_MODULE(_core, module) {
             s.run(sequence(input, time_stride, batch_stride), output, {initial_hidden, initial_cell}, {final_hidden, final_cell});
           },
           nb::call_guard<nb::gil_scoped_release>());
+
+  word2vec::bind(module);
 
   module.def("take_scratch_peak", &take_scratch_peak,
              "The most bytes at a time that calls have used within themselves since this was last called.");

@@ -3,8 +3,6 @@
 // once; they may also be bfloat16, or 8-bit integers with a scale for each row.
 #pragma once
 
-#include <utility>
-
 #include "gemm.h"
 #include "layer.h"
 #include "packing.h"
@@ -61,24 +59,6 @@ ALWAYS_INLINE Vec<float> widened_first(const Weight* from, Index count) {
   return widened(all);
 }
 #endif
-
-// Lane i of the result is the sum of all lanes of vectors[i]: each level halves the vectors and folds each row's
-// partial sums in two.
-template <int Count, class V, std::size_t... Lane>
-ALWAYS_INLINE V folded(V a, V b, std::index_sequence<Lane...>) {
-  // With Count lanes of each row: take the first and the second halves of the rows of a, then of b.
-  constexpr int half = Count / 2;
-  return __builtin_shufflevector(a, b, ((static_cast<int>(Lane) / half) * Count + static_cast<int>(Lane) % half)...) +
-         __builtin_shufflevector(a, b, ((static_cast<int>(Lane) / half) * Count + static_cast<int>(Lane) % half + half)...);
-}
-template <int Count>
-ALWAYS_INLINE void fold_all(Vec<float>* vectors) {
-  if constexpr (Count > 1) {
-    for (int i = 0; i < Count / 2; ++i)
-      vectors[i] = folded<Count>(vectors[2 * i], vectors[2 * i + 1], std::make_index_sequence<lanes<float>>{});
-    fold_all<Count / 2>(vectors);
-  }
-}
 
 class Dots {
  public:

@@ -273,7 +273,10 @@ int saved_slots(int cell, bool projected) {
 
 }  // namespace
 
+word2vec::Report train_word_vectors(const word2vec::Round& round);  // in word2vec/training.cpp
+
 extern const Kernels kernels;
-const Kernels kernels = {TEXT(INSTRUCTION_SET), forward, backward, saved_slots, lanes<float>, lanes<double>, cell_names};
+const Kernels kernels = {TEXT(INSTRUCTION_SET), forward, backward, saved_slots, lanes<float>, lanes<double>, cell_names,
+                         train_word_vectors};
 
 }  // namespace throughtime::INSTRUCTION_SET

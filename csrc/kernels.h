@@ -2,6 +2,7 @@
 #pragma once
 
 #include "layer.h"
+#include "word2vec/round.h"
 
 namespace throughtime {
 
@@ -14,6 +15,7 @@ struct Kernels {
   int float_lanes, double_lanes;
   // The cells by name, in the order of their numbers; null after the last.
   const char* const* cell_names;
+  word2vec::Report (*train_word_vectors)(const word2vec::Round&);
 };
 
 // Carry out a call: with the AMX kernels if the layer asks for products of bfloat16 parts and this machine has them.

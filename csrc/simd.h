@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
+#include <utility>
 #if defined(__AVX512F__) || defined(__SSE2__)
 #include <immintrin.h>
 #endif
@@ -130,6 +131,24 @@ template <class T>
 inline bool belongs_past_caches(const T* to, Index size) {
   constexpr Index cache = Index{16} << 20;
   return size * static_cast<Index>(sizeof(T)) > cache && reinterpret_cast<std::uintptr_t>(to) % vector_bytes == 0;
+}
+
+// Lane i of the result is the sum of all lanes of vectors[i]: each level halves the vectors and folds each row's
+// partial sums in two.
+template <int Count, class V, std::size_t... Lane>
+ALWAYS_INLINE V folded(V a, V b, std::index_sequence<Lane...>) {
+  // With Count lanes of each row: take the first and the second halves of the rows of a, then of b.
+  constexpr int half = Count / 2;
+  return __builtin_shufflevector(a, b, ((static_cast<int>(Lane) / half) * Count + static_cast<int>(Lane) % half)...) +
+         __builtin_shufflevector(a, b, ((static_cast<int>(Lane) / half) * Count + static_cast<int>(Lane) % half + half)...);
+}
+template <int Count>
+ALWAYS_INLINE void fold_all(Vec<float>* vectors) {
+  if constexpr (Count > 1) {
+    for (int i = 0; i < Count / 2; ++i)
+      vectors[i] = folded<Count>(vectors[2 * i], vectors[2 * i + 1], std::make_index_sequence<lanes<float>>{});
+    fold_all<Count / 2>(vectors);
+  }
 }
 
 // a / b, in float32 with AVX-512 by an estimate and one Newton step (relative error below 2^-23).

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0.dev0"
 
 if TYPE_CHECKING:
-    from throughtime import bptt, cells, data, decoding, models, nn, recurrence, training
+    from throughtime import bptt, cells, data, decoding, models, nn, recurrence, training, word2vec
     from throughtime.configuration import show_config
     from throughtime.data import TextInMemory
     from throughtime.errors import ThroughTimeError
@@ -21,14 +21,18 @@ if TYPE_CHECKING:
     from throughtime.sequence import SequenceBatch
     from throughtime.tasks.language_model import LanguageModel
     from throughtime.tasks.loading import load
+    from throughtime.tasks.word2vec_model import Word2Vec
+    from throughtime.word2vec.vectors import WordVectors
 
 # Importing torch takes a second, which `throughtime --help` need not wait for.
-_MODULES = ("bptt", "cells", "data", "decoding", "models", "nn", "recurrence", "training")
+_MODULES = ("bptt", "cells", "data", "decoding", "models", "nn", "recurrence", "training", "word2vec")
 _NAMES = {
     "LanguageModel": "throughtime.tasks.language_model",
     "SequenceBatch": "throughtime.sequence",
     "TextInMemory": "throughtime.data",
     "ThroughTimeError": "throughtime.errors",
+    "Word2Vec": "throughtime.tasks.word2vec_model",
+    "WordVectors": "throughtime.word2vec.vectors",
     "load": "throughtime.tasks.loading",
     "replace_recurrent": "throughtime.nn.replacement",
     "show_config": "throughtime.configuration",
@@ -39,6 +43,8 @@ __all__ = [
     "SequenceBatch",
     "TextInMemory",
     "ThroughTimeError",
+    "Word2Vec",
+    "WordVectors",
     "bptt",
     "cells",
     "data",
@@ -50,6 +56,7 @@ __all__ = [
     "replace_recurrent",
     "show_config",
     "training",
+    "word2vec",
 ]
 
 

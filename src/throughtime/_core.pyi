@@ -77,3 +77,41 @@ def has_amx() -> bool: ...
 def instruction_set() -> str: ...
 def instruction_sets() -> list[str]: ...
 def set_instruction_set(name: str) -> None: ...
+
+class Text:
+    def __init__(self, paths: list[str], is_tokens: bool) -> None: ...
+    @property
+    def pieces(self) -> int: ...
+    @property
+    def bytes(self) -> int: ...
+
+class Lexicon:
+    def __init__(self, words: list[bytes], keep: int, noise: int, counts: int) -> None: ...
+    def path(self, word: int) -> list[tuple[int, int]]: ...
+
+def count_words(
+    text: Text, pairs: bool, least: int, most: int, threads: int
+) -> tuple[list[bytes], list[int], int, int, int]: ...
+def join_pairs(text: Text, pairs: list[bytes], joint: str, path: str) -> int: ...
+def train_word_vectors(
+    text: Text,
+    lexicon: Lexicon,
+    *,
+    input: int,
+    output: int,
+    size: int,
+    stride: int,
+    skip_gram: bool,
+    window: int,
+    dynamic_window: bool,
+    negatives: int,
+    sharing: int,
+    first_piece: int,
+    last_piece: int,
+    highest_rate: float,
+    lowest_rate: float,
+    done: float,
+    in_all: float,
+    seed: int,
+    threads: int,
+) -> tuple[int, int, float]: ...

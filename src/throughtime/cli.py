@@ -29,6 +29,18 @@ language_model.command(
     help="Tell how well a model predicts a text.",
 )
 language_model.command("throughtime.commands.language_model:generate", name="generate", help="Let a model write.")
+vectors = App(name="vectors", help="Word vectors: learn them from text, ask, judge, convert and draw them.")
+app.command(vectors)
+for name, summary in (
+    ("train", "Learn vectors from text."),
+    ("nearest", "Show the words nearest to a word."),
+    ("analogy", "Solve an analogy."),
+    ("odd-one-out", "Tell which word goes least with the others."),
+    ("evaluate", "Judge vectors by analogies and by similarity."),
+    ("convert", "Write vectors in another format."),
+    ("plot", "Draw words, or pairs of words as arrows."),
+):
+    vectors.command(f"throughtime.commands.vectors:{name.replace('-', '_')}", name=name, help=summary)
 app.command(
     "throughtime.commands.reproduce:reproduce",
     name="reproduce",

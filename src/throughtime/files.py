@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from throughtime.errors import ThroughTimeError
 
@@ -50,6 +51,17 @@ def write_text(path: Path, text: str) -> None:
     """
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+@contextmanager
+def written_whole(path: Path) -> Generator[BinaryIO]:
+    """Open a file of one's own, that nobody else reads, for writing bytes; a full disk is told as such.
+
+    Raises:
+        DiskFullError: where the disk is full.
+    """
+    with _explained_when_full(path), path.open("wb") as file:
+        yield file
 
 
 def append_line(path: Path, line: str) -> None:

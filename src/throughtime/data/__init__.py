@@ -8,6 +8,7 @@ from throughtime.data.batching import (
     evaluation_windows,
     largest_batch_size,
 )
+from throughtime.data.corpus import Corpus, CorpusSource, Words, open_corpus
 from throughtime.data.samples import python_language_reference
 from throughtime.data.text import (
     Splits,
@@ -25,6 +26,8 @@ from throughtime.data.tokenizer import Tokenizer
 from throughtime.data.tokenizers import train_tokenizer
 
 __all__ = [
+    "Corpus",
+    "CorpusSource",
     "Decoder",
     "EvaluationWindow",
     "Lanes",
@@ -39,10 +42,12 @@ __all__ = [
     "Tokenizer",
     "Tokens",
     "TrainingWindow",
+    "Words",
     "evaluation_windows",
     "find_splits",
     "find_texts",
     "largest_batch_size",
+    "open_corpus",
     "python_language_reference",
     "train_tokenizer",
     "write_tokens",

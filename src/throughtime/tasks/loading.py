@@ -5,20 +5,25 @@ from __future__ import annotations
 from pathlib import Path
 
 from throughtime.errors import ModelFolderError
-from throughtime.tasks import language_modelling
+from throughtime.tasks import language_modelling, word2vec
 from throughtime.tasks.language_model import LanguageModel
+from throughtime.tasks.word2vec_model import Word2Vec
 from throughtime.training import ModelFolder
 
-TASKS = {language_modelling.TASK: LanguageModel}
 
+def load(folder: Path | str, *, device: str = "auto") -> LanguageModel | Word2Vec:
+    """Load the model in a folder, whatever its task.
 
-def load(folder: Path | str, *, device: str = "auto") -> LanguageModel:
-    """Load the model in a folder, whatever its task, on any device.
+    Args:
+        folder: the model folder.
+        device: where a network computes: auto, cpu, cuda, mps.
 
     Raises:
         ModelFolderError: where the folder is missing, damaged, foreign or of a newer format.
     """
     task = ModelFolder(folder).read_config()["task"]
-    if task not in TASKS:
-        raise ModelFolderError(f"{folder}: holds a model for {task!r}, which this throughtime doesn't know")
-    return TASKS[task].load(folder, device=device)
+    if task == language_modelling.TASK:
+        return LanguageModel.load(folder, device=device)
+    if task == word2vec.TASK:
+        return Word2Vec.load(folder)
+    raise ModelFolderError(f"{folder}: holds a model for {task!r}, which this throughtime doesn't know")

@@ -5,8 +5,11 @@ from __future__ import annotations
 from throughtime import __version__
 from throughtime.files import write_text
 from throughtime.models import RecurrentLanguageModel
+from throughtime.tasks import word2vec
 from throughtime.tasks.language_modelling import Settings, TextData
+from throughtime.tasks.settings import TaskSettings
 from throughtime.training import ModelFolder, describe_hardware, duration, perplexity, read_metrics
+from throughtime.word2vec import Word2VecTrainer
 
 
 def language_model_card(
@@ -31,7 +34,6 @@ def language_model_card(
         for name, part in parts.items()
         if part is not None
     ]
-    chosen = [f"| `{name}` | {value} |" for name, value in settings.model_dump(exclude_none=True).items()]
     write_text(
         folder.card_file,
         "\n".join(
@@ -51,11 +53,7 @@ def language_model_card(
                 "|---|---:|---:|---:|",
                 *rows,
                 "",
-                "## Settings",
-                "",
-                "| setting | value |",
-                "|---|---|",
-                *chosen,
+                *_settings_table(settings),
                 "",
                 "## Use",
                 "",
@@ -67,3 +65,40 @@ def language_model_card(
             ]
         ),
     )
+
+
+def word2vec_card(folder: ModelFolder, settings: word2vec.Settings, trainer: Word2VecTrainer) -> None:
+    """Write the model card of word vectors into their folder."""
+    vocabulary, name = trainer.vocabulary, folder.path.name
+    speed = trainer.words / max(trainer.seconds, 1e-9)
+    write_text(
+        folder.card_file,
+        "\n".join(
+            [
+                "# Word vectors",
+                "",
+                f"{len(vocabulary):,} words, {trainer.size} features, learned by {settings.architecture} with "
+                f"{settings.objective.replace('-', ' ')}. Trained by throughtime {__version__} for "
+                f"{duration(trainer.seconds)}, {trainer.done / trainer.pieces:.2f} epochs, {speed:,.0f} words/s.",
+                "",
+                f"The text has {vocabulary.text_words:,} words in {vocabulary.sentences:,} sentences.",
+                "",
+                "![loss](loss.png)",
+                "",
+                *_settings_table(settings),
+                "",
+                "## Use",
+                "",
+                "```",
+                f"throughtime vectors nearest {name} {vocabulary.words[-1]}",
+                f"throughtime vectors convert {name} vectors.txt",
+                "```",
+                "",
+            ]
+        ),
+    )
+
+
+def _settings_table(settings: TaskSettings) -> list[str]:
+    chosen = [f"| `{name}` | {value} |" for name, value in settings.model_dump(exclude_none=True).items()]
+    return ["## Settings", "", "| setting | value |", "|---|---|", *chosen]

@@ -1,6 +1,8 @@
 """The training loop, what it optimises, and what it leaves behind."""
 
 from throughtime.training.checkpoint import load_tree, save_tree
+from throughtime.training.figures import save_loss_curve
+from throughtime.training.interrupts import interrupts
 from throughtime.training.memory import keep_freed_memory
 from throughtime.training.model_folder import ModelFolder, keep_metrics_until, read_metrics
 from throughtime.training.objectives import NextTokenObjective, Objective, next_token_loss
@@ -32,11 +34,13 @@ __all__ = [
     "choose_precision",
     "describe_hardware",
     "duration",
+    "interrupts",
     "keep_freed_memory",
     "keep_metrics_until",
     "load_tree",
     "next_token_loss",
     "perplexity",
     "read_metrics",
+    "save_loss_curve",
     "save_tree",
 ]

@@ -8,11 +8,8 @@ very same updates as one that never stopped.
 from __future__ import annotations
 
 import math
-import signal
-import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -22,6 +19,7 @@ from torch.optim import Optimizer
 
 from throughtime.bptt import ClipResult, detach
 from throughtime.errors import TrainingError
+from throughtime.training.interrupts import interrupts
 from throughtime.training.objectives import Objective
 from throughtime.training.processes import Processes, autocast
 from throughtime.training.schedules import Moment, Schedule
@@ -135,7 +133,7 @@ class Trainer:
         started = time.monotonic() - position.seconds
         last_checkpoint = time.monotonic()
         self.model.train()
-        with _interrupts() as interrupted:
+        with interrupts() as interrupted:
             while position.stopped is None:
                 self._step()
                 position.seconds = self.processes.first(time.monotonic() - started)
@@ -266,27 +264,6 @@ class Trainer:
             f"{what} at step {self.position.step + 1}; the last checkpoint before it is kept. "
             "Try a smaller learning rate, a smaller clipping norm, or --precision 32"
         )
-
-
-@contextmanager
-def _interrupts() -> Generator[threading.Event]:
-    event = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield event
-        return
-
-    def note(number: int, _: object) -> None:
-        event.set()
-        signal.signal(number, previous[number])
-
-    previous: dict[int, Any] = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    for number in previous:
-        signal.signal(number, note)
-    try:
-        yield event
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 def _leaves(tree: object) -> tuple[list[Tensor], object]:
