@@ -2,9 +2,13 @@
 #pragma once
 
 #include "layer.h"
-#include "word2vec/round.h"
 
 namespace throughtime {
+
+namespace word2vec {
+struct Round;
+struct Report;
+}  // namespace word2vec
 
 struct Kernels {
   const char* name;

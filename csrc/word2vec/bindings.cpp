@@ -106,18 +106,18 @@ void bind(nb::module_& module) {
 
   module.def("train_word_vectors",
              [](const Text& text, const Lexicon& lexicon, Address input, Address output, Index size, Index stride, bool skip_gram,
-                Index window, bool dynamic_window, Index negatives, Index sharing, Index first_piece, Index last_piece,
+                Index window, bool dynamic_window, Index negatives, Index first_piece, Index last_piece,
                 double highest_rate, double lowest_rate, double done, double in_all, std::uint64_t seed, int threads) {
                const Round round{&text, &lexicon, {pointer<float>(input), size, stride}, {pointer<float>(output), size, stride},
                                  skip_gram ? Architecture::skip_gram : Architecture::continuous_bag_of_words,
-                                 window, dynamic_window, negatives, sharing, first_piece, last_piece, highest_rate, lowest_rate,
+                                 window, dynamic_window, negatives, first_piece, last_piece, highest_rate, lowest_rate,
                                  done, in_all, seed, threads};
                const nb::gil_scoped_release release;
                const Report report = kernels().train_word_vectors(round);
                return std::tuple(report.words, report.losses, report.loss);
              },
              "text"_a, "lexicon"_a, nb::kw_only(), "input"_a, "output"_a, "size"_a, "stride"_a, "skip_gram"_a, "window"_a,
-             "dynamic_window"_a, "negatives"_a, "sharing"_a, "first_piece"_a, "last_piece"_a, "highest_rate"_a, "lowest_rate"_a, "done"_a,
+             "dynamic_window"_a, "negatives"_a, "first_piece"_a, "last_piece"_a, "highest_rate"_a, "lowest_rate"_a, "done"_a,
              "in_all"_a, "seed"_a, "threads"_a);
 }
 

@@ -24,7 +24,6 @@ struct Round {
   Index window;         // words on either side at most
   bool dynamic_window;  // whether the reach is drawn from 1 .. window for each word, else it is the window
   Index negatives;      // 0: hierarchical softmax
-  Index sharing;        // bags of words that are told from the same negatives
   Index first_piece, last_piece;
   // The learning rate falls evenly with the pieces from `highest_rate` to `lowest_rate`; `done` of `in_all` pieces have
   // been learned before this call, all epochs taken together.

@@ -105,7 +105,6 @@ def train_word_vectors(
     window: int,
     dynamic_window: bool,
     negatives: int,
-    sharing: int,
     first_piece: int,
     last_piece: int,
     highest_rate: float,

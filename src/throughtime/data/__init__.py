@@ -9,6 +9,7 @@ from throughtime.data.batching import (
     largest_batch_size,
 )
 from throughtime.data.corpus import Corpus, CorpusSource, Words, open_corpus
+from throughtime.data.little_world import little_world, little_world_analogies
 from throughtime.data.samples import python_language_reference
 from throughtime.data.text import (
     Splits,
@@ -47,6 +48,8 @@ __all__ = [
     "find_splits",
     "find_texts",
     "largest_batch_size",
+    "little_world",
+    "little_world_analogies",
     "open_corpus",
     "python_language_reference",
     "train_tokenizer",

@@ -91,8 +91,10 @@ class Word2Vec:
         folder = ModelFolder(output) if output is not None else None
         display = display if display and processes.is_main else Display(quiet=True)
         with display:
-            trainer = self._begin(text, folder, processes, display, resume=resume, init_from=init_from)
+            # The data holds the temporary files that the trainer reads.
+            data, trainer = self._begin(text, folder, processes, display, resume=resume, init_from=init_from)
             finished = fit(trainer, self.settings, folder, processes=processes, display=display)
+        del data
         self._vectors = predict(trainer)
         if folder and processes.is_main:
             save_loss_curve(read_metrics(folder.metrics_file), folder.figure_file, per="word")
@@ -111,7 +113,7 @@ class Word2Vec:
         *,
         resume: bool,
         init_from: Path | str | None,
-    ) -> Word2VecTrainer:
+    ) -> tuple[TextData, Word2VecTrainer]:
         if resume and folder and folder.config_file.exists():
             self.settings = _resumed(folder, self.settings)
             data = load_data(text, self.settings, display=display)
@@ -119,7 +121,7 @@ class Word2Vec:
             data = TextData(data.corpus, _vocabulary(saved, data.vocabulary))
             trainer = build_model(data, self.settings, processes)
             trainer.load_state(load_tree(folder.state_file))
-            return trainer
+            return data, trainer
         parent = None if init_from is None else WordVectors.load(init_from)
         if parent:
             self.settings = _inherited(parent, self.settings)
@@ -140,7 +142,7 @@ class Word2Vec:
         if folder and processes.is_main:
             folder.tokens.rmdir()  # the text is read where it lies
             folder.write_config(TASK, {"settings": self.settings.model_dump(exclude_none=True)})
-        return trainer
+        return data, trainer
 
     @classmethod
     def load(cls, folder: Path | str) -> Self:

@@ -23,7 +23,6 @@ from throughtime.word2vec.vocabulary import Vocabulary, open_text
 Architecture: TypeAlias = Literal["skip-gram", "cbow"]
 LANE = 16  # floats of a cache line
 ROUND_SECONDS = 0.5
-BAGS_THAT_SHARE_NOISE = 4
 
 
 @dataclass(frozen=True)
@@ -110,7 +109,6 @@ class Word2VecTrainer:
             "window": window,
             "dynamic_window": dynamic_window,
             "negatives": negatives,
-            "sharing": BAGS_THAT_SHARE_NOISE if negatives else 1,
             "highest_rate": learning_rate,
             "lowest_rate": min_learning_rate,
         }
