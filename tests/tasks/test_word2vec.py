@@ -130,7 +130,7 @@ def test_words_of_the_same_context_become_neighbours(architecture: str, objectiv
         objective=objective,
         size=16,
         epochs=30,
-        sample=0,
+        subsample=0,
         learning_rate=0.1,
         deterministic=True,
     ).fit(iter(sentences * 40))
@@ -237,7 +237,7 @@ def test_two_processes_learn_as_well_as_one(tmp_path: Path) -> None:
     sentences = [["on", day, "we", "work", "late"] for day in days] + [["an", tree, "has", "green", "leaves"] for tree in trees]
     text = tmp_path / "text.txt"
     text.write_text(text_of(sentences * 600))
-    flags = ["--size", "16", "--epochs", "8", "--sample", "0", "--learning-rate", "0.1", "--threads", "1", "--quiet"]
+    flags = ["--size", "16", "--epochs", "8", "--subsample", "0", "--learning-rate", "0.1", "--threads", "1", "--quiet"]
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "throughtime"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     subprocess.run(

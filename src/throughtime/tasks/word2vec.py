@@ -56,7 +56,7 @@ class Settings(TaskSettings):
     """Words of noise that each word is told from."""
     noise_exponent: float = 0.75
     """Exponent of the counts in the distribution of the noise."""
-    sample: Annotated[float, Field(ge=0)] = 1e-3
+    subsample: Annotated[float, Field(ge=0)] = 1e-3
     """Share of the text from which on a word's occurrences are thinned out; 0 keeps all."""
 
     words: Words = "as-is"
@@ -193,7 +193,7 @@ def build_model(
         dynamic_window=settings.dynamic_window,
         negatives=settings.negatives if settings.objective == "negative-sampling" else 0,
         noise_exponent=settings.noise_exponent,
-        sample=settings.sample,
+        sample=settings.subsample,
         learning_rate=settings.learning_rate or {"skip-gram": 0.025, "cbow": 0.05}[settings.architecture],
         min_learning_rate=settings.min_learning_rate,
         seed=settings.seed,
