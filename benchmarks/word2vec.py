@@ -15,7 +15,7 @@ process's, and beside it what of that came after the imports. All vectors are ev
              learning rate is 0.025; with CBOW ours and fastText's is 0.05, and gensim's both. Ratios are to gensim-file
              at 0.025.
     scaling  ours with one thread and with --threads
-    memory   an epoch of ours on --gigabytes of text, TEXT repeated with words of noise, and the resident memory meanwhile
+    memory   an epoch of ours on --gigabytes of text, TEXT repeated with words of noise, and the resident memory
 
 The limit, on paper. A centre word that subsampling keeps has m words of context (window + 1 on average, less the ends
 of sentences), told from n outputs: 1 + negatives, or the log2(1 / share) nodes to the word. Each of the m n pairs takes
@@ -89,6 +89,7 @@ class Run:
 
     @classmethod
     def median(cls, runs: Sequence[Run]) -> Run:
+        """The median of each figure."""
         return cls(**{name: statistics.median(getattr(run, name) for run in runs) for name in FIELDS})
 
 
@@ -107,6 +108,7 @@ class Row:
 
     @property
     def median(self) -> Run:
+        """The medians of the runs."""
         return Run.median(self.runs)
 
 
@@ -119,6 +121,7 @@ class Bench:
         self.similarities = read_similarities(arguments.similarities) if arguments.similarities else None
 
     def job(self, peer: str, architecture: str, objective: str, rate: float) -> Job:
+        """What a peer is to train, with the arguments given."""
         given = self.arguments
         return Job(
             peer=peer,
@@ -144,6 +147,7 @@ class Bench:
         return json.loads(done.stdout.splitlines()[-1])
 
     def run(self, job: Job) -> Run:
+        """Run a job, and evaluate what it leaves."""
         facts = self.measured(job)
         words, seconds, before = facts["text_words"], facts["training_seconds"], facts["vocabulary_seconds"]
         apart = not math.isnan(before)

@@ -4,7 +4,8 @@
 // products by a library of matrix products.
 //
 //   p_ij = logistic(x_i · y_j),  g_ij = rate (label_ij - p_ij)
-//   x_i += sum_j g_ij y_j,  y_j += sum_i g_ij x_i        (both sums with the old vectors of this tile)
+//   x_i += sum_j g_ij y_j,  y_j += sum_i g_ij x_i        (both sums with the vectors as the tile found them,
+//                                                        but for an input that is there twice: it passes twice)
 #pragma once
 
 #include "../simd.h"

@@ -1,6 +1,7 @@
 #include "text.h"
 
 #include <algorithm>
+#include <cstring>
 #include <stdexcept>
 
 namespace throughtime::word2vec {
@@ -27,7 +28,7 @@ Text::Text(std::vector<std::string> paths, Separators separators) : paths_(std::
     for (; *characters; ++characters) kinds_[static_cast<unsigned char>(*characters)] = kind;
   };
   if (separators == Separators::white_space) {
-    set(" \t\r\v\f", Byte::ends_word);
+    set(" \t\r\v\f\x1c\x1d\x1e\x1f", Byte::ends_word);
     set("\n", Byte::ends_sentence);
   } else {
     set("\x1f", Byte::ends_word);
@@ -62,10 +63,14 @@ Piece PieceReader::read(Index number) {
       if (text_.kind(data[i - 1]) == Byte::ends_sentence) return data + i;
     for (std::int64_t i = at; i <= std::min(size, at + longest_word); ++i)
       if (text_.kind(data[i - 1]) != Byte::of_word) return data + i;
-    return data + std::min(size, at + longest_word);
+    // Between characters, of which UTF-8 has up to four bytes.
+    std::int64_t cut = std::min(size, at + longest_word - 1);
+    while (cut > at && cut < size && (static_cast<unsigned char>(data[cut]) & 0xC0) == 0x80) --cut;
+    return data + cut;
   };
   const char* const end = begin + text_.piece_bytes_ >= text_.sizes_[file] ? data + size : boundary(begin + text_.piece_bytes_);
-  return {std::min(boundary(begin), end), end};
+  const bool has_mark = begin == 0 && size >= 3 && std::memcmp(data, "\xEF\xBB\xBF", 3) == 0;  // of byte order
+  return {std::min(has_mark ? data + 3 : boundary(begin), end), end};
 }
 
 }  // namespace throughtime::word2vec

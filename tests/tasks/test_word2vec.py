@@ -93,7 +93,7 @@ def test_save_load_and_open_by_any_door(text: Path, tmp_path: Path) -> None:
 def test_a_resumed_run_ends_in_the_very_same_vectors(text: Path, tmp_path: Path) -> None:
     whole = Word2Vec(**{**TINY, "epochs": 4}).fit(text)
     Word2Vec(**TINY, learning_rate=0.025).fit(text, output=tmp_path / "half")
-    # The learning rate falls over all epochs of a run, so a longer run differs from the first on: it is only gone on with.
+    # The learning rate falls over all epochs of a run, so a longer run differs from the first on and is only gone on with.
     longer = Word2Vec(epochs=4).fit(text, output=tmp_path / "half", resume=True)
     assert longer.settings.size == 12
     assert vectors_of(longer).shape == vectors_of(whole).shape
@@ -124,7 +124,9 @@ def test_new_words_are_added_to_vectors_that_are_there(text: Path, tmp_path: Pat
 @pytest.mark.parametrize("architecture", ["skip-gram", "cbow"])
 def test_words_of_the_same_context_become_neighbours(architecture: str, objective: str) -> None:
     days, trees = ["monday", "friday", "sunday"], ["oak", "elm", "ash"]
-    sentences = [["on", day, "we", "work", "late"] for day in days] + [["an", tree, "has", "green", "leaves"] for tree in trees]
+    sentences = [["on", day, "we", "work", "late"] for day in days] + [
+        ["an", tree, "has", "green", "leaves"] for tree in trees
+    ]
     model = Word2Vec(
         architecture=architecture,
         objective=objective,
@@ -155,7 +157,10 @@ def test_phrases_become_words() -> None:
         (["train", "TEXT", "-o", "OUT", "--min-count", "1000"], "occur 1000 times, and two are needed"),
         (["train", "LATIN", "-o", "OUT"], "latin.txt:2: not utf-8 text"),
         (["train", "TEXT", "-o", "OUT", "--size", "0"], "`size` must be greater than or equal to 1"),
-        (["train", "TEXT", "-o", "OUT", "--epochs", "1", "--time-budget", "9s"], "give one of `epochs` and `time_budget`"),
+        (
+            ["train", "TEXT", "-o", "OUT", "--epochs", "1", "--time-budget", "9s"],
+            "give one of `epochs` and `time_budget`",
+        ),
         (["train", "TEXT", "--sample", "-o", "OUT"], "give text or --sample, not both"),
         (["nearest", "nowhere", "king"], "nowhere: there is no such file"),
         (["nearest", "TEXT", "king"], "is not a file of word vectors"),
@@ -195,7 +200,12 @@ def test_commands(text: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     flags = ["--size", "12", "--epochs", "20", "--deterministic", "--quiet"]
     assert json.loads(run(capsys, "vectors", "train", text, "-o", model, *flags, "--json")[1])["size"] == 12
     assert "queen" in run(capsys, "vectors", "nearest", model, "king")[1]
-    assert [len(found) for found in json.loads(run(capsys, "vectors", "nearest", model, "king", "dog", "--count", "3", "--json")[1]).values()] == [3, 3]
+    assert [
+        len(found)
+        for found in json.loads(
+            run(capsys, "vectors", "nearest", model, "king", "dog", "--count", "3", "--json")[1]
+        ).values()
+    ] == [3, 3]
     assert len(json.loads(run(capsys, "vectors", "analogy", model, "man", "king", "woman", "--json")[1])) == 5
     assert run(capsys, "vectors", "odd-one-out", model, "king", "queen", "dog")[1].strip() in {"king", "queen", "dog"}
     (tmp_path / "analogies.txt").write_text(": royalty\nman king woman queen\n")
@@ -217,7 +227,9 @@ def test_an_interrupt_saves_and_resume_goes_on(tmp_path: Path) -> None:
     text, folder = tmp_path / "text.txt", tmp_path / "model"
     text.write_text(text_of(SENTENCES * 20))
     command = [sys.executable, "-m", "throughtime", "vectors", "train", str(text), "-o", str(folder), "--size", "12"]
-    process = subprocess.Popen([*command, "--epochs", "100000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [*command, "--epochs", "100000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     deadline = time.monotonic() + 60
     while not (folder / "metrics.jsonl").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -234,7 +246,9 @@ def test_an_interrupt_saves_and_resume_goes_on(tmp_path: Path) -> None:
 
 def test_two_processes_learn_as_well_as_one(tmp_path: Path) -> None:
     days, trees = ["monday", "friday", "sunday"], ["oak", "elm", "ash"]
-    sentences = [["on", day, "we", "work", "late"] for day in days] + [["an", tree, "has", "green", "leaves"] for tree in trees]
+    sentences = [["on", day, "we", "work", "late"] for day in days] + [
+        ["an", tree, "has", "green", "leaves"] for tree in trees
+    ]
     text = tmp_path / "text.txt"
     text.write_text(text_of(sentences * 600))
     flags = ["--size", "16", "--epochs", "8", "--subsample", "0", "--learning-rate", "0.1", "--threads", "1", "--quiet"]

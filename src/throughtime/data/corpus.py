@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
+import unicodedata
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import chain
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -17,7 +19,6 @@ from throughtime.errors import DataError, data_error
 from throughtime.files import written_whole
 
 WORD_END, SENTENCE_END = "\x1f", "\x1e"
-LETTERS = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*")
 # Western and East Asian marks, with the quotation marks and brackets that close behind them; or an empty line.
 SENTENCE_MARKS = re.compile(r"[.!?\u2026]+[\"')\]\u2019\u201d]*(?=\s)|[\u3002\uff01\uff1f]+|\n\s*\n")
 
@@ -111,6 +112,14 @@ def _plain_file(text: TextSource, encoding: str, words: Words, temporary: Tempor
     return path
 
 
+@cache
+def _letters() -> re.Pattern[str]:
+    """Runs of letters with the accents and vowel signs on them, and apostrophes between."""
+    marks = "".join(mark for mark in map(chr, range(0x300, 0x110000)) if unicodedata.category(mark) in {"Mn", "Mc"})
+    word = f"[^\\W\\d_]+(?:[{marks}]+[^\\W\\d_]*)*"
+    return re.compile(f"{word}(?:['\u2019]{word})*")
+
+
 def _sentences_of_letters(blocks: Iterator[str]) -> Iterator[str]:
     """A sentence a line; what follows a block's last mark is left for the next block."""
     rest = ""
@@ -118,12 +127,13 @@ def _sentences_of_letters(blocks: Iterator[str]) -> Iterator[str]:
         sentences = SENTENCE_MARKS.split(rest + block)
         rest = sentences.pop()
         if len(rest) > 1 << 16:  # a text without marks: cut it between words
-            head, _, rest = rest.rpartition(" ")
-            sentences.append(head)
+            cut = max(map(rest.rfind, " \n\t\r")) + 1 or len(rest)
+            sentences.append(rest[:cut])
+            rest = rest[cut:]
         for sentence in sentences:
-            if found := LETTERS.findall(sentence.lower()):
+            if found := _letters().findall(sentence.lower()):
                 yield " ".join(found) + "\n"
-    if found := LETTERS.findall(rest.lower()):
+    if found := _letters().findall(rest.lower()):
         yield " ".join(found) + "\n"
 
 
@@ -131,11 +141,14 @@ def _sentences(sentences: Iterable[Sequence[str]], words: Words) -> Iterator[str
     for number, sentence in enumerate(sentences, 1):
         if isinstance(sentence, str):
             raise DataError(f"sentence {number}: must be a sequence of words, got the text {sentence[:40]!r}; split it")
-        text = WORD_END.join(sentence)
+        try:
+            text = WORD_END.join(sentence)
+        except TypeError as error:
+            raise data_error(f"sentence {number}", f"must be a sequence of words, which are text ({error})") from error
         if text.count(WORD_END) != max(len(sentence) - 1, 0) or SENTENCE_END in text:
             raise data_error(f"sentence {number}", "a word holds the control character U+001E or U+001F; leave it out")
         if words == "letters":
-            text = WORD_END.join(LETTERS.findall(text.lower()))
+            text = WORD_END.join(_letters().findall(text.lower()))
         elif words == "lower":
             text = text.lower()
         try:

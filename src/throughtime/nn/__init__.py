@@ -7,6 +7,7 @@ from throughtime.nn.dropout import LockedDropout
 from throughtime.nn.embedding import Embedding
 from throughtime.nn.gradient_norms import GradientNorms, record_gradient_norms
 from throughtime.nn.initialization import orthogonal_blocks_
+from throughtime.nn.one_hot import OneHot, OneHotLinear
 from throughtime.nn.recurrent import Recurrent
 from throughtime.nn.recurrent_cells import GRUCell, LSTMCell, RecurrentCell, RNNCell
 from throughtime.nn.replacement import Replacements, from_torch, replace_recurrent
@@ -22,6 +23,8 @@ __all__ = [
     "GradientNorms",
     "LSTMCell",
     "LockedDropout",
+    "OneHot",
+    "OneHotLinear",
     "RNNCell",
     "Recurrent",
     "RecurrentCell",

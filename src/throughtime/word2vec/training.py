@@ -139,7 +139,9 @@ class Word2VecTrainer:
         Raises:
             DataError: where the text can't be read any more.
         """
-        total = round((epochs or 0) * self.pieces)
+        if not self.pieces:
+            return
+        total = max(round((epochs or 0) * self.pieces), 1)
         while self.done < total if seconds is None else self.seconds < seconds:
             begun = time.monotonic()
             in_all = total if seconds is None else max(self.done, 1) * seconds / max(self.seconds, 1e-3)

@@ -164,7 +164,15 @@ def _decoded(word: bytes, files: Sequence[Path]) -> str:
         for path in files:
             with path.open("rb") as file:
                 for number, line in enumerate(file, 1):
-                    if word in line:
-                        message = f"not utf-8 text (the word {word!r}); name its encoding, as in `encoding` latin-1"
+                    if word in line and not _is_utf8(line):
+                        message = f"not utf-8 text (the word {word[:40]!r}); name its encoding, as in `encoding` latin-1"
                         raise data_error(path, message, line=number) from error
-        raise DataError(f"the text holds {word!r}, which is not utf-8") from error
+        raise DataError(f"the text holds {word[:40]!r}, which is not utf-8") from error
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
