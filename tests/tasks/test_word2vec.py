@@ -93,7 +93,7 @@ def test_save_load_and_open_by_any_door(text: Path, tmp_path: Path) -> None:
 def test_a_resumed_run_ends_in_the_very_same_vectors(text: Path, tmp_path: Path) -> None:
     whole = Word2Vec(**{**TINY, "epochs": 4}).fit(text)
     Word2Vec(**TINY, learning_rate=0.025).fit(text, output=tmp_path / "half")
-    # The learning rate falls over all epochs of a run, so a longer run differs from the first on and is only gone on with.
+    # The learning rate falls over all epochs of a run, so that a longer run differs from its first step on.
     longer = Word2Vec(epochs=4).fit(text, output=tmp_path / "half", resume=True)
     assert longer.settings.size == 12
     assert vectors_of(longer).shape == vectors_of(whole).shape

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 import re
 from collections import Counter
 from fractions import Fraction
@@ -17,7 +18,9 @@ from throughtime.data.corpus import open_corpus
 from throughtime.errors import DataError
 from throughtime.word2vec import Vocabulary, count_vocabulary
 
-WORDS = st.text(st.characters(exclude_categories=["Cs", "Cc", "Z"], exclude_characters="\ufeff"), min_size=1, max_size=9)
+WORDS = st.text(
+    st.characters(exclude_categories=["Cs", "Cc", "Z"], exclude_characters="\ufeff"), min_size=1, max_size=9
+)
 GAPS = st.sampled_from([" ", "\t", "\n", "\r\n", "\n\n\n", "  \v\f"])
 
 
@@ -118,5 +121,5 @@ def test_the_tree_is_a_huffman_tree(counts: list[int]) -> None:
     assert sum(int(count) * len(path) for count, path in zip(falling, paths, strict=True)) == least
     assert sum(Fraction(1, 2 ** len(path)) for path in paths) == 1
     codes = sorted("".join(str(branch) for _, branch in path) for path in paths)
-    assert not any(after.startswith(before) for before, after in zip(codes, codes[1:], strict=False))
+    assert not any(after.startswith(before) for before, after in itertools.pairwise(codes))
     assert {path[0][0] for path in paths} == {len(counts) - 2}

@@ -9,7 +9,7 @@ from throughtime.data.batching import (
     largest_batch_size,
 )
 from throughtime.data.corpus import Corpus, CorpusSource, Words, open_corpus
-from throughtime.data.little_world import little_world, little_world_analogies
+from throughtime.data.sample_world import little_world, little_world_analogies
 from throughtime.data.samples import python_language_reference
 from throughtime.data.text import (
     Splits,

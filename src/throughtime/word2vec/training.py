@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from throughtime import _core
+from throughtime._core import Lexicon, float_tensor, train_word_vectors
 from throughtime.errors import DataError
 from throughtime.word2vec.vocabulary import Vocabulary, open_text
 
@@ -167,7 +167,7 @@ class Word2VecTrainer:
 
     def _train(self, epoch: int, first: int, last: int, in_all: float) -> tuple[int, int, float]:
         try:
-            return _core.train_word_vectors(
+            return train_word_vectors(
                 self._text,
                 self._lexicon,
                 input=self.input.data_ptr(),
@@ -203,12 +203,12 @@ class Word2VecTrainer:
 
 def _zeros(rows: int, stride: int) -> Tensor:
     # From the core's own memory: aligned, and in large pages where the system has them, which spares look-ups of pages.
-    return _core.float_tensor(rows * stride).zero_().view(rows, stride)
+    return float_tensor(rows * stride).zero_().view(rows, stride)
 
 
-def _lexicon(vocabulary: Vocabulary, sample: float, noise_exponent: float | None) -> _core.Lexicon:
+def _lexicon(vocabulary: Vocabulary, sample: float, noise_exponent: float | None) -> Lexicon:
     keep = np.minimum(vocabulary.keep_probabilities(sample) * 2.0**32, 2.0**32 - 1).astype(np.uint32)
     counts = vocabulary.counts.astype(np.uint64)
     noise = None if noise_exponent is None else vocabulary.counts.astype(np.float64) ** noise_exponent
     words = [word.encode() for word in vocabulary.words]
-    return _core.Lexicon(words, keep.ctypes.data, 0 if noise is None else noise.ctypes.data, counts.ctypes.data)
+    return Lexicon(words, keep.ctypes.data, 0 if noise is None else noise.ctypes.data, counts.ctypes.data)

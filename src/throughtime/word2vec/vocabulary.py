@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from throughtime import _core
+from throughtime._core import Text, count_words, join_pairs
 from throughtime.errors import DataError, data_error
 
 MOST_DIFFERENT_WORDS = 10_000_000
@@ -66,14 +66,14 @@ class Vocabulary:
         return Vocabulary(tuple(words), totals, other.text_words, other.sentences, other.forgotten)
 
 
-def open_text(files: Sequence[Path], *, is_tokens: bool = False) -> _core.Text:
+def open_text(files: Sequence[Path], *, is_tokens: bool = False) -> Text:
     """Plain text files for the native core; see ``throughtime.data.Corpus``.
 
     Raises:
         DataError: where a file can't be opened.
     """
     try:
-        return _core.Text([str(file) for file in files], is_tokens)
+        return Text([str(file) for file in files], is_tokens)
     except RuntimeError as error:
         raise DataError(str(error)) from error
 
@@ -145,14 +145,14 @@ def join_phrases(files: Sequence[Path], phrases: list[bytes], output: Path, *, i
         DataError: where a file can't be read or written.
     """
     try:
-        return _core.join_pairs(open_text(files, is_tokens=is_tokens), phrases, "_", str(output))
+        return join_pairs(open_text(files, is_tokens=is_tokens), phrases, "_", str(output))
     except RuntimeError as error:
         raise DataError(str(error)) from error
 
 
-def _count(text: _core.Text, pairs: bool, least: int, threads: int) -> tuple[list[bytes], list[int], int, int, int]:
+def _count(text: Text, pairs: bool, least: int, threads: int) -> tuple[list[bytes], list[int], int, int, int]:
     try:
-        return _core.count_words(text, pairs, least, MOST_DIFFERENT_WORDS, threads)
+        return count_words(text, pairs, least, MOST_DIFFERENT_WORDS, threads)
     except RuntimeError as error:
         raise DataError(str(error)) from error
 
@@ -165,7 +165,7 @@ def _decoded(word: bytes, files: Sequence[Path]) -> str:
             with path.open("rb") as file:
                 for number, line in enumerate(file, 1):
                     if word in line and not _is_utf8(line):
-                        message = f"not utf-8 text (the word {word[:40]!r}); name its encoding, as in `encoding` latin-1"
+                        message = f"not utf-8 text ({word[:40]!r}); name its encoding, as in `encoding` latin-1"
                         raise data_error(path, message, line=number) from error
         raise DataError(f"the text holds {word[:40]!r}, which is not utf-8") from error
 
