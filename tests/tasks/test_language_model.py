@@ -75,6 +75,7 @@ def test_the_folder_holds_open_formats_alone(trained: LanguageModel) -> None:
 def test_a_saved_model_is_the_same_model(trained: LanguageModel, tmp_path: Path) -> None:
     trained.save(tmp_path / "copy")
     loaded = throughtime.load(tmp_path / "copy")
+    assert isinstance(loaded, LanguageModel)
     text = TextInMemory("7 green bottles")
     assert loaded.evaluate(text).rows[0] == trained.evaluate(text).rows[0]
     assert "".join(loaded.generate("7 gr", length=20, seed=1)) == "".join(trained.generate("7 gr", length=20, seed=1))

@@ -120,7 +120,7 @@ def test_vectors_move_along_the_gradient(tmp_path: Path, size: int, architecture
             outputs, labels = [word], [1.0]
             if hierarchical:
                 outputs, labels = zip(
-                    *((node, 1.0 - branch) for node, branch in trainer._lexicon.path(word)), strict=True
+                    *((node, 1.0 - branch) for node, branch in trainer.lexicon.path(word)), strict=True
                 )
             elif noise[word]:
                 outputs, labels = [word, 1 - word], [1.0, 0.0]
@@ -217,7 +217,7 @@ def test_the_tree_is_huffmans(counts: list[int]) -> None:
 def test_phrases_are_scored_and_joined_from_left_to_right(tmp_path: Path) -> None:
     text = "new york is big\nold york is new\nnew york new york\n" * 10
     path = write(tmp_path / "text", text)
-    words, pairs = Counter(text.split()), Counter[tuple[str, str]]()
+    words, pairs = Counter[str](text.split()), Counter[tuple[str, str]]()
     for line in text.splitlines():
         pairs.update(itertools.pairwise(line.split()))
     total, least = sum(words.values()), 5

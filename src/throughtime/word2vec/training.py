@@ -66,6 +66,7 @@ class Word2VecTrainer:
 
     Attributes:
         input: the word vectors, float32, shape (words, stride); the first ``size`` columns count.
+        lexicon: the vocabulary as the native core knows it.
         output: of the words (negative sampling) or inner nodes (hierarchical softmax) that are told, of the same shape.
 
     Raises:
@@ -96,7 +97,7 @@ class Word2VecTrainer:
         self.seed = seed
         self.threads = threads
         self._text = open_text(files, is_tokens=is_tokens)
-        self._lexicon = _lexicon(vocabulary, sample, noise_exponent if negatives else None)
+        self.lexicon = _lexicon(vocabulary, sample, noise_exponent if negatives else None)
         stride = math.ceil(size / LANE) * LANE
         self.input = _zeros(len(vocabulary), stride)
         self.output = _zeros(len(vocabulary), stride)
@@ -169,7 +170,7 @@ class Word2VecTrainer:
         try:
             return train_word_vectors(
                 self._text,
-                self._lexicon,
+                self.lexicon,
                 input=self.input.data_ptr(),
                 output=self.output.data_ptr(),
                 first_piece=min(self.first_piece + first, self._text.pieces),
