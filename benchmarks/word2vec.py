@@ -3,7 +3,7 @@
     python benchmarks/word2vec.py TEXT [--analogies FILE] [--similarities FILE] [--sections peers scaling memory]
         [--architectures skip-gram cbow] [--objectives negative-sampling hierarchical-softmax] [--peers ours ...]
         [--size 100] [--negatives 5] [--window 5] [--epochs 3] [--sample 1e-3] [--min-count 5] [--threads 2]
-        [--runs 3] [--gigabytes 2] [--lock FILE] [--json FILE]
+        [--runs 3] [--gigabytes 2] [--json FILE]
 
 TEXT has a sentence a line; where it ends in .gz, it is raw text, of which the sentences' lower-cased words of letters
 a-z are taken. Ours and the peers take turns, each run in a process of its own and with another seed; figures are
@@ -34,7 +34,6 @@ rows are brought. The summary compares F, of torch.mm, and B, of copying 4 MB (i
 from __future__ import annotations
 
 import argparse
-import fcntl
 import gzip
 import itertools
 import json
@@ -45,8 +44,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -142,8 +140,7 @@ class Bench:
     def measured(self, job: Job) -> dict[str, Any]:
         """Run a job in a process of its own."""
         command = [sys.executable, str(Path(__file__).with_name("word2vec_peers.py")), json.dumps(asdict(job))]
-        with alone(self.arguments.lock):
-            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
         return json.loads(done.stdout.splitlines()[-1])
 
     def run(self, job: Job) -> Run:
@@ -182,17 +179,6 @@ class Bench:
             Row(section, architecture, objective, job.peer, job.rate, job.threads, tuple(own))
             for job, own in zip(jobs, runs, strict=True)
         ]
-
-
-@contextmanager
-def alone(lock: Path | None) -> Iterator[None]:
-    """Hold the lock, where others measure on this machine too."""
-    if lock is None:
-        yield
-        return
-    with lock.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def rates(peer: str, architecture: str) -> tuple[float, ...]:
@@ -352,8 +338,7 @@ def print_limits(bench: Bench, rows: Sequence[Row], peak: float) -> None:
     if not own:
         return
     work = work_of_text(bench)
-    with alone(bench.arguments.lock):
-        cache, memory = copy_rate(4), copy_rate(256)
+    cache, memory = copy_rate(4), copy_rate(256)
     bench.console.print(
         f"of raw words, {work['kept']:.1%} are kept as centres; each has {work['context']:.2f} words of context "
         f"and {work['nodes']:.1f} nodes; the model is {8 * work['vocabulary'] * bench.arguments.size / 1e6:.0f} MB. "
@@ -384,7 +369,6 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--sample", type=float, default=1e-3)
     parser.add_argument("--gigabytes", type=float, default=2)
-    parser.add_argument("--lock", type=Path, help="a file that is locked (flock) while something is timed")
     parser.add_argument("--json", type=Path)
     return parser.parse_args()
 
@@ -399,8 +383,7 @@ def main() -> None:
         if text.suffix == ".gz":
             text = sentences_of(text, Path(folder) / "text.txt")
         bench = Bench(arguments, text, Path(folder), console)
-        with alone(arguments.lock):
-            peak = matrix_product_peak(torch.float32)
+        peak = matrix_product_peak(torch.float32)
         names = ("text", "size", "window", "negatives", "epochs", "sample", "min_count", "threads", "runs")
         facts = conditions({"float32": peak}, {name: getattr(arguments, name) for name in names})
         print_conditions(console, facts)

@@ -49,6 +49,7 @@ class Amx {
   using Element = std::uint16_t;
   static constexpr int V = 16;
   static constexpr bool packs = true;
+  static constexpr bool takes_any_rows = false;  // a tile costs the same with fewer
   static constexpr Index work_of_thread = 2000000;  // multiply-adds worth waking a thread for
   static constexpr Index tile = 512;      // elements
   static constexpr Index tile_depth = 32;

@@ -14,6 +14,7 @@ class Backward {
   using T = typename Engine::Scalar;
   using Element = typename Engine::Element;
   using Session = typename Engine::Session;
+  static constexpr bool takes_any_rows = Engine::takes_any_rows;
   static constexpr int V = lanes<T>;
   static constexpr int stages = stage_count<Cell>(), products = product_count<Cell>();
   static constexpr int span = 4;  // a product gives one value for each unit

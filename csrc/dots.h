@@ -66,6 +66,7 @@ class Dots {
   using Element = float;
   static constexpr int V = lanes<float>;
   static constexpr bool packs = false;
+  static constexpr bool takes_any_rows = true;
   static constexpr Index work_of_thread = 200000;  // multiply-adds worth waking a thread for
   static constexpr Index most_rows = 4;
   static constexpr Index cache_of_thread = 1 << 20;  // bytes that stay in a core's L2 cache from step to step

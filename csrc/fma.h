@@ -15,6 +15,7 @@ class Fma {
   using Element = T;  // of packed factors
   static constexpr int V = lanes<T>;
   static constexpr bool packs = true;
+  static constexpr bool takes_any_rows = true;  // at about the same cost for each
   static constexpr Index work_of_thread = 2000000;  // multiply-adds worth waking a thread for
 
   // What a thread needs around its products.

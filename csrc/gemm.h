@@ -48,7 +48,7 @@ inline void tile(Index depth, Left<T> a, const T* b, Index panel_stride, const T
   const Index row_stride = Transposed ? 1 : a.row_stride;
   const Index k_stride = Transposed ? a.k_stride : 1;
   const T* left = a.data;
-  constexpr int turns = vector_registers < 32 ? 2 : 1;  // a small tile's products hide little of the loop's own work
+  [[maybe_unused]] constexpr int turns = vector_registers < 32 ? 2 : 1;  // a small tile's products hide little of the loop's own work
 #pragma GCC unroll turns
   for (Index k = 0; k < depth; ++k) {
 #pragma GCC unroll 64

@@ -170,11 +170,15 @@ def run_reference_alone(cell: Cell, sequence: SequenceBatch, directions: list[Di
 
 @pytest.mark.parametrize("variant", FUSED)
 @pytest.mark.parametrize("hidden_size", [37, 256])
-def test_a_row_depends_neither_on_its_neighbours_nor_on_the_threads(variant: str, hidden_size: int) -> None:
+@pytest.mark.parametrize("ragged", [False, True])
+def test_a_row_depends_neither_on_its_neighbours_nor_on_the_threads(
+    variant: str, hidden_size: int, ragged: bool
+) -> None:
     torch.manual_seed(3)
     cell, sizes = cell_of(variant), (7, 23, 20, hidden_size)
     direction = draw_direction(cell, sizes, reverse=False, bias=True, masks=())
-    sequence = SequenceBatch(draw(7, 23, 20))
+    lengths = torch.tensor([1, 7, 1, 2, 6] + 18 * [1]) if ragged else None  # one of three threads has the long ones
+    sequence = SequenceBatch(draw(7, 23, 20), lengths)
     threads = torch.get_num_threads()
     try:
         torch.set_num_threads(1)
@@ -187,7 +191,8 @@ def test_a_row_depends_neither_on_its_neighbours_nor_on_the_threads(variant: str
         assert torch.equal(one, three), name
     for rows in (slice(4, 5), slice(0, 9)):
         part = dataclasses.replace(direction, state=tuple(state[rows] for state in direction.state or ()))
-        output, _ = run_fused(cell, SequenceBatch(sequence.values[:, rows]), [part])
+        some = SequenceBatch(sequence.values[:, rows], None if lengths is None else lengths[rows])
+        output, _ = run_fused(cell, some, [part])
         assert torch.equal(output.values, alone[0][1][:, rows])
 
 

@@ -9,11 +9,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 import throughtime
-from throughtime import LanguageModel, TextInMemory
+from throughtime import LanguageModel, TextInMemory, WordVectors
 from throughtime.errors import ArgumentError, DataError, ModelFolderError
 from throughtime.training import read_metrics
 
@@ -242,3 +243,38 @@ def test_a_foreign_or_damaged_folder_is_one_sentence(trained: LanguageModel, tmp
     weights.write_bytes(weights.read_bytes()[:-7])
     with pytest.raises(ModelFolderError, match=r"model\.safetensors: damaged"):
         throughtime.load(copy)
+
+
+def test_an_embedding_starts_from_word_vectors(rhyme: Path, tmp_path: Path) -> None:
+    vectors = WordVectors(["green", "wall"], np.array([[1, 2, 3], [4, 5, 6]], dtype=np.float32))
+    vectors.save(tmp_path / "vectors.txt")
+    word: dict[str, Any] = {
+        "tokens": "word",
+        "hidden_size": 8,
+        "batch_size": 4,
+        "bptt": 8,
+        "steps": 3,
+        "precision": "32",
+    }
+    given = str(tmp_path / "vectors.txt")
+    fixed = LanguageModel.fit(rhyme, vectors=given, fixed_vectors=True, **word)
+    tuned = LanguageModel.fit(rhyme, vectors=given, **word)
+    green = fixed.tokenizer.encode("green")[0]
+    weights = [model.network.embedding.weight[green].detach() for model in (fixed, tuned)]
+    assert weights[0].tolist() == [1, 2, 3]
+    assert weights[1].tolist() != [1, 2, 3]
+    torch.testing.assert_close(weights[1], torch.tensor([1.0, 2, 3]), atol=0.1, rtol=0)
+    fixed.save(tmp_path / "copy")
+    (tmp_path / "vectors.txt").unlink()
+    copy = LanguageModel.load(tmp_path / "copy")
+    assert torch.equal(copy.network.embedding.weight, fixed.network.embedding.weight)
+    mistakes: list[tuple[dict[str, Any], str]] = [
+        ({"vectors": given}, "give `tokens` 'word', got 'char'"),
+        ({"fixed_vectors": True}, "`fixed_vectors` needs `vectors`"),
+    ]
+    for wrong, message in mistakes:
+        with pytest.raises(ArgumentError, match=message):
+            LanguageModel.fit(rhyme, **wrong)
+    vectors.save(tmp_path / "vectors.txt")
+    with pytest.raises(ArgumentError, match="`embedding_size` is 3, that of the `vectors`, got 5"):
+        LanguageModel.fit(rhyme, vectors=given, embedding_size=5, tokens="word")

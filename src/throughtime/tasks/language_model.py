@@ -37,7 +37,9 @@ from throughtime.tasks.language_modelling import (
     open_data,
 )
 from throughtime.tasks.model_card import language_model_card
+from throughtime.tasks.pretrained_vectors import start_embedding
 from throughtime.training import Display, ModelFolder, Processes, choose_device, choose_precision
+from throughtime.word2vec import WordVectors
 
 EVALUATION_LANES = 16
 NGRAM_ORDERS = {"char": 7, "byte": 7, "word": 5, "bpe": 5}
@@ -304,9 +306,7 @@ def _begin(
     if not text:
         missing = f"{folder.path}: holds no run to resume" if may_exist else "there is no text to learn from"
         raise ArgumentError(f"{missing}; give a text file, or --sample")
-    parent = None if init_from is None else LanguageModel.load(init_from)
-    if parent:
-        settings = _inherited(parent.settings, settings)
+    settings, parent, vectors = _started_from(init_from, settings)
     if processes.is_main:
         folder.create(may_exist=may_exist)
     try:
@@ -320,7 +320,10 @@ def _begin(
         if processes.is_main:
             folder.discard()
         raise
-    if parent:
+    if vectors:
+        coverage = start_embedding(network.embedding, data.tokenizer, vectors)
+        display.line(f"{coverage.found:,} of {coverage.total:,} words ({coverage.fraction:.1%}) have a vector")
+    elif parent:
         network.inherit(parent.network)
     if processes.is_main:
         folder.write_config(TASK, {"settings": settings.model_dump(exclude_none=True)})
@@ -331,6 +334,24 @@ def _begin(
         f"{data.tokenizer.vocabulary_size:,}, dropout {settings.dropout}, {arithmetic} arithmetic"
     )
     return settings, network
+
+
+def _started_from(
+    init_from: Path | str | None, settings: Settings
+) -> tuple[Settings, LanguageModel | None, WordVectors | None]:
+    """The model or the word vectors that a run starts from, and the settings that follow from them."""
+    if init_from is not None:
+        if settings.vectors is not None:
+            raise ArgumentError("give one of `init_from` and `vectors`: a model to start from has an embedding")
+        parent = LanguageModel.load(init_from)
+        return _inherited(parent.settings, settings), parent, None
+    if settings.vectors is None:
+        return settings, None, None
+    vectors = WordVectors.load(settings.vectors)
+    size = vectors.vectors.shape[1]
+    if settings.embedding_size not in {None, size}:
+        raise ArgumentError(f"`embedding_size` is {size}, that of the `vectors`, got {settings.embedding_size}")
+    return settings.replaced(embedding_size=size), None, vectors
 
 
 def _network(settings: Settings, tokenizer: Tokenizer, device: torch.device) -> RecurrentLanguageModel:

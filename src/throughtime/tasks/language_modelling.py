@@ -82,6 +82,10 @@ class Settings(TaskSettings):
     """Features of a token's vector."""
     tied: bool = False
     """Whether the output layer shares the embedding's weights."""
+    vectors: str | None = None
+    """Word vectors to start the embedding from: a file of any format, or a model folder (word)."""
+    fixed_vectors: bool = False
+    """Whether those vectors stay as they are."""
     dropout: Probability | None = None
     """Probability of dropping a unit between the layers."""
     locked_dropout: bool = True
@@ -172,6 +176,10 @@ class Settings(TaskSettings):
     def _goes_together(self) -> Settings:
         if self.bptt_back is not None and self.bptt_back < self.bptt:
             raise ArgumentError(f"`bptt_back` must be at least `bptt` ({self.bptt}), got {self.bptt_back}")
+        if self.vectors is not None and self.tokens != "word":
+            raise ArgumentError(f"`vectors` are those of words; give `tokens` 'word', got {self.tokens!r}")
+        if self.fixed_vectors and (self.vectors is None or self.tied):
+            raise ArgumentError("`fixed_vectors` needs `vectors`, and an embedding that is not `tied` to the output")
         if sum(limit is not None for limit in (self.epochs, self.steps, self.time_budget)) > 1:
             raise ArgumentError("give one of `epochs`, `steps` and `time_budget`")
         return self
@@ -270,6 +278,7 @@ def build_model(settings: Settings, vocabulary_size: int) -> RecurrentLanguageMo
     if settings.weight_range is not None:
         for weight in model.parameters():
             nn.init.uniform_(weight, -settings.weight_range, settings.weight_range)
+    model.embedding.weight.requires_grad_(not settings.fixed_vectors)
     return model
 
 
