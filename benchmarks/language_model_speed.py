@@ -103,7 +103,8 @@ def main() -> None:
         steps = {name: training_step(cell, int(hidden_size), name, windows) for name in ("fused", "torch")}
         times = interleaved(steps, repeats=arguments.repeats, least_seconds=0.5)
         ours, theirs = (statistics.median(times[name]) for name in ("fused", "torch"))
-        table.add_row(f"{cell}, {hidden_size} units", f"{tokens / ours:,.0f}", f"{tokens / theirs:,.0f}", f"{theirs / ours:.2f}")
+        speeds = (f"{tokens / seconds:,.0f}" for seconds in (ours, theirs))
+        table.add_row(f"{cell}, {hidden_size} units", *speeds, f"{theirs / ours:.2f}")
     Console().print(table)
 
 
