@@ -102,7 +102,7 @@ class Word2VecTrainer:
         self.input = _zeros(len(vocabulary), stride)
         self.output = _zeros(len(vocabulary), stride)
         generator = torch.Generator().manual_seed(seed)
-        self.input[:, :size] = (torch.rand(len(vocabulary), size, generator=generator) - 0.5) / size
+        self.vectors.uniform_(-1 / size, 1 / size, generator=generator)
         self._options: dict[str, Any] = {
             "size": size,
             "stride": stride,
