@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import itertools
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import binary_cross_entropy_with_logits
 
 from throughtime import _core
 from throughtime.errors import DataError
@@ -92,23 +95,58 @@ def test_an_epoch_is_that_of_the_reference(text: Path, architecture: Any, negati
         assert not got[:, 20:].any()
 
 
-def test_the_change_is_the_gradient(tmp_path: Path) -> None:
-    path = tmp_path / "two.txt"
-    path.write_text("a b\n", encoding="utf-8")
-    made = trainer(path, sample=0, negatives=0, learning_rate=1e-3, size=5)
-    rows = made.input[:, :5].double().requires_grad_()
-    node = made.output[0, :5].double().requires_grad_()
-    signs = torch.tensor([1.0 - 2 * branch for ((_, branch),) in paths_of(made.vocabulary.counts)])
-    # "a" is told from b's vector and "b" from a's, by the one node of the tree.
-    loss = -torch.nn.functional.logsigmoid(signs * (rows[[1, 0]] @ node)).sum()
-    loss.backward()
-    before = made.input[:, :5].double(), made.output[0, :5].double()
-    run(made, epochs=1)
-    assert rows.grad is not None
-    assert node.grad is not None
-    # The second word is told after the first has moved the node, hence the tolerance.
-    torch.testing.assert_close((before[0] - made.input[:, :5]) / 1e-3, rows.grad, rtol=2e-3, atol=2e-3)
-    torch.testing.assert_close((before[1] - made.output[0, :5]) / 1e-3, node.grad, rtol=2e-3, atol=2e-3)
+@pytest.mark.usefixtures("_instruction_set")
+@pytest.mark.parametrize("size", [5, 16, 37])
+@pytest.mark.parametrize("architecture", ["skip-gram", "cbow"])
+@pytest.mark.parametrize("hierarchical", [False, True])
+def test_vectors_move_along_the_gradient(tmp_path: Path, size: int, architecture: Any, hierarchical: bool) -> None:
+    # Every word is one of two, so the noise of each is the other word or left out, and the loss of a step is known.
+    path = tmp_path / "text"
+    path.write_text("red blue\n")
+    vocabulary = Vocabulary(("red", "blue"), np.array([1, 1]), 2, 1)
+    trainer = Word2VecTrainer(
+        vocabulary,
+        [path],
+        architecture=architecture,
+        size=size,
+        negatives=0 if hierarchical else 1,
+        noise_exponent=0,
+        sample=0,
+        learning_rate=1e-3,
+        min_learning_rate=1e-3,
+    )
+    generator = torch.Generator().manual_seed(1)
+    trainer.vectors[:] = torch.randn(2, size, generator=generator) * 0.5
+    trainer.output[:, :size] = torch.randn(2, size, generator=generator) * 0.5
+    before = [matrix[:, :size].double().requires_grad_() for matrix in (trainer.input.clone(), trainer.output.clone())]
+    list(trainer.rounds(epochs=1))
+    after = [matrix[:, :size].double() for matrix in (trainer.input, trainer.output)]
+    # "red" is told by "blue" and "blue" by "red": each from itself, and from the noise if that is the other word.
+    results: list[bool] = []
+    for noise in itertools.product((False, True), repeat=2):
+        losses = []
+        for word, told_by in ((0, 1), (1, 0)):
+            outputs, labels = [word], [1.0]
+            if hierarchical:
+                outputs, labels = zip(
+                    *((node, 1.0 - branch) for node, branch in trainer.lexicon.path(word)), strict=True
+                )
+            elif noise[word]:
+                outputs, labels = [word, 1 - word], [1.0, 0.0]
+            products = before[1][list(outputs)] @ before[0][told_by]
+            target = torch.tensor(list(labels), dtype=torch.float64)
+            losses.append(binary_cross_entropy_with_logits(products, target, reduction="sum"))
+        gradients = torch.autograd.grad(torch.stack(losses).sum(), before)
+        # The second word is told with vectors that the first has moved, which is of the order of the rate's square.
+        results.append(
+            all(
+                torch.allclose(new - old, -1e-3 * gradient, atol=2e-6, rtol=2e-3)
+                for new, old, gradient in zip(after, before, gradients, strict=True)
+            )
+        )
+    assert any(results)
+    assert not trainer.input[:, size:].any()
+    assert not trainer.output[:, size:].any()
 
 
 def test_one_thread_gives_the_same_bits_however_it_is_cut(long_text: Path) -> None:
@@ -131,12 +169,26 @@ def test_a_state_goes_on_to_the_same_bits(long_text: Path) -> None:
         trainer(long_text, size=40).load_state(begun.state())
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-def test_the_loss_falls(tmp_path: Path, threads: int) -> None:
-    path = tmp_path / "pairs.txt"
-    path.write_text("".join(f"a{i % 9} b{i % 9}\n" for i in range(9000)), encoding="utf-8")
-    made = trainer(path, threads=threads, sample=0, negatives=5, learning_rate=0.1)
-    assert run(made, epochs=6, at_most=1)[-1] < 0.6 * np.log(2) * 6
+def topics_text(tmp_path: Path) -> tuple[Path, Vocabulary]:
+    random = np.random.default_rng(2)
+    topics = random.integers(0, 10, 6000)
+    lines = (" ".join(f"w{topic * 10 + word}" for word in random.integers(0, 10, 8)) for topic in topics)
+    path = tmp_path / "topics"
+    path.write_text("\n".join(lines))
+    return path, count_vocabulary([path], min_count=1)
+
+
+@pytest.mark.usefixtures("_instruction_set")
+def test_two_threads_learn_what_one_learns(tmp_path: Path) -> None:
+    path, vocabulary = topics_text(tmp_path)
+    for threads in (1, 2):
+        trainer = Word2VecTrainer(vocabulary, [path], size=16, threads=threads, sample=0, learning_rate=0.1)
+        losses = [report.loss for report in trainer.rounds(epochs=4, at_most=8)]
+        assert losses[-1] < 0.75 * losses[0]
+        vectors = trainer.vectors / trainer.vectors.norm(dim=1, keepdim=True)
+        near = (vectors @ vectors.T).argsort(dim=1, descending=True)[:, 1:4]
+        topic = torch.tensor([int(word[1:]) // 10 for word in vocabulary.words])
+        assert (topic[near] == topic[:, None]).double().mean() > 0.95
 
 
 def test_epochs_may_be_a_fraction_and_seconds_a_limit(long_text: Path) -> None:
@@ -158,6 +210,24 @@ def test_shards_cover_the_text(long_text: Path) -> None:
             run(made, epochs=1)
             words += made.words
         assert words == made.vocabulary.text_words  # pyright: ignore[reportPossiblyUnboundVariable]
+
+
+@pytest.mark.parametrize("separators", [" ", " \n", " " * 50 + "\n" * 3])
+def test_nothing_is_lost_between_pieces_and_files(tmp_path: Path, separators: str) -> None:
+    random = np.random.default_rng(0)
+    words = [f"w{number}" * (1 + number % 5) for number in random.integers(0, 300, 30_000)]
+    text = "".join(word + separators[place % len(separators)] for place, word in enumerate(words))
+    longest = "x" * 40_000  # longer than a piece, which has 16 KiB here
+    files = [tmp_path / name for name in "abcd"]
+    for file, content in zip(files, (text, "", f"{longest} end", text.rstrip()), strict=True):
+        file.write_text(content)
+    vocabulary = count_vocabulary(files, min_count=1, threads=3)
+    expected = Counter(words + words + [longest, "end"])
+    assert dict(zip(vocabulary.words, vocabulary.counts.tolist(), strict=True)) == dict(expected)
+    trainer = Word2VecTrainer(vocabulary, files, size=4, threads=2)
+    assert sum(report.words for report in trainer.rounds(epochs=2)) == 2 * vocabulary.text_words
+    shards = [Word2VecTrainer(vocabulary, files, size=4, shard=(rank, 3)) for rank in range(3)]
+    assert sum(report.words for shard in shards for report in shard.rounds(epochs=1)) == vocabulary.text_words
 
 
 @pytest.mark.parametrize("change", ["shorter", "removed"])
