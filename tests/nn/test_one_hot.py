@@ -46,3 +46,9 @@ def test_sizes_are_checked() -> None:
         OneHot(0)
     with pytest.raises(ArgumentError, match="`out_features` must be a positive integer, got 0"):
         OneHotLinear(3, 0)
+
+
+@pytest.mark.parametrize("layer", [OneHot(7), OneHotLinear(7, 2)])
+def test_layers_compile_whole(layer: torch.nn.Module) -> None:
+    ids = torch.randint(7, (3, 2))
+    torch.testing.assert_close(torch.compile(layer, fullgraph=True, backend="eager")(ids), layer(ids))

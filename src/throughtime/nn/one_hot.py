@@ -81,6 +81,8 @@ class OneHotLinear(nn.Linear):
 def _check_ids(ids: Tensor, size: int) -> None:
     if ids.dtype != torch.int64:
         raise ArgumentError(f"`input` must be ids of dtype torch.int64, got {ids.dtype}")
+    if not ids.is_cpu or torch.compiler.is_compiling():
+        return  # looking would wait for the device or break the graph; torch's own look-up finds it
     if ids.numel() and (int(ids.min()) < 0 or int(ids.max()) >= size):
         wrong = int(ids[(ids < 0) | (ids >= size)][0])
         raise ArgumentError(f"`input` must be ids in [0, {size - 1}], got {wrong}")
