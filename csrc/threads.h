@@ -33,7 +33,8 @@ void in_parallel(int threads, const Body& body) {
 #endif
 }
 
-// Waiting costs some hundred nanoseconds while all threads run, and gives the core away when one does not.
+// Waiting costs some hundred nanoseconds while all threads run. Where one does not, because another process has its core,
+// the others sleep: a thread that is woken gets its core back at once, one that yields waits for its turn.
 class Barrier {
  public:
   void wait(int threads) {
@@ -42,14 +43,14 @@ class Barrier {
     if (arrived_.fetch_add(1, std::memory_order_acq_rel) == threads - 1) {
       arrived_.store(0, std::memory_order_relaxed);
       phase_.store(phase + 1, std::memory_order_release);
+      phase_.notify_all();
       return;
     }
-    for (int spins = 0; phase_.load(std::memory_order_acquire) == phase; ++spins) {
-      if (spins < 4000)
-        pause();
-      else
-        std::this_thread::yield();
+    for (int spins = 0; spins < 4000; ++spins) {
+      if (phase_.load(std::memory_order_acquire) != phase) return;
+      pause();
     }
+    phase_.wait(phase, std::memory_order_acquire);
   }
 
  private:
