@@ -1,4 +1,4 @@
-"""How `recurrent.py` measures: contestants in turn in one process, errors against float64, the machine's peak."""
+"""How `recurrent.py` measures: contestants in turn in one process, errors against float64, the machine's peaks."""
 
 from __future__ import annotations
 
@@ -137,3 +137,10 @@ def matrix_product_peak(dtype: torch.dtype, *, size: int = 2048, turns: int = 30
     left, right, product = (torch.randn(size, size).to(dtype) for _ in range(3))
     best = min(seconds_of(lambda: torch.mm(left, right, out=product), 1) for _ in range(turns))
     return 2 * size**3 / best
+
+
+def copy_rate(megabytes: int) -> float:
+    """Measure the bytes a second, read and written, of copying so much by all threads, in its best turn."""
+    source, target = torch.ones(2, megabytes << 18).unbind()
+    best = min(seconds_of(lambda: target.copy_(source), 5) / 5 for _ in range(10))
+    return 2 * (megabytes << 20) / best

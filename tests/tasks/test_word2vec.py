@@ -14,7 +14,9 @@ import pytest
 
 from throughtime import TextInMemory, Word2Vec, WordVectors, load
 from throughtime.cli import main
+from throughtime.data import little_world
 from throughtime.errors import ArgumentError, DataError, ModelFolderError
+from throughtime.training.model_folder import read_metrics
 
 SENTENCES = [
     ["the", "king", "rules", "his", "country"],
@@ -263,6 +265,22 @@ def test_two_processes_learn_as_well_as_one(tmp_path: Path) -> None:
     vectors = WordVectors.load(tmp_path / "two")
     assert {word for word, _ in vectors.most_similar("monday", 2, exclude=["on", "we", "work", "late"])} == {*days[1:]}
     assert vectors.doesnt_match(["oak", "elm", "friday", "ash"]) == "friday"
+
+
+def test_a_mean_of_models_has_moved_as_far_as_one_model(tmp_path: Path) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text(little_world(600).text)
+    one, two = tmp_path / "one", tmp_path / "two"
+    Word2Vec(size=16, epochs=5, threads=1).fit(text, output=one)
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "throughtime"]
+    subprocess.run(
+        [*command, "vectors", "train", str(text), "-o", str(two), "--size", "16", "--epochs", "5", "--threads", "1"],
+        check=True,
+        capture_output=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    expected, found = (read_metrics(folder / "metrics.jsonl")[-1]["loss"] for folder in (one, two))
+    assert found == pytest.approx(expected, rel=0.05)
 
 
 def test_text_that_vanishes_is_told(text: Path) -> None:

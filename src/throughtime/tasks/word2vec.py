@@ -77,7 +77,7 @@ class Settings(TaskSettings):
     time_budget: str | None = None
     """Time to train, such as 90s, 10m or 1h30m; the learning rate then follows the clock."""
     learning_rate: Annotated[float, Field(gt=0)] | None = None
-    """At the beginning; 0.025 for skip-gram and 0.05 for cbow by default."""
+    """At the beginning; 0.025 for skip-gram and 0.05 for cbow by default. Several processes multiply it by their number."""
     min_learning_rate: Annotated[float, Field(ge=0)] = 1e-4
     """At the end."""
     deterministic: bool = False
@@ -105,6 +105,11 @@ class Settings(TaskSettings):
         if self.learning_rate is not None and self.learning_rate < self.min_learning_rate:
             raise ArgumentError(f"`learning_rate` must be at least `min_learning_rate`, {self.min_learning_rate}")
         return self
+
+    @property
+    def starting_rate(self) -> float:
+        """The learning rate at the beginning."""
+        return self.learning_rate or {"skip-gram": 0.025, "cbow": 0.05}[self.architecture]
 
     @property
     def cores(self) -> int:
@@ -194,7 +199,8 @@ def build_model(
         negatives=settings.negatives if settings.objective == "negative-sampling" else 0,
         noise_exponent=settings.noise_exponent,
         sample=settings.subsample,
-        learning_rate=settings.learning_rate or {"skip-gram": 0.025, "cbow": 0.05}[settings.architecture],
+        # The mean of n models has moved as far as each of them, by a share 1 / n of the text (Goyal et al. 2017).
+        learning_rate=settings.starting_rate * processes.count,
         min_learning_rate=settings.min_learning_rate,
         seed=settings.seed,
         threads=1 if settings.deterministic else settings.cores,

@@ -83,7 +83,8 @@ class Word2Vec:
             ModelFolderError: where the folder can't be used.
         """
         if not text:
-            raise ArgumentError("there is no text to learn from; give a text file, or --sample")
+            again = "the text that the run began with" if resume else "a text file, or --sample"
+            raise ArgumentError(f"there is no text to learn from; give {again}")
         processes = Processes.join("cpu")
         self.is_main = processes.is_main
         if processes.count > 1 and self.settings.time_budget:
