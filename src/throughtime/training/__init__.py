@@ -11,11 +11,12 @@ from throughtime.training.processes import Processes, autocast, choose_device, c
 from throughtime.training.progress import Display, duration, perplexity
 from throughtime.training.recorder import Recorder, describe_hardware
 from throughtime.training.schedules import SCHEDULES, Moment, Schedule
-from throughtime.training.trainer import Limits, Position, StepReport, Trainer
+from throughtime.training.trainer import Batches, Limits, Position, StepReport, Trainer, Validation
 
 __all__ = [
     "OPTIMIZERS",
     "SCHEDULES",
+    "Batches",
     "Display",
     "Limits",
     "ModelFolder",
@@ -28,6 +29,7 @@ __all__ = [
     "Schedule",
     "StepReport",
     "Trainer",
+    "Validation",
     "autocast",
     "build_optimizers",
     "choose_device",
