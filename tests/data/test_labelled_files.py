@@ -51,10 +51,11 @@ def test_a_file_for_each_class(tmp_path: Path) -> None:
 
 
 def test_a_folder_for_each_class(tmp_path: Path) -> None:
-    folder = write(tmp_path, pos__1_txt="good", pos__2_txt="better", neg__1_txt="bad\nfilm")
+    folder = write(tmp_path, pos__1_txt="good", pos__2_txt="better", neg__1_txt="bad\nfilm", unsup__1_txt="hm")
     found = find_labelled([folder])
     assert found["train"].counts() == {"neg": 1, "pos": 2}
     assert found["train"].texts[0] == "bad\nfilm"
+    assert "unsup: left out" in found["train"].remarks[-1]
 
 
 def test_parts_with_a_folder_for_each_class(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ def test_each_step_sees_its_window_and_zeros_beyond_the_ends(width: int, time: i
     layer = Convolution(3, 4, width).double()
     values = torch.randn(time, 2, 3, dtype=torch.float64)
     output = layer(values)
-    weight, bias = layer.filters[0].weight, layer.filters[0].bias
+    weight, bias = layer.state_dict().values()
     for step in range(time):
         expected = bias.expand(2, 4).clone()
         for offset in range(width):

@@ -14,6 +14,7 @@ from throughtime.data.text_encodings import read_text_file
 from throughtime.errors import DataError, data_error
 
 _TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
+_UNLABELLED = "unsup"
 _NOT_DATA = re.compile(r"(readme|license|licence|copying|manifest|changelog)\b", re.IGNORECASE)
 
 
@@ -90,8 +91,11 @@ def _folder(path: Path, columns: Columns, encoding: str | None) -> dict[str, Lab
     if "train" in part_folders:
         return {part: _only(_folder(folder, columns, encoding), folder) for part, folder in part_folders.items()}
     classes = [folder for folder in folders if any(entry.is_file() for entry in folder.iterdir())]
-    if len(classes) > 1:
-        return {"train": _class_folders(path, classes, encoding)}
+    labelled = [folder for folder in classes if folder.name != _UNLABELLED]  # as in the IMDB data
+    if len(labelled) > 1:
+        found = _class_folders(path, labelled, encoding)
+        told = () if labelled == classes else (f"{path / _UNLABELLED}: left out, its texts have no labels",)
+        return {"train": replace(found, remarks=found.remarks + told)}
     if files:
         return _files(files, columns, encoding)
     raise data_error(path, "this folder has neither files with labels, nor a file or a folder for each class")

@@ -70,15 +70,18 @@ def macro_f1(likely: Tensor, targets: Tensor) -> float:
     """The mean of the F1 of all classes that occur; arguments as of ``accuracy``."""
     from sklearn.metrics import f1_score  # noqa: PLC0415 - slow to import
 
-    return float(f1_score(targets.numpy(), likely.numpy(), average="macro", zero_division=0))
+    # scikit-learn's own annotation says that this is a string.
+    without: Any = 0
+    return float(f1_score(targets.numpy(), likely.numpy(), average="macro", zero_division=without))
 
 
 def class_figures(likely: Tensor, targets: Tensor, classes: Sequence[str]) -> tuple[ClassFigures, ...]:
     """Precision, recall and F1 of each class; arguments as of ``accuracy``, and the classes' names."""
     from sklearn.metrics import precision_recall_fscore_support  # noqa: PLC0415 - slow to import
 
+    without: Any = 0
     table: Any = precision_recall_fscore_support(
-        targets.numpy(), likely.numpy(), labels=list(range(len(classes))), zero_division=0
+        targets.numpy(), likely.numpy(), labels=list(range(len(classes))), zero_division=without
     )
     return tuple(
         ClassFigures(label, float(precision), float(recall), float(f1), int(count))

@@ -100,9 +100,9 @@ def deal_out(examples: LabelledText, folds: int, *, seed: int) -> np.ndarray[tup
                 f"{examples.name}: the class {label!r} has {count} examples, fewer than the {folds} folds; "
                 "give fewer folds or more examples"
             )
-    order = np.random.default_rng(seed).permutation(len(examples))
+    order: list[int] = np.random.default_rng(seed).permutation(len(examples)).tolist()
     first = [next(iter(labels), "") for labels in examples.labels]
-    by_class = sorted(order.tolist(), key=lambda row: first[row])
+    by_class = sorted(order, key=first.__getitem__)
     fold = np.empty(len(examples), dtype=np.int64)
     fold[by_class] = np.arange(len(examples)) % folds
     return fold
