@@ -47,7 +47,10 @@ def test_evaluate_prints_the_model_beside_the_others(
     for shown in ("most frequent class", "TF-IDF", "macro F1", "calibration", "as 1", "recall"):
         assert shown in out
     assert (tmp_path / "confusion.png").read_bytes().startswith(b"\x89PNG")
-    code, out, _ = run(capsys, "classify", "evaluate", model, reviews, "--no-baselines", "--json")
+    other = tmp_path / "other.csv"
+    other.write_text(reviews.read_text(encoding="utf-8").replace("text,label", "says,what"), encoding="utf-8")
+    columns = ("--text-column", "says", "--label-column", "what")
+    code, out, _ = run(capsys, "classify", "evaluate", model, other, *columns, "--no-baselines", "--json")
     result = json.loads(out)
     assert result["texts"] == 60
     assert [row["model"] for row in result["rows"]] == ["bidirectional LSTM 1 x 16, max pooling"]
