@@ -173,7 +173,7 @@ def losses(folder: Path) -> list[tuple[int, float | None]]:
 
 
 def test_a_killed_run_resumes_to_the_same_numbers(tmp_path: Path) -> None:
-    options = ["--hidden-size", "16", "--embedding-size", "16", "--epochs", "4", "--precision", "32", "--quiet"]
+    options = ["--hidden-size", "16", "--embedding-size", "16", "--steps", "60", "--precision", "32", "--quiet"]
     options += ["--checkpoint-every", "0.01", "--threads", "1", "--sample", "--json", "--validations", "6"]
     command = [sys.executable, "-m", "throughtime", "classify", "train", *options]
     subprocess.run([*command, "-o", str(tmp_path / "whole")], check=True, capture_output=True)
