@@ -37,7 +37,6 @@ from throughtime.tasks.class_targets import ClassTargets, parse_class_weights
 from throughtime.tasks.classification_figures import accuracy, macro_f1
 from throughtime.tasks.network_training import (
     CellName,
-    OptimizerName,
     Run,
     TrainingSettings,
     optimizers_of,
@@ -94,8 +93,8 @@ class Settings(TrainingSettings):
     """Whether punctuation marks are words of their own (word)."""
     vocabulary_size: Positive | None = None
     """How many tokens to know at most (char, word, bpe)."""
-    min_count: Positive = 2
-    """How often a character or word must occur to be in the vocabulary; what is rarer stands for the unknown."""
+    min_count: Positive = 1
+    """How often a character or word must occur to be in the vocabulary."""
     max_length: Annotated[int, Field(ge=2)] = 400
     """Tokens of a text that are read; of a longer one its beginning and its end, half and half."""
 
@@ -139,7 +138,6 @@ class Settings(TrainingSettings):
     """What decides on the weights that are kept; accuracy, or macro F1 where a text may have several labels."""
     batch_size: Positive = 32
     """Texts of a batch, of each process."""
-    optimizer: OptimizerName = "adamw"
     learning_rate: Annotated[float, Field(gt=0)] = 2e-3
     matrix_learning_rate: Annotated[float, Field(gt=0)] = 0.02
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
