@@ -21,6 +21,7 @@ from throughtime.training import (
     Schedule,
     StepReport,
     Trainer,
+    Validation,
     build_optimizers,
 )
 from throughtime.training.checkpoint import load_tree, save_tree
@@ -66,7 +67,7 @@ class Log:
     def stepped(self, position: Position, report: StepReport) -> None:
         self.losses.append(report.loss)
 
-    def validated(self, position: Position, loss: float, *, is_best: bool) -> None:
+    def validated(self, position: Position, found: Validation, *, is_best: bool) -> None:
         self.validations.append((position.step, is_best))
 
     def checkpoint(self, trainer: Trainer) -> None:
@@ -87,7 +88,7 @@ def make(limits: Limits, log: Log, *, optimizer: str = "adamw", validate: Any = 
         ),
         schedule=Schedule("cosine", warmup=3),
         batches=Numbers(),
-        validate=validate or (lambda: float(model.layer.weight.detach().norm())),
+        validate=validate or (lambda: Validation(float(model.layer.weight.detach().norm()))),
         limits=limits,
         observer=log,
         processes=CPU,
@@ -140,12 +141,20 @@ def test_the_observer_may_save_before_the_step_counts() -> None:
 def test_early_stopping_waits_for_patience_and_keeps_the_best_step() -> None:
     losses = iter([3.0, 2.0, 2.5, 2.4, 2.3, 1.0])
     log = Log()
-    trainer = make(Limits(steps=60, validations=6, patience=3), log, validate=lambda: next(losses))
+    trainer = make(Limits(steps=60, validations=6, patience=3), log, validate=lambda: Validation(next(losses)))
     position = trainer.run()
     assert position.stopped == "early stopping"
     assert position.best_loss == 2.0
     assert position.best_step == 20
     assert position.step == 50
+
+
+def test_a_score_decides_in_place_of_the_loss() -> None:
+    found = iter([Validation(3.0, score=0.5), Validation(2.0, score=0.4), Validation(4.0, {"accuracy": 0.6}, 0.6)])
+    log = Log()
+    position = make(Limits(steps=30, validations=3), log, validate=lambda: next(found)).run()
+    assert log.validations == [(10, True), (20, False), (30, True)]
+    assert (position.best_loss, position.best_score, position.best_step) == (4.0, 0.6, 30)
 
 
 def test_the_share_of_clipped_steps_is_counted() -> None:

@@ -1,13 +1,15 @@
-"""Modules with weights: recurrent layers that stand in for torch.nn's, single steps, dropouts, embedding."""
+"""Modules with weights: recurrent layers that stand in for torch.nn's, single steps, and what goes around them."""
 
 from __future__ import annotations
 
 from throughtime.nn.conversion import negate_update_gate
+from throughtime.nn.convolution import Convolution
 from throughtime.nn.dropout import LockedDropout
 from throughtime.nn.embedding import Embedding
 from throughtime.nn.gradient_norms import GradientNorms, record_gradient_norms
 from throughtime.nn.initialization import orthogonal_blocks_
 from throughtime.nn.one_hot import OneHot, OneHotLinear
+from throughtime.nn.pooling import Pooling
 from throughtime.nn.recurrent import Recurrent
 from throughtime.nn.recurrent_cells import GRUCell, LSTMCell, RecurrentCell, RNNCell
 from throughtime.nn.replacement import Replacements, from_torch, replace_recurrent
@@ -18,6 +20,7 @@ __all__ = [
     "GRU",
     "LSTM",
     "RNN",
+    "Convolution",
     "Embedding",
     "GRUCell",
     "GradientNorms",
@@ -25,6 +28,7 @@ __all__ = [
     "LockedDropout",
     "OneHot",
     "OneHotLinear",
+    "Pooling",
     "RNNCell",
     "Recurrent",
     "RecurrentCell",

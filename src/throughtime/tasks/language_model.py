@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-import weakref
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
@@ -23,12 +20,11 @@ from throughtime.data import (
     write_tokens,
 )
 from throughtime.decoding import Sampling, sample, stop_at
-from throughtime.errors import ArgumentError, ModelFolderError, check_choice, check_positive_integer
+from throughtime.errors import ArgumentError, check_choice, check_positive_integer
 from throughtime.models import RecurrentLanguageModel
 from throughtime.tasks.language_evaluation import Evaluation, evaluate_tokens
 from throughtime.tasks.language_model_sizing import size_settings
 from throughtime.tasks.language_modelling import (
-    RESUMABLE,
     TASK,
     Settings,
     build_model,
@@ -37,8 +33,17 @@ from throughtime.tasks.language_modelling import (
     open_data,
 )
 from throughtime.tasks.model_card import language_model_card
-from throughtime.tasks.pretrained_vectors import start_embedding
-from throughtime.training import Display, ModelFolder, Processes, choose_device, choose_precision
+from throughtime.tasks.model_runs import (
+    in_model_folder,
+    new_folder,
+    read_settings,
+    resumed_settings,
+    save_copy,
+    write_settings,
+)
+from throughtime.tasks.network_training import Run
+from throughtime.tasks.pretrained_vectors import given_vectors, start_embedding
+from throughtime.training import Display, ModelFolder, choose_device, choose_precision
 from throughtime.word2vec import WordVectors
 
 EVALUATION_LANES = 16
@@ -114,16 +119,7 @@ class LanguageModel:
         display: Display | None = None,
     ) -> Self:
         """``fit``, with its settings made already."""
-        temporary = Path(tempfile.mkdtemp(prefix="throughtime-")) if output is None else None
-        try:
-            model = cls._train(text, settings, ModelFolder(output or temporary or ""), resume, init_from, display)
-        except BaseException:
-            if temporary:
-                shutil.rmtree(temporary, ignore_errors=True)
-            raise
-        if temporary:
-            weakref.finalize(model, shutil.rmtree, temporary, ignore_errors=True)
-        return model
+        return in_model_folder(output, lambda folder: cls._train(text, settings, folder, resume, init_from, display))
 
     @classmethod
     def _train(
@@ -135,28 +131,24 @@ class LanguageModel:
         init_from: Path | str | None,
         display: Display | None,
     ) -> Self:
-        if settings.threads:
-            torch.set_num_threads(settings.threads)
-        processes = Processes.join(settings.device)
-        display = display if display and processes.is_main else Display(quiet=True)
-        with display:
-            if resume and folder.config_file.exists():
+        with Run.started(folder, settings, display, resume=resume) as run:
+            if run.has_begun:
                 # The command that began a run, with --resume added, goes on with it.
                 if text:
-                    display.line(f"going on with the text that was prepared in {folder.tokens}")
-                settings = _resumed(folder, settings)
+                    run.display.line(f"going on with the text that was prepared in {folder.tokens}")
+                settings = resumed_settings(folder, TASK, settings)
                 data = open_data(folder)
-                network = _network(settings, data.tokenizer, processes.device)
+                network = _network(settings, data.tokenizer, run.processes.device)
             else:
-                settings, network = _begin(text, settings, folder, processes, display, init_from, may_exist=resume)
+                settings, network = _begin(text, settings, run, init_from)
                 data = open_data(folder)
-            fit(network, data, settings, folder, processes=processes, display=display, resume=resume)
-        folder.load_weights(network, processes.device)
-        model = cls(network, data.tokenizer, settings, folder, processes.device)
-        model.is_main = processes.is_main
-        if processes.is_main:
+            fit(network, data, settings, run)
+        folder.load_weights(network, run.processes.device)
+        model = cls(network, data.tokenizer, settings, folder, run.processes.device)
+        model.is_main = run.processes.is_main
+        if model.is_main:
             language_model_card(folder, settings, data, network)
-        processes.wait()
+        run.processes.wait()
         return model
 
     @classmethod
@@ -167,10 +159,7 @@ class LanguageModel:
             ModelFolderError: where the folder is missing, damaged, foreign or of a newer format.
         """
         place = ModelFolder(folder)
-        config = place.read_config()
-        if config["task"] != TASK:
-            raise ModelFolderError(f"{place.path}: holds a model for {config['task']}, not for {TASK}")
-        settings = _saved_settings(place)
+        settings = read_settings(place, TASK, Settings)
         chosen = choose_device(device)
         tokenizer = Tokenizer.load(place.tokenizer_file)
         network = build_model(settings, tokenizer.vocabulary_size)
@@ -184,14 +173,9 @@ class LanguageModel:
             ModelFolderError: where something stands there already.
         """
         target = ModelFolder(folder)
-        target.create()
-        target.save_weights(self.network)
+        save_copy(self.folder, target, self.network)
         self.tokenizer.save(target.tokenizer_file)
-        target.write_config(TASK, {"settings": self.settings.model_dump(exclude_none=True)})
-        target.tokens.rmdir()
-        for name in (self.folder.card_file, self.folder.metrics_file, self.folder.figure_file):
-            if name.exists():
-                (target.path / name.name).write_bytes(name.read_bytes())
+        write_settings(target, TASK, self.settings)
 
     def evaluate(
         self,
@@ -293,42 +277,29 @@ class LanguageModel:
 
 
 def _begin(
-    text: Sequence[TextSource | Path | str],
-    settings: Settings,
-    folder: ModelFolder,
-    processes: Processes,
-    display: Display,
-    init_from: Path | str | None,
-    *,
-    may_exist: bool,
+    text: Sequence[TextSource | Path | str], settings: Settings, run: Run, init_from: Path | str | None
 ) -> tuple[Settings, RecurrentLanguageModel]:
     """Prepare a new run: its folder, data, settings and network."""
     if not text:
-        missing = f"{folder.path}: holds no run to resume" if may_exist else "there is no text to learn from"
+        missing = f"{run.folder.path}: holds no run to resume" if run.resume else "there is no text to learn from"
         raise ArgumentError(f"{missing}; give a text file, or --sample")
     settings, parent, vectors = _started_from(init_from, settings)
-    if processes.is_main:
-        folder.create(may_exist=may_exist)
-    try:
-        if processes.is_main:
-            load_data(text, settings, folder, display=display, tokenizer=parent and parent.tokenizer)
-        processes.wait()
-        data = open_data(folder)
-        settings = size_settings(settings, data, processes)
-        network = _network(settings, data.tokenizer, processes.device)
-    except BaseException:
-        if processes.is_main:
-            folder.discard()
-        raise
+    with new_folder(run.folder, run.processes, may_exist=run.resume):
+        if run.processes.is_main:
+            load_data(text, settings, run, tokenizer=parent and parent.tokenizer)
+        run.processes.wait()
+        data = open_data(run.folder)
+        settings = size_settings(settings, data, run.processes)
+        network = _network(settings, data.tokenizer, run.processes.device)
     if vectors:
         coverage = start_embedding(network.embedding, data.tokenizer, vectors)
-        display.line(f"{coverage.found:,} of {coverage.total:,} words ({coverage.fraction:.1%}) have a vector")
+        run.display.line(f"{coverage.found:,} of {coverage.total:,} words ({coverage.fraction:.1%}) have a vector")
     elif parent:
         network.inherit(parent.network)
-    if processes.is_main:
-        folder.write_config(TASK, {"settings": settings.model_dump(exclude_none=True)})
+    if run.processes.is_main:
+        write_settings(run.folder, TASK, settings)
     arithmetic = {"32": "32-bit", "bf16": "bfloat16"}[settings.precision]
-    display.line(
+    run.display.line(
         f"{settings.cell.upper()}, {settings.num_layers} x {settings.hidden_size} units, "
         f"{sum(weight.numel() for weight in network.parameters()):,} weights, vocabulary of "
         f"{data.tokenizer.vocabulary_size:,}, dropout {settings.dropout}, {arithmetic} arithmetic"
@@ -345,40 +316,15 @@ def _started_from(
             raise ArgumentError("give one of `init_from` and `vectors`: a model to start from has an embedding")
         parent = LanguageModel.load(init_from)
         return _inherited(parent.settings, settings), parent, None
-    if settings.vectors is None:
+    vectors = given_vectors(settings.vectors, settings.embedding_size)
+    if vectors is None:
         return settings, None, None
-    vectors = WordVectors.load(settings.vectors)
-    size = vectors.vectors.shape[1]
-    if settings.embedding_size not in {None, size}:
-        raise ArgumentError(f"`embedding_size` is {size}, that of the `vectors`, got {settings.embedding_size}")
-    return settings.replaced(embedding_size=size), None, vectors
+    return settings.replaced(embedding_size=vectors.vectors.shape[1]), None, vectors
 
 
 def _network(settings: Settings, tokenizer: Tokenizer, device: torch.device) -> RecurrentLanguageModel:
     torch.manual_seed(settings.seed)
     return build_model(settings, tokenizer.vocabulary_size).to(device)
-
-
-def _saved_settings(folder: ModelFolder) -> Settings:
-    try:
-        return Settings.of(folder.read_config()["settings"])
-    except (KeyError, TypeError, ArgumentError) as error:
-        raise ModelFolderError(f"{folder.config_file}: its settings are damaged ({error})") from error
-
-
-def _resumed(folder: ModelFolder, given: Settings) -> Settings:
-    """The settings of a run that goes on: as they were, but for its limits and where it computes."""
-    saved = _saved_settings(folder)
-    for name in given.model_fields_set - RESUMABLE:
-        if getattr(given, name) != getattr(saved, name):
-            raise ArgumentError(
-                f"`{name}` stays as the run began ({getattr(saved, name)}) when it is resumed; leave it out, "
-                "or begin a new run"
-            )
-    limits = {"epochs", "steps", "time_budget"}
-    changed = {name: getattr(given, name) for name in given.model_fields_set & RESUMABLE}
-    kept = saved.model_dump(exclude_unset=True, exclude=limits if limits & changed.keys() else set[str]())
-    return Settings.of({**kept, **changed})
 
 
 def _inherited(parent: Settings, given: Settings) -> Settings:

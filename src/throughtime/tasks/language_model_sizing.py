@@ -7,8 +7,8 @@ import time
 import torch
 
 from throughtime.data import largest_batch_size
-from throughtime.tasks.language_modelling import Settings, TextData, build_model, lanes_of, optimizers_of
-from throughtime.tasks.settings import parse_duration
+from throughtime.tasks.language_modelling import Settings, TextData, build_model, lanes_of
+from throughtime.tasks.network_training import optimizers_of
 from throughtime.tasks.sizing import Size, choose_dropout, choose_size
 from throughtime.training import Processes, autocast, choose_precision, next_token_loss
 
@@ -41,7 +41,7 @@ def size_settings(settings: Settings, data: TextData, processes: Processes) -> S
     def measure(size: Size) -> float:
         return processes.first(seconds_per_token(filled(size), vocabulary_size, processes.device)) / processes.count
 
-    seconds = parse_duration(settings.time_budget) if settings.time_budget else None
+    seconds = settings.seconds
     if settings.hidden_size or settings.num_layers:
         size = Size(settings.num_layers or 1, settings.hidden_size or 256)
         reading = reading or (seconds or 0.0) / measure(size)
@@ -60,7 +60,7 @@ def seconds_per_token(settings: Settings, vocabulary_size: int, device: torch.de
         network = build_model(settings, vocabulary_size).to(device)
         shape = (settings.bptt, settings.batch_size or 1)
         tokens = torch.randint(vocabulary_size, shape, device=device)
-        optimizers = optimizers_of(network, settings)
+        optimizers = optimizers_of(list(network.parameters()), network.hidden_matrices(), settings)
         times: list[float] = []
         for _ in range(4):
             begun = time.perf_counter()

@@ -5,15 +5,21 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping
-from typing import Self
+from typing import Annotated, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from throughtime.errors import ArgumentError
 
 
 class TaskSettings(BaseModel):
-    """Base of the settings of a task; each field is a keyword argument in Python and a flag on the command line."""
+    """Base of the settings of a task; each field is a keyword argument in Python and a flag on the command line.
+
+    Attributes:
+        RESUMABLE: the settings that may change when a run is resumed.
+    """
+
+    RESUMABLE: ClassVar[frozenset[str]] = frozenset()
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=False)
 
@@ -75,3 +81,18 @@ def parse_duration(text: str) -> float:
     if not 0 < seconds < float("inf"):
         raise ValueError(f"a duration is written like 90s, 10m or 1h30m, got {text!r}")
     return seconds
+
+
+def _check_duration(text: str) -> str:
+    parse_duration(text)
+    return text
+
+
+Duration = Annotated[str, AfterValidator(_check_duration)]
+"""A setting that is a duration as people write it; see ``parse_duration``."""
+
+Probability = Annotated[float, Field(ge=0, lt=1)]
+"""A setting that is the probability of dropping something, or the like; never 1."""
+
+Positive = Annotated[int, Field(ge=1)]
+"""A setting that counts something of which there is at least one."""

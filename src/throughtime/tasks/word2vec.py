@@ -11,16 +11,16 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from throughtime.data import Corpus, CorpusSource, Words, open_corpus
 from throughtime.errors import ArgumentError
 from throughtime.files import append_line
-from throughtime.tasks.settings import TaskSettings, parse_duration
+from throughtime.tasks.settings import Duration, Positive, TaskSettings, parse_duration
 from throughtime.training import Display, ModelFolder, Processes, duration, interrupts, save_tree
 from throughtime.word2vec import (
     VECTORS_FILE,
@@ -36,11 +36,11 @@ from throughtime.word2vec import (
 TASK = "word2vec"
 MARKS = ".,;:!?\"')\u2019\u201d"
 
-Positive = Annotated[int, Field(ge=1)]
-
 
 class Settings(TaskSettings):
     """Settings of word2vec."""
+
+    RESUMABLE: ClassVar[frozenset[str]] = frozenset({"epochs", "time_budget", "checkpoint_every", "threads"})
 
     architecture: Literal["skip-gram", "cbow"] = "skip-gram"
     """What tells the word in the middle: each word of the context, or their mean (cbow)."""
@@ -74,10 +74,10 @@ class Settings(TaskSettings):
 
     epochs: Annotated[float, Field(gt=0)] | None = None
     """Passes over the text; 5 where no time budget is given."""
-    time_budget: str | None = None
+    time_budget: Duration | None = None
     """Time to train, such as 90s, 10m or 1h30m; the learning rate then follows the clock."""
     learning_rate: Annotated[float, Field(gt=0)] | None = None
-    """At the beginning; 0.025 for skip-gram and 0.05 for cbow by default. Several processes multiply it by their number."""
+    """At the beginning; 0.025 for skip-gram and 0.05 for cbow by default. Each of n processes takes n times of it."""
     min_learning_rate: Annotated[float, Field(ge=0)] = 1e-4
     """At the end."""
     deterministic: bool = False
@@ -90,13 +90,6 @@ class Settings(TaskSettings):
     """Seconds between two checkpoints."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Of everything random."""
-
-    @field_validator("time_budget")
-    @classmethod
-    def _readable_duration(cls, value: str | None) -> str | None:
-        if value is not None:
-            parse_duration(value)
-        return value
 
     @model_validator(mode="after")
     def _goes_together(self) -> Settings:
@@ -115,10 +108,6 @@ class Settings(TaskSettings):
     def cores(self) -> int:
         """How many threads read and train."""
         return self.threads or os.cpu_count() or 1
-
-
-RESUMABLE = frozenset({"epochs", "time_budget", "checkpoint_every", "threads"})
-"""The settings that may change when a run is resumed."""
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
 from throughtime.data import CorpusSource
-from throughtime.errors import ArgumentError, ModelFolderError
+from throughtime.errors import ArgumentError
 from throughtime.tasks.model_card import word2vec_card
-from throughtime.tasks.word2vec import RESUMABLE, TASK, Settings, TextData, build_model, fit, load_data, predict
+from throughtime.tasks.model_runs import new_folder, read_settings, resumed_settings, write_settings
+from throughtime.tasks.word2vec import TASK, Settings, TextData, build_model, fit, load_data, predict
 from throughtime.training import Display, ModelFolder, Processes, load_tree, read_metrics, save_loss_curve
 from throughtime.word2vec import VECTORS_FILE, Vocabulary, Word2VecTrainer, WordVectors
 
@@ -116,7 +117,7 @@ class Word2Vec:
         init_from: Path | str | None,
     ) -> tuple[TextData, Word2VecTrainer]:
         if resume and folder and folder.config_file.exists():
-            self.settings = _resumed(folder, self.settings)
+            self.settings = resumed_settings(folder, TASK, self.settings)
             data = load_data(text, self.settings, display=display)
             saved = WordVectors.load(folder.path)
             data = TextData(data.corpus, _vocabulary(saved, data.vocabulary))
@@ -126,9 +127,7 @@ class Word2Vec:
         parent = None if init_from is None else WordVectors.load(init_from)
         if parent:
             self.settings = _inherited(parent, self.settings)
-        if folder and processes.is_main:
-            folder.create(may_exist=resume)
-        try:
+        with new_folder(folder, processes, may_exist=resume):
             data = load_data(text, self.settings, display=display)
             if parent:
                 grown = _vocabulary(parent, data.vocabulary).extended(data.vocabulary)
@@ -136,13 +135,9 @@ class Word2Vec:
                 display.line(f"{len(parent):,} words have vectors already, {new:,} are new")
                 data = TextData(data.corpus, grown)
             trainer = build_model(data, self.settings, processes, parent=parent)
-        except BaseException:
-            if folder and processes.is_main:
-                folder.discard()
-            raise
         if folder and processes.is_main:
             folder.tokens.rmdir()  # the text is read where it lies
-            folder.write_config(TASK, {"settings": self.settings.model_dump(exclude_none=True)})
+            write_settings(folder, TASK, self.settings)
         return data, trainer
 
     @classmethod
@@ -154,10 +149,7 @@ class Word2Vec:
             DataError: where its vectors are damaged.
         """
         place = ModelFolder(folder)
-        config = place.read_config()
-        if config["task"] != TASK:
-            raise ModelFolderError(f"{place.path}: holds a model for {config['task']}, not for {TASK}")
-        model = cls.of(_saved_settings(place, config))
+        model = cls.of(read_settings(place, TASK, Settings))
         model._vectors = WordVectors.load(place.path)
         return model
 
@@ -172,7 +164,7 @@ class Word2Vec:
         target.create()
         target.tokens.rmdir()
         vectors.save(target.path / VECTORS_FILE)
-        target.write_config(TASK, {"settings": self.settings.model_dump(exclude_none=True)})
+        write_settings(target, TASK, self.settings)
 
 
 def _vocabulary(vectors: WordVectors, of_text: Vocabulary) -> Vocabulary:
@@ -180,27 +172,6 @@ def _vocabulary(vectors: WordVectors, of_text: Vocabulary) -> Vocabulary:
     rare = np.full(len(vectors), of_text.counts[-1])
     counts = rare if vectors.counts is None else vectors.counts
     return Vocabulary(vectors.words, counts, of_text.text_words, of_text.sentences, of_text.forgotten)
-
-
-def _saved_settings(folder: ModelFolder, config: dict[str, Any]) -> Settings:
-    try:
-        return Settings.of(config["settings"])
-    except (KeyError, TypeError, ArgumentError) as error:
-        raise ModelFolderError(f"{folder.config_file}: its settings are damaged ({error})") from error
-
-
-def _resumed(folder: ModelFolder, given: Settings) -> Settings:
-    saved = _saved_settings(folder, folder.read_config())
-    for name in given.model_fields_set - RESUMABLE:
-        if getattr(given, name) != getattr(saved, name):
-            raise ArgumentError(
-                f"`{name}` stays as the run began ({getattr(saved, name)}) when it is resumed; leave it out, "
-                "or begin a new run"
-            )
-    limits = {"epochs", "time_budget"}
-    changed = {name: getattr(given, name) for name in given.model_fields_set & RESUMABLE}
-    kept = saved.model_dump(exclude_unset=True, exclude=limits if limits & changed.keys() else set[str]())
-    return Settings.of({**kept, **changed})
 
 
 def _inherited(parent: WordVectors, given: Settings) -> Settings:

@@ -5,17 +5,25 @@ from throughtime.training.figures import save_loss_curve
 from throughtime.training.interrupts import interrupts
 from throughtime.training.memory import keep_freed_memory
 from throughtime.training.model_folder import ModelFolder, keep_metrics_until, read_metrics
-from throughtime.training.objectives import NextTokenObjective, Objective, next_token_loss
+from throughtime.training.objectives import (
+    ClassificationObjective,
+    NextTokenObjective,
+    Objective,
+    classification_loss,
+    next_token_loss,
+)
 from throughtime.training.optimizers import OPTIMIZERS, build_optimizers
 from throughtime.training.processes import Processes, autocast, choose_device, choose_precision
 from throughtime.training.progress import Display, duration, perplexity
 from throughtime.training.recorder import Recorder, describe_hardware
 from throughtime.training.schedules import SCHEDULES, Moment, Schedule
-from throughtime.training.trainer import Limits, Position, StepReport, Trainer
+from throughtime.training.trainer import Batches, Limits, Position, StepReport, Trainer, Validation
 
 __all__ = [
     "OPTIMIZERS",
     "SCHEDULES",
+    "Batches",
+    "ClassificationObjective",
     "Display",
     "Limits",
     "ModelFolder",
@@ -28,10 +36,12 @@ __all__ = [
     "Schedule",
     "StepReport",
     "Trainer",
+    "Validation",
     "autocast",
     "build_optimizers",
     "choose_device",
     "choose_precision",
+    "classification_loss",
     "describe_hardware",
     "duration",
     "interrupts",

@@ -13,7 +13,7 @@ from throughtime.training.checkpoint import load_tree, save_tree
 from throughtime.training.figures import save_loss_curve
 from throughtime.training.model_folder import ModelFolder, keep_metrics_until, read_metrics
 from throughtime.training.progress import Display, duration, perplexity
-from throughtime.training.trainer import Position, StepReport, Trainer
+from throughtime.training.trainer import Position, StepReport, Trainer, Validation
 
 
 class Recorder:
@@ -26,6 +26,7 @@ class Recorder:
         seconds: the run's time budget, if it has one, to tell the time left.
         log_every: steps between two lines of the log.
         is_main: whether this process writes and shows.
+        unit: what a target is, in the singular; where it is a token, losses are shown as perplexities, too.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Recorder:
         seconds: float | None,
         log_every: int = 10,
         is_main: bool = True,
+        unit: str = "token",
     ) -> None:
         self.folder = folder
         self.network = network
@@ -44,6 +46,7 @@ class Recorder:
         self.seconds = seconds
         self.log_every = log_every
         self.is_main = is_main
+        self.unit = unit
         self._begun = time.monotonic()
         self._targets_before: int | None = None
         self._recent_loss: float | None = None
@@ -74,21 +77,26 @@ class Recorder:
             )
         self._show(position, report)
 
-    def validated(self, position: Position, loss: float, *, is_best: bool) -> None:
+    def validated(self, position: Position, found: Validation, *, is_best: bool) -> None:
         """Note a validation, and keep the weights if it is the best."""
-        record = {"step": position.step, "epoch": position.epoch, "validation_loss": loss}
-        self._log({**record, "seconds": round(position.seconds, 2)})
+        record = {"step": position.step, "epoch": position.epoch, "validation_loss": found.loss}
+        figures = {f"validation_{name}": value for name, value in found.figures.items()}
+        self._log({**record, **figures, "seconds": round(position.seconds, 2)})
         if not self.is_main:
             return
         if is_best:
             self.folder.save_weights(self.network)
-        self._validation = f"validation {loss:.4f}"
+        shown = "".join(f", {name.replace('_', ' ')} {value:.4f}" for name, value in found.figures.items())
+        self._validation = f"validation {found.loss:.4f}{shown}"
         clipped = position.clipped_steps / position.step
         self.display.line(
             f"step {position.step:,}  epoch {position.epoch}  {duration(position.seconds)}  "
-            f"train {self._recent_loss or 0:.4f}  validation {loss:.4f} nats, perplexity {perplexity(loss):.2f}"
-            f"  clipped {clipped:.0%}{'  (best)' if is_best else ''}"
+            f"train {self._recent_loss or 0:.4f}  validation {found.loss:.4f} nats{self._perplexity(found.loss, ', ')}"
+            f"{shown}  clipped {clipped:.0%}{'  (best)' if is_best else ''}"
         )
+
+    def _perplexity(self, loss: float, before: str) -> str:
+        return f"{before}perplexity {perplexity(loss):.2f}" if self.unit == "token" else ""
 
     def checkpoint(self, trainer: Trainer) -> None:
         """Write what a resumed run needs."""
@@ -102,7 +110,7 @@ class Recorder:
             return
         if not self.folder.weights_file.exists():
             self.folder.save_weights(self.network)
-        save_loss_curve(read_metrics(self.folder.metrics_file), self.folder.figure_file)
+        save_loss_curve(read_metrics(self.folder.metrics_file), self.folder.figure_file, per=self.unit)
         if position.stopped == "interrupted":
             self.display.line(f"interrupted at step {position.step:,} and saved; --resume goes on from there")
         elif position.stopped == "early stopping":
@@ -125,8 +133,8 @@ class Recorder:
         self.display.update(
             "training",
             report.fraction,
-            f"loss {loss:.3f}  perplexity {perplexity(loss):.2f}  {self._validation}  "
-            f"{speed:,.0f} tokens/s  {duration(left)} left",
+            f"loss {loss:.3f}{self._perplexity(loss, '  ')}  {self._validation}  "
+            f"{speed:,.0f} {self.unit}s/s  {duration(left)} left",
         )
 
 

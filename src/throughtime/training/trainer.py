@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 import torch
@@ -61,6 +61,7 @@ class Position:
     clipped_steps: int = 0
     validations: int = 0
     best_loss: float = math.inf
+    best_score: float = -math.inf
     best_step: int = 0
     worse_validations: int = 0
     reductions: int = 0
@@ -79,11 +80,27 @@ class StepReport:
     fraction: float
 
 
+@dataclass(frozen=True)
+class Validation:
+    """What a validation found.
+
+    Attributes:
+        loss: the mean over the validation data; in nats where it is a cross-entropy.
+        figures: others that are shown and logged, by name, such as accuracy or BLEU.
+        score: what decides which weights are the best and when to stop early; higher is better. The loss decides
+            between equal scores, and alone where it is None.
+    """
+
+    loss: float
+    figures: Mapping[str, float] = field(default_factory=dict[str, float])
+    score: float | None = None
+
+
 class Observer(Protocol):
     """Whoever shows, logs and stores the run."""
 
     def stepped(self, position: Position, report: StepReport) -> None: ...  # noqa: D102
-    def validated(self, position: Position, loss: float, *, is_best: bool) -> None: ...  # noqa: D102
+    def validated(self, position: Position, found: Validation, *, is_best: bool) -> None: ...  # noqa: D102
     def checkpoint(self, trainer: Trainer) -> None: ...  # noqa: D102
 
 
@@ -95,7 +112,7 @@ class Trainer:
         model: called with (batch, carried state), returns an Objective.
         optimizers: built by ``build_optimizers``; several move different parameters.
         batches: this process's batches.
-        validate: returns the validation loss.
+        validate: judges the model as it is.
         clip: clips the gradients in place and tells what it found.
         checkpoint_seconds: how often ``observer.checkpoint`` is called besides at validations.
     """
@@ -104,7 +121,7 @@ class Trainer:
     optimizers: Sequence[Optimizer]
     schedule: Schedule
     batches: Batches
-    validate: Callable[[], float]
+    validate: Callable[[], Validation]
     clip: Callable[[Sequence[nn.Parameter]], ClipResult]
     limits: Limits
     observer: Observer
@@ -241,12 +258,14 @@ class Trainer:
     def _validate(self, fraction: float) -> None:
         position = self.position
         self.model.eval()
-        loss = self.validate()
+        found = self.validate()
         self.model.train()
         position.validations = max(position.validations + 1, math.floor(fraction * self.limits.validations))
-        is_best = loss < position.best_loss
+        score = -found.loss if found.score is None else found.score
+        is_best = (score, -found.loss) > (position.best_score, -position.best_loss)
         if is_best:
-            position.best_loss, position.best_step, position.worse_validations = loss, position.step, 0
+            position.best_loss, position.best_score = found.loss, score
+            position.best_step, position.worse_validations = position.step, 0
         else:
             position.worse_validations += 1
             position.reductions += 1
@@ -254,7 +273,7 @@ class Trainer:
             position.stopped = "finished"
         elif self.limits.patience is not None and position.worse_validations >= self.limits.patience:
             position.stopped = "early stopping"
-        self.observer.validated(position, loss, is_best=is_best)
+        self.observer.validated(position, found, is_best=is_best)
 
     def _check_finite(self, loss: float, gradient_norm: float) -> None:
         if math.isfinite(loss) and math.isfinite(gradient_norm):

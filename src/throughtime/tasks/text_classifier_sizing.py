@@ -1,0 +1,26 @@
+"""Fills in the settings of a text classifier that the user left open."""
+
+from __future__ import annotations
+
+from throughtime.tasks.text_classification import Settings, enough_epochs
+from throughtime.training import Processes, choose_precision
+
+EMBEDDING_SIZE = 128
+
+
+def size_settings(settings: Settings, texts: int, processes: Processes, *, vector_size: int | None = None) -> Settings:
+    """Fill in what the user left open.
+
+    Args:
+        settings: what the user said.
+        texts: to learn from.
+        processes: that train together.
+        vector_size: features of the word vectors to start from, if there are any.
+    """
+    changes: dict[str, object] = {
+        "precision": choose_precision(settings.precision, processes.device),
+        "embedding_size": vector_size or settings.embedding_size or EMBEDDING_SIZE,
+    }
+    if settings.epochs is settings.steps is settings.time_budget is None:
+        changes["epochs"] = float(enough_epochs(texts))
+    return settings.replaced(**changes)
