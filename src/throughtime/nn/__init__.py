@@ -1,12 +1,22 @@
-"""Modules with weights: recurrent layers that stand in for torch.nn's, single steps, dropouts, embedding."""
+"""Modules with weights: recurrent layers that stand in for torch.nn's, single steps, attention, dropouts, embedding."""
 
 from __future__ import annotations
 
+from throughtime.nn.attention import (
+    ATTENTIONS,
+    AdditiveAttention,
+    Attention,
+    DotAttention,
+    GeneralAttention,
+    Memory,
+    build_attention,
+)
 from throughtime.nn.conversion import negate_update_gate
 from throughtime.nn.dropout import LockedDropout
 from throughtime.nn.embedding import Embedding
 from throughtime.nn.gradient_norms import GradientNorms, record_gradient_norms
 from throughtime.nn.initialization import orthogonal_blocks_
+from throughtime.nn.loop import LoopLinear, RecurrentLoop, check_loop
 from throughtime.nn.one_hot import OneHot, OneHotLinear
 from throughtime.nn.recurrent import Recurrent
 from throughtime.nn.recurrent_cells import GRUCell, LSTMCell, RecurrentCell, RNNCell
@@ -15,21 +25,31 @@ from throughtime.nn.rnn import GRU, LSTM, RNN
 from throughtime.nn.streaming import Streaming
 
 __all__ = [
+    "ATTENTIONS",
     "GRU",
     "LSTM",
     "RNN",
+    "AdditiveAttention",
+    "Attention",
+    "DotAttention",
     "Embedding",
     "GRUCell",
+    "GeneralAttention",
     "GradientNorms",
     "LSTMCell",
     "LockedDropout",
+    "LoopLinear",
+    "Memory",
     "OneHot",
     "OneHotLinear",
     "RNNCell",
     "Recurrent",
     "RecurrentCell",
+    "RecurrentLoop",
     "Replacements",
     "Streaming",
+    "build_attention",
+    "check_loop",
     "from_torch",
     "negate_update_gate",
     "orthogonal_blocks_",
