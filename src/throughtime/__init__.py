@@ -15,20 +15,23 @@ __version__ = "0.1.0.dev0"
 if TYPE_CHECKING:
     from throughtime import bptt, cells, data, decoding, models, nn, recurrence, training, word2vec
     from throughtime.configuration import show_config
-    from throughtime.data import TextInMemory
+    from throughtime.data import LabelledText, TextInMemory
     from throughtime.errors import ThroughTimeError
     from throughtime.nn.replacement import replace_recurrent
     from throughtime.sequence import SequenceBatch
     from throughtime.tasks.language_model import LanguageModel
     from throughtime.tasks.loading import load
+    from throughtime.tasks.text_classifier import TextClassifier
     from throughtime.tasks.word2vec_model import Word2Vec
     from throughtime.word2vec.vectors import WordVectors
 
 # Importing torch takes a second, which `throughtime --help` need not wait for.
 _MODULES = ("bptt", "cells", "data", "decoding", "models", "nn", "recurrence", "training", "word2vec")
 _NAMES = {
+    "LabelledText": "throughtime.data",
     "LanguageModel": "throughtime.tasks.language_model",
     "SequenceBatch": "throughtime.sequence",
+    "TextClassifier": "throughtime.tasks.text_classifier",
     "TextInMemory": "throughtime.data",
     "ThroughTimeError": "throughtime.errors",
     "Word2Vec": "throughtime.tasks.word2vec_model",
@@ -39,8 +42,10 @@ _NAMES = {
 }
 
 __all__ = [
+    "LabelledText",
     "LanguageModel",
     "SequenceBatch",
+    "TextClassifier",
     "TextInMemory",
     "ThroughTimeError",
     "Word2Vec",

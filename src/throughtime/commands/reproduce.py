@@ -48,9 +48,11 @@ def reproduce(
         return 0
     table = Table(title=recipe.title, title_justify="left", show_header=False)
     verdict = "reached" if result.reached else "missed"
+    bound = "at least" if recipe.higher_is_better else "at most"
+    part = recipe.part if recipe.folds is None else f"{recipe.folds} {recipe.part}"
     for label, value in (
         ("command", recipe.command),
-        ("target", f"{recipe.metric} on {recipe.part} at most {recipe.target}"),
+        ("target", f"{recipe.metric} on {part} {bound} {recipe.target}"),
         ("source", recipe.source),
         ("result", f"[bold]{result.result:.4f}[/] ({verdict})"),
         *((row.model, f"{getattr(row, recipe.metric):.4f}") for row in result.rows[1:]),

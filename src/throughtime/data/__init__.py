@@ -9,6 +9,12 @@ from throughtime.data.batching import (
     largest_batch_size,
 )
 from throughtime.data.corpus import Corpus, CorpusSource, Words, open_corpus
+from throughtime.data.example_batches import ExampleBatch, ExampleBatches, evaluation_batches, pad_sequences
+from throughtime.data.labelled_files import find_labelled, split_labelled
+from throughtime.data.labelled_formats import Columns, read_labelled
+from throughtime.data.labelled_text import Example, LabelledSplits, LabelledText, label_order, split_off
+from throughtime.data.normalisation import normalised
+from throughtime.data.sample_reviews import sample_reviews
 from throughtime.data.sample_world import little_world, little_world_analogies
 from throughtime.data.samples import python_language_reference
 from throughtime.data.text import (
@@ -21,16 +27,25 @@ from throughtime.data.text import (
     find_splits,
     find_texts,
 )
+from throughtime.data.text_encodings import DecodedFile, read_text_file
 from throughtime.data.token_decoders import Decoder
 from throughtime.data.token_files import TokenCounts, TokenFile, write_tokens
-from throughtime.data.tokenizer import Tokenizer
+from throughtime.data.tokenizer import Ids, Tokenizer
 from throughtime.data.tokenizers import train_tokenizer
 
 __all__ = [
+    "Columns",
     "Corpus",
     "CorpusSource",
+    "DecodedFile",
     "Decoder",
     "EvaluationWindow",
+    "Example",
+    "ExampleBatch",
+    "ExampleBatches",
+    "Ids",
+    "LabelledSplits",
+    "LabelledText",
     "Lanes",
     "Splits",
     "StandardInput",
@@ -44,14 +59,24 @@ __all__ = [
     "Tokens",
     "TrainingWindow",
     "Words",
+    "evaluation_batches",
     "evaluation_windows",
+    "find_labelled",
     "find_splits",
     "find_texts",
+    "label_order",
     "largest_batch_size",
     "little_world",
     "little_world_analogies",
+    "normalised",
     "open_corpus",
+    "pad_sequences",
     "python_language_reference",
+    "read_labelled",
+    "read_text_file",
+    "sample_reviews",
+    "split_labelled",
+    "split_off",
     "train_tokenizer",
     "write_tokens",
 ]

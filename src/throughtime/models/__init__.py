@@ -2,5 +2,6 @@
 
 from throughtime.models.language_model import RecurrentLanguageModel
 from throughtime.models.ngram import NGramModel
+from throughtime.models.text_classifier import RecurrentTextClassifier
 
-__all__ = ["NGramModel", "RecurrentLanguageModel"]
+__all__ = ["NGramModel", "RecurrentLanguageModel", "RecurrentTextClassifier"]

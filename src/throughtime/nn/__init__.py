@@ -1,4 +1,4 @@
-"""Modules with weights: recurrent layers that stand in for torch.nn's, single steps, attention, dropouts, embedding."""
+"""Modules with weights: recurrent layers that stand in for torch.nn's, single steps, and what goes around them."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from throughtime.nn.attention import (
     build_attention,
 )
 from throughtime.nn.conversion import negate_update_gate
+from throughtime.nn.convolution import Convolution
 from throughtime.nn.dropout import LockedDropout
 from throughtime.nn.embedding import Embedding
 from throughtime.nn.gradient_norms import GradientNorms, record_gradient_norms
 from throughtime.nn.initialization import orthogonal_blocks_
 from throughtime.nn.loop import LoopLinear, RecurrentLoop, check_loop
 from throughtime.nn.one_hot import OneHot, OneHotLinear
+from throughtime.nn.pooling import Pooling
 from throughtime.nn.recurrent import Recurrent
 from throughtime.nn.recurrent_cells import GRUCell, LSTMCell, RecurrentCell, RNNCell
 from throughtime.nn.replacement import Replacements, from_torch, replace_recurrent
@@ -31,6 +33,7 @@ __all__ = [
     "RNN",
     "AdditiveAttention",
     "Attention",
+    "Convolution",
     "DotAttention",
     "Embedding",
     "GRUCell",
@@ -42,6 +45,7 @@ __all__ = [
     "Memory",
     "OneHot",
     "OneHotLinear",
+    "Pooling",
     "RNNCell",
     "Recurrent",
     "RecurrentCell",

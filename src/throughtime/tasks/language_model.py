@@ -42,7 +42,7 @@ from throughtime.tasks.model_runs import (
     write_settings,
 )
 from throughtime.tasks.network_training import Run
-from throughtime.tasks.pretrained_vectors import start_embedding
+from throughtime.tasks.pretrained_vectors import given_vectors, start_embedding
 from throughtime.training import Display, ModelFolder, choose_device, choose_precision
 from throughtime.word2vec import WordVectors
 
@@ -316,13 +316,10 @@ def _started_from(
             raise ArgumentError("give one of `init_from` and `vectors`: a model to start from has an embedding")
         parent = LanguageModel.load(init_from)
         return _inherited(parent.settings, settings), parent, None
-    if settings.vectors is None:
+    vectors = given_vectors(settings.vectors, settings.embedding_size)
+    if vectors is None:
         return settings, None, None
-    vectors = WordVectors.load(settings.vectors)
-    size = vectors.vectors.shape[1]
-    if settings.embedding_size not in {None, size}:
-        raise ArgumentError(f"`embedding_size` is {size}, that of the `vectors`, got {settings.embedding_size}")
-    return settings.replaced(embedding_size=size), None, vectors
+    return settings.replaced(embedding_size=vectors.vectors.shape[1]), None, vectors
 
 
 def _network(settings: Settings, tokenizer: Tokenizer, device: torch.device) -> RecurrentLanguageModel:

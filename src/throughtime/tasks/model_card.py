@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from throughtime import __version__
 from throughtime.files import write_text
-from throughtime.models import RecurrentLanguageModel
-from throughtime.tasks import word2vec
+from throughtime.models import RecurrentLanguageModel, RecurrentTextClassifier
+from throughtime.tasks import text_classification, word2vec
 from throughtime.tasks.language_modelling import Settings, TextData
 from throughtime.tasks.settings import TaskSettings
+from throughtime.tasks.text_classification import ClassifiedText
 from throughtime.training import ModelFolder, describe_hardware, duration, perplexity, read_metrics
 from throughtime.word2vec import Word2VecTrainer
 
@@ -60,6 +61,62 @@ def language_model_card(
                 "```",
                 f"throughtime lm generate {folder.path.name} --prompt 'The '",
                 f"throughtime lm evaluate {folder.path.name} TEXT",
+                "```",
+                "",
+            ]
+        ),
+    )
+
+
+def text_classifier_card(
+    folder: ModelFolder, settings: text_classification.Settings, data: ClassifiedText, network: RecurrentTextClassifier
+) -> None:
+    """Write the model card of a text classifier into its folder."""
+    records = read_metrics(folder.metrics_file)
+    validations = [record for record in records if "validation_loss" in record]
+    reached = "There was no validation yet."
+    if validations:
+        name = f"validation_{settings.decisive}"
+        best = max(validations, key=lambda record: -record[name] if settings.decisive == "loss" else record[name])
+        reached = (
+            f"Best validation: **accuracy {best['validation_accuracy']:.2%}**, macro F1 "
+            f"{best['validation_macro_f1']:.4f}, {best['validation_loss']:.4f} nats per text, at step {best['step']:,} "
+            f"(epoch {best['epoch']})."
+        )
+    seconds = records[-1]["seconds"] if records else 0.0
+    device = next(network.parameters()).device
+    weights = sum(weight.numel() for weight in network.parameters())
+    parts = data.splits.parts()
+    rows = [
+        f"| {label} | {' | '.join(f'{part.counts().get(label, 0):,}' for part in parts.values())} |"
+        for label in data.targets.classes
+    ]
+    write_text(
+        folder.card_file,
+        "\n".join(
+            [
+                "# A text classifier",
+                "",
+                f"{settings.stages[0].upper()}{settings.stages[1:]}; {weights:,} weights, a vocabulary of "
+                f"{data.tokenizer.vocabulary_size:,}. Trained by throughtime {__version__}.",
+                "",
+                f"{reached} Trained for {duration(seconds)} on {describe_hardware(device)}.",
+                "",
+                "![loss](loss.png)",
+                "",
+                "## Data",
+                "",
+                f"| class | {' | '.join(parts)} |",
+                f"|---|{'---:|' * len(parts)}",
+                *rows,
+                "",
+                *_settings_table(settings),
+                "",
+                "## Use",
+                "",
+                "```",
+                f"throughtime classify predict {folder.path.name} 'a text'",
+                f"throughtime classify evaluate {folder.path.name} DATA",
                 "```",
                 "",
             ]

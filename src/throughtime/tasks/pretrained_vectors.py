@@ -6,7 +6,28 @@ import torch
 from torch import nn
 
 from throughtime.data import Tokenizer
+from throughtime.errors import ArgumentError
 from throughtime.word2vec import Coverage, WordVectors
+
+
+def given_vectors(path: str | None, embedding_size: int | None) -> WordVectors | None:
+    """Read the word vectors that a setting names, if it does.
+
+    Args:
+        path: a file of any format, or a model folder.
+        embedding_size: the setting of that name.
+
+    Raises:
+        DataError: where the file can't be read as vectors.
+        ArgumentError: where the vectors are of another size.
+    """
+    if path is None:
+        return None
+    vectors = WordVectors.load(path)
+    size = vectors.vectors.shape[1]
+    if embedding_size not in {None, size}:
+        raise ArgumentError(f"`embedding_size` is {size}, that of the `vectors`, got {embedding_size}")
+    return vectors
 
 
 @torch.no_grad()

@@ -5,7 +5,13 @@ from throughtime.training.figures import save_loss_curve
 from throughtime.training.interrupts import interrupts
 from throughtime.training.memory import keep_freed_memory
 from throughtime.training.model_folder import ModelFolder, keep_metrics_until, read_metrics
-from throughtime.training.objectives import NextTokenObjective, Objective, next_token_loss
+from throughtime.training.objectives import (
+    ClassificationObjective,
+    NextTokenObjective,
+    Objective,
+    classification_loss,
+    next_token_loss,
+)
 from throughtime.training.optimizers import OPTIMIZERS, build_optimizers
 from throughtime.training.processes import Processes, autocast, choose_device, choose_precision
 from throughtime.training.progress import Display, duration, perplexity
@@ -17,6 +23,7 @@ __all__ = [
     "OPTIMIZERS",
     "SCHEDULES",
     "Batches",
+    "ClassificationObjective",
     "Display",
     "Limits",
     "ModelFolder",
@@ -34,6 +41,7 @@ __all__ = [
     "build_optimizers",
     "choose_device",
     "choose_precision",
+    "classification_loss",
     "describe_hardware",
     "duration",
     "interrupts",

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from throughtime.bptt import run_window
+from throughtime.sequence import SequenceBatch
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,61 @@ class NextTokenObjective(nn.Module):
         outputs, state = run_window(network.recur, inputs, state, carry=window.carry)
         scores = network.scores(outputs[-len(targets) :])
         return Objective(next_token_loss(scores, targets), targets.numel(), state)
+
+
+class ExamplesWithTargets(Protocol):
+    """A batch of whole sequences, as ``data.example_batches`` makes it.
+
+    Attributes:
+        tokens: values of shape (time, batch), int64.
+        targets: shape (batch,), int64; or (batch, classes), whether each class is there.
+    """
+
+    @property
+    def tokens(self) -> SequenceBatch: ...  # noqa: D102
+    @property
+    def targets(self) -> Tensor: ...  # noqa: D102
+
+
+class ClassificationObjective(nn.Module):
+    """The mean cross-entropy, in nats, of the classes of texts.
+
+    Args:
+        network: from a SequenceBatch of tokens to scores of shape (batch, classes).
+        class_weights: how much an example of each class counts, shape (classes,); all alike if None.
+    """
+
+    def __init__(self, network: nn.Module, class_weights: Tensor | None = None) -> None:
+        super().__init__()
+        self.network = network
+        self.class_weights = class_weights
+
+    def forward(self, batch: ExamplesWithTargets, _: object = None) -> Objective:
+        """Score the batch; nothing is carried."""
+        device = next(self.parameters()).device
+        tokens = SequenceBatch(batch.tokens.values.to(device), batch.tokens.lengths)
+        weights = None if self.class_weights is None else self.class_weights.to(device)
+        loss = classification_loss(self.network(tokens), batch.targets.to(device), weights)
+        return Objective(loss, len(batch.targets))
+
+
+def classification_loss(scores: Tensor, targets: Tensor, class_weights: Tensor | None = None) -> Tensor:
+    """Mean cross-entropy in nats over a batch, in float32 at least.
+
+    Args:
+        scores: shape (batch, classes).
+        targets: shape (batch,), int64, the class of each; or (batch, classes), whether each class is there, where
+            the loss is the sum over the classes of that of each yes or no.
+        class_weights: shape (classes,). An example counts by its class's weight, and the mean is weighted; of yes and
+            no, the yes is multiplied.
+    """
+    precise = scores if scores.dtype == torch.float64 else scores.float()
+    if targets.ndim == 1:
+        return functional.cross_entropy(precise, targets, weight=class_weights)
+    losses = functional.binary_cross_entropy_with_logits(
+        precise, targets.to(precise.dtype), pos_weight=class_weights, reduction="none"
+    )
+    return losses.sum(-1).mean()
 
 
 def next_token_loss(scores: Tensor, targets: Tensor, *, reduction: str = "mean") -> Tensor:

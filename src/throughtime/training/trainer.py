@@ -88,7 +88,7 @@ class Validation:
         loss: the mean over the validation data; in nats where it is a cross-entropy.
         figures: others that are shown and logged, by name, such as accuracy or BLEU.
         score: what decides which weights are the best and when to stop early; higher is better. The loss decides
-            where it is None.
+            between equal scores, and alone where it is None.
     """
 
     loss: float
@@ -262,7 +262,7 @@ class Trainer:
         self.model.train()
         position.validations = max(position.validations + 1, math.floor(fraction * self.limits.validations))
         score = -found.loss if found.score is None else found.score
-        is_best = score > position.best_score
+        is_best = (score, -found.loss) > (position.best_score, -position.best_loss)
         if is_best:
             position.best_loss, position.best_score = found.loss, score
             position.best_step, position.worse_validations = position.step, 0

@@ -1,0 +1,261 @@
+"""``throughtime classify``: train, evaluate, predict."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from itertools import islice
+from json import dumps
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from throughtime.commands import STANDARD_INPUT
+from throughtime.data import LabelledText, read_text_file, sample_reviews
+from throughtime.errors import ArgumentError
+from throughtime.tasks.classification_evaluation import Evaluation, EvaluationRow, summary
+from throughtime.tasks.classification_figures import plot_confusion
+from throughtime.tasks.cross_validation import cross_validate
+from throughtime.tasks.text_classification import Settings
+from throughtime.tasks.text_classifier import Explanation, Prediction, TextClassifier
+from throughtime.training import Display, keep_freed_memory, read_metrics
+
+Output = Annotated[Path | None, Parameter(name=["--output", "-o"])]
+ClassifierSettings = Annotated[Settings, Parameter(name="*")]
+DEFAULTS = Settings()
+MOST_SHOWN = 20
+TEXTS_AT_ONCE = 64
+
+
+def train(
+    *data: Path,
+    output: Output = None,
+    sample: bool = False,
+    resume: bool = False,
+    folds: int | None = None,
+    quiet: bool = False,
+    json: bool = False,
+    settings: ClassifierSettings = DEFAULTS,
+) -> int:
+    """Train a classifier on labelled texts and write a model folder.
+
+    Data: CSV, TSV or JSONL with columns, lines with __label__ or with the label first, a file or a folder for each
+    class, also .gz. Files or folders named train, valid and test are those parts; else a tenth is for validation.
+
+    Args:
+        data: Files, folders, or - for standard input.
+        output: The model folder to write; needed but for --folds.
+        sample: Learn from generated reviews.
+        resume: Go on with the run in the output folder.
+        folds: Cross-validate instead: train so many times, each time judged on a part that was not learned from.
+        quiet: Show no progress.
+        json: Print the result as JSON.
+        settings: The model and its training.
+    """
+    keep_freed_memory()
+    if sample and data:
+        raise ArgumentError("give data or --sample, not both")
+    begins = not (resume and output is not None and (output / "config.json").exists())
+    sources: list[LabelledText | Path] = [sample_reviews()] if sample and begins else _sources(data)
+    if folds is not None:
+        if output is not None or resume:
+            raise ArgumentError("--folds trains models that are not kept; leave out --output and --resume")
+        return _cross_validate(sources, settings, folds, quiet=quiet, json=json)
+    if output is None:
+        raise ArgumentError("give --output, the model folder to write, or --folds to cross-validate")
+    model = TextClassifier.train(sources, settings, output=output, resume=resume, display=Display(quiet=quiet))
+    if not model.is_main:
+        return 0
+    evaluation = model.evaluate()
+    records = read_metrics(model.folder.metrics_file)
+    last = records[-1] if records else {"step": 0, "seconds": 0.0}
+    if json:
+        _print_json({"folder": str(output), "steps": last["step"], "seconds": last["seconds"], **summary(evaluation)})
+        return 0
+    _print_evaluation(evaluation, "validation")
+    print(f"\nThe model is in {output}; go on with: throughtime classify predict {output} 'a text'")
+    return 0
+
+
+def evaluate(
+    model: Path,
+    *data: Path,
+    part: Literal["valid", "test", "train"] | None = None,
+    baselines: bool = True,
+    figure: Path | None = None,
+    device: str = "auto",
+    json: bool = False,
+) -> int:
+    """Tell how well a model classifies, beside the most frequent class and TF-IDF with logistic regression.
+
+    Args:
+        model: The model folder.
+        data: Files, folders, or - for standard input; a part of the model's own data by default.
+        part: Which part: of the model's own data valid by default, of other data test if there is one.
+        baselines: Whether to learn what stands beside the model.
+        figure: A PNG file to draw the confusion matrix into.
+        device: Where to compute: auto, cpu, cuda, mps.
+        json: Print JSON.
+    """
+    loaded = TextClassifier.load(model, device=device)
+    if figure is not None and loaded.targets.multi_label:
+        raise ArgumentError("--figure needs a model of texts with one label each, and this one may give several")
+    evaluation = loaded.evaluate(*_sources(data), part=part, baselines=baselines)
+    if figure is not None and evaluation.confusion is not None:
+        plot_confusion(evaluation.confusion, loaded.targets.classes, figure)
+    if json:
+        _print_json(summary(evaluation))
+    else:
+        _print_evaluation(evaluation, ", ".join(map(str, data)) or part or "validation")
+    return 0
+
+
+def predict(
+    model: Path,
+    *text: str,
+    file: Path | None = None,
+    explain: bool = False,
+    device: str = "auto",
+    json: bool = False,
+) -> int:
+    """Give the label and the probabilities of texts.
+
+    Without a text or a file, standard input is read and answered line by line.
+
+    Args:
+        model: The model folder.
+        text: The texts.
+        file: A file with a text on each line.
+        explain: Show what each word does to the prediction.
+        device: Where to compute: auto, cpu, cuda, mps.
+        json: Print one JSON object a line.
+    """
+    if text and file is not None:
+        raise ArgumentError("give texts or --file, not both")
+    loaded = TextClassifier.load(model, device=device)
+    at_once = 1
+    if file is not None:
+        lines, at_once = iter(read_text_file(file, loaded.settings.encoding).text.split("\n")), TEXTS_AT_ONCE
+    elif text and text != (STANDARD_INPUT,):
+        lines, at_once = iter(text), TEXTS_AT_ONCE
+    else:
+        lines = (line.rstrip("\n") for line in sys.stdin)
+    texts = (line for line in lines if line.strip())
+    for some in _some(texts, at_once):
+        for one, prediction in zip(some, loaded.predict(some), strict=True):
+            explanation = loaded.explain(one) if explain else None
+            _print_prediction(one, prediction, explanation, json=json)
+    return 0
+
+
+def _some(texts: Iterator[str], count: int) -> Iterator[list[str]]:
+    while some := list(islice(texts, count)):
+        yield some
+
+
+def _sources(data: Sequence[Path]) -> list[LabelledText | Path]:
+    return [Path("-") if str(path) == STANDARD_INPUT else path for path in data]
+
+
+def _cross_validate(
+    sources: Sequence[LabelledText | Path], settings: Settings, folds: int, *, quiet: bool, json: bool
+) -> int:
+    if not sources:
+        raise ArgumentError("there are no texts to learn from; give a file or folder of labelled texts, or --sample")
+    found = cross_validate(sources, settings, folds, display=Display(quiet=quiet))
+    if json:
+        _print_json(asdict(found))
+        return 0
+    table = Table(title=f"{folds}-fold cross-validation", title_justify="left")
+    table.add_column("model")
+    for number in range(folds):
+        table.add_column(str(number + 1), justify="right")
+    table.add_column("mean", justify="right")
+    for place, row in enumerate(found.rows):
+        each = [f"{fold.rows[place].accuracy:.1%}" for fold in found.folds]
+        table.add_row(row.model, *each, f"[bold]{row.accuracy:.2%}[/]")
+    table.caption = f"accuracy; standard deviation of the model's over the folds {found.deviation:.2%}"
+    Console(highlight=False).print(table)
+    return 0
+
+
+def _print_json(result: object) -> None:
+    print(dumps(result, indent=2, ensure_ascii=False))
+
+
+def _print_prediction(text: str, prediction: Prediction, explanation: Explanation | None, *, json: bool) -> None:
+    if json:
+        content = {"text": text, "labels": prediction.labels, "probabilities": prediction.probabilities}
+        if explanation is not None:
+            content["explanation"] = asdict(explanation)
+        print(dumps(content, ensure_ascii=False), flush=True)
+        return
+    ranked = sorted(prediction.probabilities.items(), key=lambda pair: -pair[1])[:5]
+    shown = "  ".join(f"{label} {probability:.1%}" for label, probability in ranked)
+    print(f"{', '.join(prediction.labels) or '(none)'}\t{shown}", flush=True)
+    if explanation is not None:
+        _print_explanation(explanation)
+
+
+def _print_explanation(explanation: Explanation) -> None:
+    """The words, green where they speak for the class and red where against it, and the strongest as numbers."""
+    console = Console(highlight=False)
+    line = Text("  ")
+    largest = max(abs(one.change) for one in explanation.contributions) or 1.0
+    for one in explanation.contributions:
+        strength = abs(one.change) / largest
+        colour = "green" if one.change > 0 else "red"
+        line.append(one.word, style=f"bold {colour}" if strength > 0.5 else colour if strength > 0.15 else "")
+        line.append(" ")
+    console.print(line)
+    strongest = sorted(explanation.contributions, key=lambda one: -abs(one.change))[:8]
+    shown = "  ".join(f"{one.word} {one.change:+.2f}" for one in strongest)
+    console.print(f"  log-odds of {explanation.label}, by which word: {shown}", markup=False, soft_wrap=True)
+
+
+def _print_evaluation(evaluation: Evaluation, title: str) -> None:
+    console = Console(highlight=False)
+    table = Table(title=f"{title}: {evaluation.texts:,} texts", title_justify="left")
+    table.add_column("model")
+    for column in ("accuracy", "macro F1"):
+        table.add_column(column, justify="right")
+    for row in evaluation.rows:
+        table.add_row(row.model, f"{row.accuracy:.2%}", f"{row.macro_f1:.4f}")
+    if len(evaluation.rows) == 1:
+        table.caption = "nothing beside it: it would be learned from the model folder's tokens/train.jsonl"
+    console.print(table)
+    remark = _verdict(evaluation.rows)
+    if remark:
+        console.print(remark)
+    _print_classes(console, evaluation)
+    console.print(
+        f"calibration: the probabilities are off by {evaluation.calibration_error:.1%} on average "
+        "(expected calibration error)"
+    )
+
+
+def _verdict(rows: Sequence[EvaluationRow]) -> str | None:
+    better = [row.model for row in rows[1:] if row.accuracy > rows[0].accuracy]
+    return f"{better[-1]} has the better accuracy here" if better else None
+
+
+def _print_classes(console: Console, evaluation: Evaluation) -> None:
+    table = Table(title="classes", title_justify="left")
+    table.add_column("class")
+    for column in ("precision", "recall", "F1", "texts"):
+        table.add_column(column, justify="right")
+    matrix = evaluation.confusion if len(evaluation.classes) <= MOST_SHOWN else None
+    for one in evaluation.classes if matrix else ():
+        table.add_column(f"as {one.label}", justify="right")
+    for place, one in enumerate(evaluation.classes):
+        counts = [f"{count:,}" for count in matrix[place]] if matrix else []
+        figures = (f"{one.precision:.1%}", f"{one.recall:.1%}", f"{one.f1:.4f}", f"{one.examples:,}")
+        table.add_row(one.label, *figures, *counts)
+    if matrix:
+        table.caption = "on the right the confusion matrix: what the texts of each class were taken for"
+    console.print(table)

@@ -1,0 +1,133 @@
+"""Batches of whole sequences, each with a target: sequences of like lengths together, anew in each epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from throughtime.data.tokenizer import Ids
+from throughtime.errors import ArgumentError, check_positive_integer, check_range
+from throughtime.sequence import SequenceBatch
+
+POOL_BATCHES = 50
+
+
+@dataclass(frozen=True)
+class ExampleBatch:
+    """Sequences of token ids and their targets.
+
+    Attributes:
+        tokens: values of shape (time, batch), int64.
+        targets: shape (batch, ...).
+    """
+
+    tokens: SequenceBatch
+    targets: Tensor
+
+
+class ExampleBatches:
+    """Examples in random batches that can be made again from their epoch and index.
+
+    The examples of an epoch come in an order of its own. Those of fifty batches at a time are sorted by length, so
+    that a batch has little padding, and the batches are shuffled again.
+
+    Args:
+        sequences: token ids of each example, of shape (length,) each.
+        targets: shape (examples, ...).
+        batch_size: examples of a batch, of each process.
+        seed: of the orders.
+        rank: this process among ``world_size``, which share each batch out among them.
+        world_size: how many processes train together.
+
+    Raises:
+        ArgumentError: for a number that cannot be, or where there are fewer examples than processes.
+    """
+
+    def __init__(
+        self,
+        sequences: Sequence[Ids],
+        targets: Tensor,
+        *,
+        batch_size: int,
+        seed: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        check_positive_integer("batch_size", batch_size)
+        check_positive_integer("world_size", world_size)
+        check_range("seed", seed, low=0)
+        check_range("rank", rank, low=0, high=world_size, high_open=True)
+        if len(sequences) < world_size:
+            raise ArgumentError(f"there are {len(sequences)} examples, too few for {world_size} processes")
+        self.sequences = sequences
+        self.targets = targets
+        self.seed = seed
+        self.rank = rank
+        self.world_size = world_size
+        self.together = batch_size * world_size
+        self._lengths = np.array([len(sequence) for sequence in sequences])
+        # What doesn't fill a last batch is one itself where each process gets a part of it.
+        whole, rest = divmod(len(sequences), self.together)
+        self._length = whole + (rest >= world_size)
+        self._order: tuple[int, list[Ids]] = (-1, [])
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+        return self._length
+
+    def batch(self, epoch: int, index: int) -> ExampleBatch:
+        """Make the batch at that place; ``index`` runs from 0 to ``len(self) - 1``.
+
+        Raises:
+            IndexError: for another index.
+        """
+        if not 0 <= index < self._length:
+            raise IndexError(f"`index` must be from 0 to {self._length - 1}, got {index}")
+        if self._order[0] != epoch:
+            self._order = (epoch, self._batches_of(epoch))
+        rows = self._order[1][index][self.rank :: self.world_size]
+        tokens = pad_sequences([self.sequences[row] for row in rows.tolist()])
+        return ExampleBatch(tokens, self.targets[torch.from_numpy(rows)])
+
+    def _batches_of(self, epoch: int) -> list[Ids]:
+        generator = np.random.default_rng((self.seed, epoch))
+        order = generator.permutation(len(self.sequences))[: self._length * self.together]
+        pool = POOL_BATCHES * self.together
+        batches: list[Ids] = []
+        for start in range(0, len(order), pool):
+            rows = order[start : start + pool]
+            rows = rows[np.argsort(self._lengths[rows], kind="stable")]
+            batches += [rows[first : first + self.together] for first in range(0, len(rows), self.together)]
+        return [batches[place] for place in generator.permutation(len(batches)).tolist()]
+
+
+def pad_sequences(sequences: Sequence[Ids]) -> SequenceBatch:
+    """Put token ids of shape (length,) each side by side, shape (time, batch), with zeros after their ends.
+
+    An empty sequence becomes a single zero.
+    """
+    lengths = np.array([max(len(sequence), 1) for sequence in sequences])
+    values = np.zeros((len(sequences), lengths.max()), dtype=np.int64)
+    for row, sequence in zip(values, sequences, strict=True):
+        row[: len(sequence)] = sequence
+    return SequenceBatch(torch.from_numpy(values.T.copy()), torch.from_numpy(lengths))
+
+
+def evaluation_batches(sequences: Sequence[Ids], batch_size: int) -> Iterator[tuple[Ids, SequenceBatch]]:
+    """All sequences once, the shortest first, in batches.
+
+    Args:
+        sequences: token ids of shape (length,) each.
+        batch_size: sequences of a batch.
+
+    Yields:
+        Which sequences, shape (batch,), and their tokens.
+    """
+    order = np.argsort([len(sequence) for sequence in sequences], kind="stable")
+    for start in range(0, len(order), batch_size):
+        rows = order[start : start + batch_size]
+        yield rows, pad_sequences([sequences[row] for row in rows.tolist()])

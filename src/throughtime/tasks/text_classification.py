@@ -1,0 +1,381 @@
+"""Text classification: from a text to a label, many to one.
+
+Tokens become vectors, a convolution slides over them, recurrent layers read them in both directions, what they say is
+pooled to one vector for the text, and a fully connected layer scores the classes. Every stage can be left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import torch
+from pydantic import AfterValidator, Field, model_validator
+from torch import Tensor
+
+from throughtime.data import (
+    Columns,
+    ExampleBatches,
+    Ids,
+    LabelledSplits,
+    LabelledText,
+    Tokenizer,
+    evaluation_batches,
+    find_labelled,
+    normalised,
+    split_labelled,
+    train_tokenizer,
+)
+from throughtime.errors import ArgumentError, DataError
+from throughtime.models import RecurrentTextClassifier
+from throughtime.sequence import SequenceBatch
+from throughtime.tasks.class_targets import ClassTargets, parse_class_weights
+from throughtime.tasks.classification_figures import accuracy, macro_f1
+from throughtime.tasks.network_training import CellName, Run, TrainingSettings, optimizers_of, train_network
+from throughtime.tasks.settings import Positive, Probability
+from throughtime.training import (
+    ClassificationObjective,
+    ModelFolder,
+    Position,
+    Processes,
+    Validation,
+    autocast,
+    classification_loss,
+)
+
+TASK = "text_classification"
+EVALUATION_BATCH = 128
+FEWEST_EXAMPLES = 4
+PARTS = ("train", "valid", "test")
+
+
+def _check_class_weights(text: str) -> str:
+    if text != "balanced":
+        parse_class_weights(text)
+    return text
+
+
+class Settings(TrainingSettings):
+    """Settings of a text classifier. What is None is chosen from the data."""
+
+    text_column: str | None = None
+    """The column of the text, by its name or by its number from 1 (CSV, TSV, JSONL); recognised by default."""
+    label_column: str | None = None
+    """The column of the label."""
+    label_separator: str | None = None
+    """What stands between several labels of a row (CSV, TSV), such as a semicolon."""
+    multi_label: bool = False
+    """Whether a text may have several labels, or none."""
+    encoding: str | None = None
+    """The files' encoding; UTF-8, or else recognised and told, by default."""
+    validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """Share of each class that is kept for validation where no validation file is given."""
+
+    tokens: Literal["word", "char", "byte", "bpe"] = "word"
+    """What a token is: a word, a character, a byte, or a byte-pair encoding's piece."""
+    lower: bool = True
+    """Whether all is brought to lower case."""
+    split_punctuation: bool = True
+    """Whether punctuation marks are words of their own (word)."""
+    vocabulary_size: Positive | None = None
+    """How many tokens to know at most (char, word, bpe)."""
+    min_count: Positive = 1
+    """How often a character or word must occur to be in the vocabulary."""
+    max_length: Annotated[int, Field(ge=2)] = 400
+    """Tokens of a text that are read; of a longer one its beginning and its end, half and half."""
+
+    embedding: Literal["learned", "one-hot"] = "learned"
+    """What stands for a token: a learned vector, or a one-hot one (for small vocabularies, such as characters)."""
+    embedding_size: Positive | None = None
+    """Features of a token's vector; 128, or those of the word vectors that are given."""
+    vectors: str | None = None
+    """Word vectors to start from: a file of any format, or a model folder (word)."""
+    fixed_vectors: bool = False
+    """Whether the vectors that are given stay as they are."""
+    own_vectors: bool = False
+    """Whether word2vec learns the vectors to start from, on the training texts (word)."""
+    channels: Annotated[int, Field(ge=0)] = 0
+    """Filters of each width of the convolution; 0 leaves it out."""
+    widths: tuple[Positive, ...] = (3,)
+    """Tokens that a filter sees; several widths stand side by side."""
+    recurrent: bool = True
+    """Whether there are recurrent layers."""
+    cell: CellName = "lstm"
+    hidden_size: Positive = 128
+    """Units of each direction of a recurrent layer."""
+    num_layers: Positive = 1
+    """Recurrent layers, one above the other."""
+    bidirectional: bool = True
+    """Whether the recurrent layers read in both directions."""
+    pooling: Literal["max", "mean", "last", "attention"] = "max"
+    """How a text's vector comes of those of its tokens."""
+    fully_connected: Annotated[int, Field(ge=0)] = 0
+    """Units of a layer between the pooling and the output; 0 leaves it out."""
+    dropout: Probability = 0.5
+    """Probability of dropping a feature after each stage, the same along a text."""
+    embedding_dropout: Probability = 0.3
+    """Probability of dropping a token's whole vector, anew for each batch."""
+
+    class_weights: Annotated[str, AfterValidator(_check_class_weights)] | None = None
+    """How much each class counts: balanced, or as in spam=3,ham=1."""
+    select_by: Literal["accuracy", "macro_f1", "loss"] | None = None
+    """What decides on the weights that are kept; accuracy, or macro F1 where a text may have several labels."""
+    batch_size: Positive = 32
+    """Texts of a batch, of each process."""
+    optimizer: Annotated[str, *TrainingSettings.model_fields["optimizer"].metadata] = "adamw"
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> Settings:
+        if (self.vectors is not None or self.own_vectors) and (self.tokens != "word" or self.embedding != "learned"):
+            raise ArgumentError("word vectors need `tokens` 'word' and an `embedding` that is 'learned'")
+        if self.vectors is not None and self.own_vectors:
+            raise ArgumentError("give one of `vectors` and `own_vectors`")
+        if self.fixed_vectors and self.vectors is None and not self.own_vectors:
+            raise ArgumentError("`fixed_vectors` needs `vectors` or `own_vectors`")
+        if self.text_column is not None and self.text_column == self.label_column:
+            raise ArgumentError(f"`text_column` and `label_column` are both {self.text_column!r}; give two columns")
+        if self.embedding == "one-hot" and self.embedding_dropout and "embedding_dropout" in self.model_fields_set:
+            raise ArgumentError("`embedding_dropout` needs an `embedding` that is 'learned'")
+        return self
+
+    @property
+    def stages(self) -> str:
+        """The network's stages and their sizes, for people to read."""
+        stages = [f"convolution {self.channels} x {len(self.widths)}"] if self.channels else []
+        if self.recurrent:
+            direction = "bidirectional " if self.bidirectional else ""
+            stages.append(f"{direction}{self.cell.upper()} {self.num_layers} x {self.hidden_size}")
+        return ", ".join([*stages, f"{self.pooling} pooling"])
+
+    @property
+    def columns(self) -> Columns:
+        """Where a row has its text and its label."""
+        return Columns(self.text_column, self.label_column, self.label_separator)
+
+    @property
+    def decisive(self) -> str:
+        """The figure that decides on the weights that are kept."""
+        return self.select_by or ("macro_f1" if self.multi_label else "accuracy")
+
+
+@dataclass(frozen=True)
+class ClassifiedText:
+    """A labelled data set, and what it means in numbers.
+
+    Attributes:
+        splits: its parts.
+        tokenizer: learned from the training part.
+        targets: its classes.
+        settings: what a token is, and how many are read.
+    """
+
+    splits: LabelledSplits
+    tokenizer: Tokenizer
+    targets: ClassTargets
+    settings: Settings
+
+    @cached_property
+    def train(self) -> list[Ids]:
+        """The training texts' tokens."""
+        return encode(self.splits.train.texts, self.tokenizer, self.settings)
+
+    @cached_property
+    def valid(self) -> list[Ids]:
+        """The validation texts' tokens."""
+        return encode(self.splits.valid.texts, self.tokenizer, self.settings)
+
+
+def load_data(sources: Sequence[LabelledText | Path | str], settings: Settings, run: Run) -> None:
+    """Read labelled texts, tell what was understood, and learn the vocabulary from the training part.
+
+    Args:
+        sources: files, folders, or ``LabelledText``.
+        settings: where a row has its text and its label, and what a token is.
+        run: its folder gets tokenizer.json and tokens/, its display shows what was understood.
+
+    Raises:
+        DataError: naming file and line, where the data can't be read or there is nothing to learn from it.
+    """
+    run.display.update("reading the texts", 0.0)
+    parts = find_labelled(sources, columns=settings.columns, encoding=settings.encoding)
+    for part in parts.values():
+        for remark in part.remarks:
+            run.display.line(remark)
+    prepare(split_labelled(parts, settings.validation_fraction, seed=settings.seed), settings, run)
+
+
+def prepare(splits: LabelledSplits, settings: Settings, run: Run) -> None:
+    """Learn the vocabulary, and write the data into the model folder.
+
+    Raises:
+        DataError: where there is nothing to learn from the data.
+    """
+    train = splits.train
+    if len(train) < FEWEST_EXAMPLES:
+        raise DataError(f"{train.name}: has {len(train)} examples to learn from, at least {FEWEST_EXAMPLES} are needed")
+    others = [part for name, part in splits.parts().items() if name != "train"]
+    ClassTargets.of(train, others, multi_label=settings.multi_label)
+    tokenizer = train_tokenizer(
+        settings.tokens,
+        (normalised(text, lower=settings.lower) + " " for text in train.texts),
+        vocabulary_size=settings.vocabulary_size,
+        min_count=settings.min_count,
+        split_punctuation=settings.split_punctuation,
+    )
+    tokenizer.save(run.folder.tokenizer_file)
+    for name, part in splits.parts().items():
+        part.save(run.folder.tokens / f"{name}.jsonl")
+    _describe(splits, tokenizer, settings, run)
+
+
+def _describe(splits: LabelledSplits, tokenizer: Tokenizer, settings: Settings, run: Run) -> None:
+    for name, part in splits.parts().items():
+        shares = ", ".join(f"{label} {count:,}" for label, count in list(part.counts().items())[:12])
+        more = f", and {len(part.counts()) - 12} more" if len(part.counts()) > 12 else ""
+        run.display.line(f"{name}: {len(part):,} texts; {shares}{more}")
+    lengths = [len(tokens) for tokens in encode(splits.train.texts, tokenizer, settings, whole=True)]
+    middle, most, longest = np.quantile(lengths, [0.5, 0.95, 1]).astype(int).tolist()
+    run.display.line(
+        f"length in {settings.tokens}s: half of the texts up to {middle:,}, 95 % up to {most:,}, "
+        f"the longest {longest:,}; vocabulary of {tokenizer.vocabulary_size:,}"
+    )
+    first = splits.train.examples[0]
+    text = normalised(first.text, lower=settings.lower)
+    run.display.line(f"first example: {', '.join(first.labels)} | {text[:80]}{'...' if len(text) > 80 else ''}")
+
+
+def open_data(folder: ModelFolder, settings: Settings) -> ClassifiedText:
+    """Open the data that ``prepare`` wrote.
+
+    Raises:
+        ModelFolderError: where it is missing or damaged.
+    """
+    parts = {
+        name: LabelledText.load(folder.tokens / f"{name}.jsonl", name)
+        for name in PARTS
+        if name != "test" or (folder.tokens / "test.jsonl").exists()
+    }
+    splits = LabelledSplits(parts["train"], parts["valid"], parts.get("test"))
+    targets = ClassTargets.of(splits.train, (), multi_label=settings.multi_label)
+    return ClassifiedText(splits, Tokenizer.load(folder.tokenizer_file), targets, settings)
+
+
+def encode(texts: Sequence[str], tokenizer: Tokenizer, settings: Settings, *, whole: bool = False) -> list[Ids]:
+    """The tokens of texts, shape (length,) each, int64; of long texts beginning and end, unless all is asked for."""
+    sequences = [tokenizer.encode(normalised(text, lower=settings.lower)) for text in texts]
+    if whole:
+        return sequences
+    half = settings.max_length // 2
+    return [
+        tokens if len(tokens) <= settings.max_length else np.concatenate([tokens[:half], tokens[-half:]])
+        for tokens in sequences
+    ]
+
+
+def build_model(settings: Settings, vocabulary_size: int, num_classes: int) -> RecurrentTextClassifier:
+    """Make the network, with fresh weights, from settings that are complete."""
+    network = RecurrentTextClassifier(
+        vocabulary_size,
+        num_classes,
+        embedding=settings.embedding,
+        embedding_size=settings.embedding_size or 0,
+        channels=settings.channels,
+        widths=settings.widths,
+        cell=settings.cell if settings.recurrent else None,
+        hidden_size=settings.hidden_size,
+        num_layers=settings.num_layers,
+        bidirectional=settings.bidirectional,
+        pooling=settings.pooling,
+        fully_connected=settings.fully_connected,
+        dropout=settings.dropout,
+        embedding_dropout=settings.embedding_dropout if settings.embedding == "learned" else 0.0,
+    )
+    for weight in network.embedding.parameters():
+        weight.requires_grad_(not settings.fixed_vectors)
+    return network
+
+
+def batches_of(data: ClassifiedText, settings: Settings, processes: Processes) -> ExampleBatches:
+    """The training texts in this process's batches."""
+    return ExampleBatches(
+        data.train,
+        data.targets.encode(data.splits.train),
+        batch_size=settings.batch_size,
+        seed=settings.seed,
+        rank=processes.rank,
+        world_size=processes.count,
+    )
+
+
+def fit(network: RecurrentTextClassifier, data: ClassifiedText, settings: Settings, run: Run) -> Position:
+    """Train the network; the folder keeps the best weights, the log and what a resumed run needs.
+
+    Raises:
+        TrainingError: where the loss or the gradient is not finite.
+    """
+    train_targets = data.targets.encode(data.splits.train)
+    weights = data.targets.weights(settings.class_weights, train_targets)
+    return train_network(
+        network,
+        ClassificationObjective(network, weights),
+        batches_of(data, settings, run.processes),
+        partial(validate, network, data, settings, run.processes),
+        settings,
+        run,
+        optimizers=optimizers_of(list(network.parameters()), network.hidden_matrices(), settings),
+        unit="text",
+    )
+
+
+def validate(
+    network: RecurrentTextClassifier, data: ClassifiedText, settings: Settings, processes: Processes
+) -> Validation:
+    """Judge the network on the validation texts: loss, accuracy and macro F1, the same in all processes."""
+    scores = scores_of(network, data.valid, precision=settings.precision, device=processes.device)
+    targets = data.targets.encode(data.splits.valid)
+    loss = processes.first(classification_loss(scores, targets).item())
+    likely = data.targets.likely(data.targets.probabilities(scores))
+    figures = {
+        "accuracy": processes.first(accuracy(likely, targets)),
+        "macro_f1": processes.first(macro_f1(likely, targets)),
+    }
+    return Validation(loss, figures, figures.get(settings.decisive))
+
+
+@torch.inference_mode()
+def scores_of(
+    network: RecurrentTextClassifier, sequences: Sequence[Ids], *, precision: str, device: torch.device
+) -> Tensor:
+    """The network's scores of texts, shape (texts, classes), float32, on the CPU.
+
+    Args:
+        network: in evaluation mode.
+        sequences: the tokens of each text, shape (length,).
+        precision: 32 or bf16.
+        device: of the network.
+    """
+    scores = torch.zeros(len(sequences), network.num_classes)
+    for rows, tokens in evaluation_batches(sequences, EVALUATION_BATCH):
+        with autocast(precision, device):
+            found = network(SequenceBatch(tokens.values.to(device), tokens.lengths))
+        scores[torch.from_numpy(rows)] = found.float().cpu()
+    return scores
+
+
+def predict(
+    network: RecurrentTextClassifier,
+    texts: Sequence[str],
+    tokenizer: Tokenizer,
+    targets: ClassTargets,
+    settings: Settings,
+) -> Tensor:
+    """Probabilities of the classes, shape (texts, classes)."""
+    device = next(network.parameters()).device
+    sequences = encode(texts, tokenizer, settings)
+    return targets.probabilities(scores_of(network, sequences, precision="32", device=device))
