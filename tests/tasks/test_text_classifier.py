@@ -161,6 +161,12 @@ def test_an_embedding_starts_from_word_vectors(tmp_path: Path) -> None:
     assert own.network.embedding.weight.shape == (own.tokenizer.vocabulary_size, 16)
 
 
+def test_a_time_budget_ends_no_later_than_what_is_enough(tmp_path: Path) -> None:
+    few = LabelledText.of(["red apple", "green pear"] * 4, ["red", "green"] * 4)
+    model = TextClassifier.fit(few, time_budget="10m", patience=None, output=tmp_path / "model", **SMALL)
+    assert read_metrics(model.folder.metrics_file)[-1]["step"] == 30
+
+
 def losses(folder: Path) -> list[tuple[int, float | None]]:
     records = read_metrics(folder / "metrics.jsonl")
     return [(record["step"], record.get("loss", record.get("validation_loss"))) for record in records]

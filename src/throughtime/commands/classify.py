@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import islice
 from json import dumps
 from pathlib import Path
@@ -86,6 +86,8 @@ def evaluate(
     model: Path,
     *data: Path,
     part: Literal["valid", "test", "train"] | None = None,
+    text_column: str | None = None,
+    label_column: str | None = None,
     baselines: bool = True,
     figure: Path | None = None,
     device: str = "auto",
@@ -96,6 +98,8 @@ def evaluate(
     Args:
         model: The model folder.
         data: Files, folders, or - for standard input; a part of the model's own data by default.
+        text_column: The column of the text; that of the training data by default.
+        label_column: The column of the label.
         part: Which part: of the model's own data valid by default, of other data test if there is one.
         baselines: Whether to learn what stands beside the model.
         figure: A PNG file to draw the confusion matrix into.
@@ -105,7 +109,9 @@ def evaluate(
     loaded = TextClassifier.load(model, device=device)
     if figure is not None and loaded.targets.multi_label:
         raise ArgumentError("--figure needs a model of texts with one label each, and this one may give several")
-    evaluation = loaded.evaluate(*_sources(data), part=part, baselines=baselines)
+    used = loaded.settings.columns
+    columns = replace(used, text=text_column or used.text, label=label_column or used.label)
+    evaluation = loaded.evaluate(*_sources(data), part=part, columns=columns, baselines=baselines)
     if figure is not None and evaluation.confusion is not None:
         plot_confusion(evaluation.confusion, loaded.targets.classes, figure)
     if json:

@@ -36,7 +36,7 @@ from throughtime.sequence import SequenceBatch
 from throughtime.tasks.class_targets import ClassTargets, parse_class_weights
 from throughtime.tasks.classification_figures import accuracy, macro_f1
 from throughtime.tasks.network_training import CellName, Run, TrainingSettings, optimizers_of, train_network
-from throughtime.tasks.settings import Positive, Probability
+from throughtime.tasks.settings import Duration, Positive, Probability
 from throughtime.training import (
     ClassificationObjective,
     ModelFolder,
@@ -51,6 +51,10 @@ TASK = "text_classification"
 EVALUATION_BATCH = 128
 FEWEST_EXAMPLES = 4
 PARTS = ("train", "valid", "test")
+
+TEXTS_READ = 100_000
+"""Texts that training reads in all, as far as the bounds on epochs allow."""
+FEWEST_EPOCHS, MOST_EPOCHS = 4, 30
 
 
 def _check_class_weights(text: str) -> str:
@@ -122,6 +126,8 @@ class Settings(TrainingSettings):
 
     class_weights: Annotated[str, AfterValidator(_check_class_weights)] | None = None
     """How much each class counts: balanced, or as in spam=3,ham=1."""
+    time_budget: Duration | None = None
+    """Time to train at most, such as 90s, 10m or 1h30m; training ends sooner when it has read enough."""
     select_by: Literal["accuracy", "macro_f1", "loss"] | None = None
     """What decides on the weights that are kept; accuracy, or macro F1 where a text may have several labels."""
     batch_size: Positive = 32
@@ -330,7 +336,17 @@ def fit(network: RecurrentTextClassifier, data: ClassifiedText, settings: Settin
         run,
         optimizers=optimizers_of(list(network.parameters()), network.hidden_matrices(), settings),
         unit="text",
+        most_epochs=enough_epochs(len(data.train)),
     )
+
+
+def enough_epochs(texts: int) -> int:
+    """How many passes over so many texts are enough, fewer where there are more.
+
+    >>> enough_epochs(500), enough_epochs(10_000), enough_epochs(1_000_000)
+    (30, 10, 4)
+    """
+    return min(MOST_EPOCHS, max(FEWEST_EPOCHS, round(TEXTS_READ / texts)))
 
 
 def validate(

@@ -9,7 +9,7 @@ from typing import Self
 
 import torch
 
-from throughtime.data import LabelledText, Tokenizer, find_labelled, normalised
+from throughtime.data import Columns, LabelledText, Tokenizer, find_labelled, normalised
 from throughtime.errors import ArgumentError, ModelFolderError, check_choice
 from throughtime.models import RecurrentTextClassifier
 from throughtime.nn import Embedding
@@ -256,12 +256,19 @@ class TextClassifier:
             label, float(own[0]), tuple(Contribution(word, change) for word, change in zip(words, changes, strict=True))
         )
 
-    def evaluate(self, *data: LabelledText | Path | str, part: str | None = None, baselines: bool = True) -> Evaluation:
+    def evaluate(
+        self,
+        *data: LabelledText | Path | str,
+        part: str | None = None,
+        columns: Columns | None = None,
+        baselines: bool = True,
+    ) -> Evaluation:
         """How well the model classifies, beside the most frequent class and TF-IDF with logistic regression.
 
         Args:
             *data: files, folders, or ``LabelledText``; if none is given, a part of the model's own data.
             part: which: of the model's own data valid by default; of other data the only one, or else test.
+            columns: where a row has its text and its label; as in the training data by default.
             baselines: whether the other models are learned and shown.
 
         Raises:
@@ -271,15 +278,17 @@ class TextClassifier:
         check_choice("part", part or "valid", PARTS)
         saved = self.folder.tokens / "train.jsonl"
         train = LabelledText.load(saved, "train") if baselines and saved.exists() else None
-        examples = self._found(data, part) if data else self._own(part or "valid")
+        examples = self._found(data, part, columns) if data else self._own(part or "valid")
         probabilities = predict(self.network, examples.texts, self.tokenizer, self.targets, self.settings)
         return evaluate_probabilities(probabilities, examples, self.targets, name=self.name, train=train)
 
     def _own(self, part: str) -> LabelledText:
         return LabelledText.load(self.folder.tokens / f"{part}.jsonl", part)
 
-    def _found(self, data: Sequence[LabelledText | Path | str], part: str | None) -> LabelledText:
-        found = find_labelled(data, columns=self.settings.columns, encoding=self.settings.encoding)
+    def _found(
+        self, data: Sequence[LabelledText | Path | str], part: str | None, columns: Columns | None
+    ) -> LabelledText:
+        found = find_labelled(data, columns=columns or self.settings.columns, encoding=self.settings.encoding)
         if part is None:
             part = "test" if "test" in found else next(iter(found))
         if part not in found:
@@ -318,8 +327,8 @@ def _begin(
 
 def _learned_vectors(data: ClassifiedText, settings: Settings, run: Run) -> WordVectors:
     run.display.update("learning word vectors", 0.0)
-    tokenizer = data.tokenizer
-    sentences = [[tokenizer.token(index) for index in tokens.tolist()] for tokens in data.train]
+    words = [data.tokenizer.token(index) for index in range(data.tokenizer.vocabulary_size)]
+    sentences = [[words[index] for index in tokens.tolist()] for tokens in data.train]
     word2vec = Word2Vec(
         size=settings.embedding_size or 128, epochs=5.0, seed=settings.seed, min_count=1, deterministic=True
     )
