@@ -79,9 +79,7 @@ class PairBatches:
             rows = np.flatnonzero(lengths // BUCKET_WIDTH == key)
             self._buckets.append((rows, max(1, batch_tokens // int(lengths[rows].max())) * world_size))
         # Each process gets a part of every batch.
-        self._length = sum(
-            len(rows) // size + (len(rows) % size >= world_size) for rows, size in self._buckets
-        )
+        self._length = sum(len(rows) // size + (len(rows) % size >= world_size) for rows, size in self._buckets)
         self._order: tuple[int, list[Ids]] = (-1, [])
 
     def __len__(self) -> int:

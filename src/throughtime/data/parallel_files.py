@@ -64,7 +64,9 @@ def find_parallel(
     return {part: texts[0].joined(*texts[1:]) for part, texts in found.items()}
 
 
-def find_sentences(sources: Sequence[ParallelText | Path | str], *, encoding: str | None = None) -> dict[str, ParallelText]:
+def find_sentences(
+    sources: Sequence[ParallelText | Path | str], *, encoding: str | None = None
+) -> dict[str, ParallelText]:
     """Find plain sentences, one a line, as pairs of each sentence with itself; parts as in ``find_parallel``.
 
     Raises:
@@ -172,7 +174,8 @@ def _read_two(source: Path, target: Path, encoding: str | None) -> ParallelText:
     (own, told), (other, told_too) = _lines(source, encoding), _lines(target, encoding)
     if len(own) != len(other):
         raise data_error(
-            source, f"has {len(own):,} lines and {target.name} has {len(other):,}; line by line they must belong together"
+            source,
+            f"has {len(own):,} lines and {target.name} has {len(other):,}; line by line they must belong together",
         )
     pairs = (Pair(line, theirs, f"{source}:{number}") for (number, line), (_, theirs) in zip(own, other, strict=True))
     found = _usable(pairs, f"{source} and {target.name}")
@@ -193,7 +196,9 @@ def _tsv_pairs(file: Path, lines: list[tuple[int, str]], source: str | None, tar
     has_header = any(name is not None and not name.isdigit() for name in (source, target))
     if not has_header and (pair := next((pair for pair in _NAMES if set(pair) <= set(names)), None)):
         has_header, (source, target) = True, pair
-    places = [_column(file, name, names if has_header else None, default) for name, default in ((source, 0), (target, 1))]
+    places = [
+        _column(file, name, names if has_header else None, default) for name, default in ((source, 0), (target, 1))
+    ]
     pairs: list[Pair] = []
     for number, line in lines[1:] if has_header else lines:
         fields = line.split("\t")
@@ -226,13 +231,19 @@ def _json_pairs(file: Path, lines: list[tuple[int, str]], source: str | None, ta
         except ValueError as error:
             raise data_error(file, f"not a JSON object ({error})", line=number) from error
         row = row.get("translation", row) if isinstance(row, dict) else row
-        texts = {str(key): value for key, value in row.items() if isinstance(value, str)} if isinstance(row, dict) else {}
+        texts = (
+            {str(key): value for key, value in row.items() if isinstance(value, str)} if isinstance(row, dict) else {}
+        )
         if not (source and target):
             named = next((pair for pair in _NAMES if set(pair) <= texts.keys()), None)
             others = [key for key in texts if key not in (source, target)]
-            source, target = named or (source or others.pop(0), target or others.pop(0)) if len(texts) > 1 else (source, target)
+            source, target = (
+                named or (source or others.pop(0), target or others.pop(0)) if len(texts) > 1 else (source, target)
+            )
         if source not in texts or target not in texts:
-            message = f"has no texts {source or 'source'!r} and {target or 'target'!r}, but {', '.join(texts) or 'none'}"
+            message = (
+                f"has no texts {source or 'source'!r} and {target or 'target'!r}, but {', '.join(texts) or 'none'}"
+            )
             raise data_error(file, message, line=number)
         pairs.append(Pair(texts[source], texts[target], f"{file}:{number}"))
     return pairs

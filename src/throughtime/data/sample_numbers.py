@@ -8,16 +8,13 @@ from random import Random
 from throughtime.data.parallel_text import ParallelText
 from throughtime.errors import check_positive_integer
 
-_ONES = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-    "eighteen nineteen"
-).split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+_ONES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
+_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 _ORDINALS = {
     "one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth", "nine": "ninth",
     "twelve": "twelfth",
 }  # fmt: skip
-_MONTHS = "January February March April May June July August September October November December".split()
+_MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"]
 
 
 def sample_numbers(pairs: int = 20_000, *, seed: int = 0) -> ParallelText:
@@ -81,7 +78,9 @@ def _number(random: Random) -> tuple[str, str]:
 def _price(random: Random) -> tuple[str, str]:
     euros, cents = random.randrange(1, 1000), random.randrange(100)
     in_words = f"{number_words(euros)} euro{'s' if euros > 1 else ''}"
-    return f"€{euros}.{cents:02d}", in_words + (f" and {number_words(cents)} cent{'s' if cents > 1 else ''}" if cents else "")
+    return f"€{euros}.{cents:02d}", in_words + (
+        f" and {number_words(cents)} cent{'s' if cents > 1 else ''}" if cents else ""
+    )
 
 
 def _time(random: Random) -> tuple[str, str]:
@@ -92,7 +91,10 @@ def _time(random: Random) -> tuple[str, str]:
     past = minute <= 30
     count = minute if past else 60 - minute
     amount = named.get(minute) or f"{number_words(count)} minute{'s' if count > 1 else ''}"
-    return f"{hour}:{minute:02d}", f"{amount} {'past' if past else 'to'} {number_words(hour if past else hour % 12 + 1)}"
+    return (
+        f"{hour}:{minute:02d}",
+        f"{amount} {'past' if past else 'to'} {number_words(hour if past else hour % 12 + 1)}",
+    )
 
 
 def _date(random: Random) -> tuple[str, str]:

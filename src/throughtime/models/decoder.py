@@ -9,7 +9,16 @@ from torch import Tensor, nn
 
 from throughtime.cells import State
 from throughtime.errors import ArgumentError, check_choice
-from throughtime.nn import Attention, Embedding, LoopLinear, Memory, Recurrent, RecurrentLoop, build_attention, check_loop
+from throughtime.nn import (
+    Attention,
+    Embedding,
+    LoopLinear,
+    Memory,
+    Recurrent,
+    RecurrentLoop,
+    build_attention,
+    check_loop,
+)
 
 ORDERS = ("after", "before")
 

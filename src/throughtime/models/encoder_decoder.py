@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from torch import Tensor, nn
 
 from throughtime.errors import ArgumentError, check_positive_integer, check_range

@@ -158,7 +158,9 @@ class RecurrentLoop:
 def check_loop(layer: Recurrent) -> None:
     """Raise ArgumentError unless ``RecurrentLoop`` computes what the layer does."""
     if layer.cell.normalised:
-        raise ArgumentError(f"`cell` {layer.cell_name!r} normalises sums over its whole input, of which a loop gets parts")
+        raise ArgumentError(
+            f"`cell` {layer.cell_name!r} normalises sums over its whole input, of which a loop gets parts"
+        )
     acts = (layer.input_dropout, layer.output_dropout, layer.recurrent_dropout, layer.candidate_dropout,
             layer.zoneout, layer.weight_dropout, layer.gradient_clip)  # fmt: skip
     if layer.bidirectional or layer.proj_size or any(acts):
