@@ -48,8 +48,6 @@ from throughtime.tasks.translation_search import Alignment, Search, alignments, 
 from throughtime.tasks.translation_sizing import size_settings
 from throughtime.training import Display, ModelFolder, choose_device
 
-EXAMPLES = 10
-
 
 @dataclass(frozen=True)
 class Translation:
@@ -264,12 +262,15 @@ class Translator:
                 vectors[[given[row] for row in rows.tolist()]] = state.recurrent[0][-1].cpu().numpy()
         return vectors
 
-    def evaluate(self, *data: ParallelText | Path | str, part: str | None = None, **search: Any) -> Evaluation:
+    def evaluate(
+        self, *data: ParallelText | Path | str, part: str | None = None, examples: int = 10, **search: Any
+    ) -> Evaluation:
         """How good the translations are, beside greedy ones and the copied source.
 
         Args:
             *data: files, folders, or ``ParallelText``; if none is given, a part of the model's own data.
             part: which: of the model's own data valid by default; of other data the only one, or else test.
+            examples: how many translations to give, taken at equal distances.
             **search: see ``Search``.
 
         Raises:
@@ -292,14 +293,12 @@ class Translator:
         ):
             scores = score_translations(texts, pairs.targets, lower=self.settings.lower)
             rows.append(EvaluationRow(label, scores.bleu, scores.chrf))
-        step = max(1, len(pairs) // EXAMPLES)
-        examples = [
-            (pairs.pairs[row].source, best[row].text, pairs.pairs[row].target) for row in range(0, len(pairs), step)
-        ]
+        places = np.linspace(0, len(pairs) - 1, min(examples, len(pairs))).astype(int).tolist()
+        shown = [(pairs.pairs[row].source, best[row].text, pairs.pairs[row].target) for row in places]
         sides = self.source.encode_all(pairs.sources), self.target.encode_all(pairs.targets)
         loss = teacher_forced_loss(self.network, *sides, precision="32")
         signatures = scores.bleu_signature, scores.chrf_signature
-        return Evaluation(len(pairs), tuple(rows), loss, *signatures, seconds, tuple(examples[:EXAMPLES]))
+        return Evaluation(len(pairs), tuple(rows), loss, *signatures, seconds, tuple(shown))
 
     def _translations(
         self, sentences: Sequence[str], sources: Sequence[Ids], found: Sequence[Sequence[Hypothesis]], alignment: bool
