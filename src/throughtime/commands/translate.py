@@ -143,8 +143,8 @@ def train(
 ) -> int:
     """Train a translator on pairs of sentences, or with --autoencode an autoencoder on sentences.
 
-    A folder, or files in two languages (train.de train.en), or TSV or JSONL with a pair on each line. Files named train,
-    valid and test are those parts. Ctrl-C saves and evaluates; --resume goes on, also after a crash or a kill.
+    A folder, or files in two languages (train.de train.en), or TSV or JSONL with a pair on each line. Files named
+    train, valid and test are those parts. Ctrl-C saves and evaluates; --resume goes on, also after a crash or a kill.
 
     Args:
         data: Files, folders, or - for standard input.

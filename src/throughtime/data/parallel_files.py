@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from throughtime.data.parallel_text import Pair, ParallelText
 from throughtime.data.text import part_of
@@ -149,13 +149,13 @@ def _pair_up(
     languages = list(dict.fromkeys(map(_language, files)))
     source = source or next((name for name in languages if name != target), None)
     target = target or next((name for name in languages if name != source), None)
+    if source is None or target is None:
+        message = "plain text needs a file in a second language beside it, as in train.de train.en"
+        raise data_error(files[0], f"{message}; give both")
     for name in (source, target):
         if name not in languages:
-            wanted = name or "a second language"
-            raise data_error(
-                files[0], f"there is no file that ends in .{wanted} beside those in {', '.join(languages)}; give it, too"
-                if name else "plain text needs a file in a second language beside it, as in train.de train.en; give both"
-            )  # fmt: skip
+            message = f"there is no file that ends in .{name} beside those in {', '.join(languages)}"
+            raise data_error(files[0], f"{message}; give it, too")
     by_stem: dict[str, dict[str, Path]] = {}
     for file in files:
         by_stem.setdefault(_name(file).rpartition(".")[0], {})[_language(file)] = file
@@ -164,7 +164,7 @@ def _pair_up(
         if source in both and target in both:
             texts.append((part_of(stem) or "train", _read_two(both[source], both[target], encoding)))
         elif source in both or target in both:
-            alone = both.get(cast("str", source)) or both[cast("str", target)]
+            alone = both.get(source) or both[target]
             missing = target if source in both else source
             raise data_error(alone, f"there is no {stem}.{missing} beside it; give both files")
     return texts

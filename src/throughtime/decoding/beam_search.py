@@ -14,7 +14,7 @@ from throughtime.decoding.sampling import NextStep
 from throughtime.errors import ArgumentError, check_positive_integer, check_range
 
 Select = Callable[[Any, Tensor], Any]
-"""``select(state, rows) -> state``: the state of some rows, shape (new rows,), int64. A source's rows stand together."""
+"""``select(state, rows) -> state``: the state of some rows, (new rows,), int64; a source's rows stand together."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ class _Search:
     def _extend(
         self, log_probabilities: Tensor, totals: Tensor, penalty: Tensor, active: Tensor, steps: int
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """The best 2 * size candidates of each source: total log-probability, parent, token; each (active, 2 * size)."""
+        """The best candidates of each source: log-probability, parent and token, each (active, 2 * size)."""
         width = totals.shape[1]
         # What has reached its length can only end.
         full = (self.longest[active] <= steps).repeat_interleave(width)

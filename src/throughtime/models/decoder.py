@@ -179,7 +179,7 @@ class Decoder(nn.Module):
     def _feed_readouts(self, embedded: Tensor, state: DecoderState) -> Decoded:
         """Step by step: attention comes after the step, and what came of it enters the next one."""
         loop, layers = RecurrentLoop(self.recurrent, embedded), _by_layer(state.recurrent)
-        mix = LoopLinear(self.readout.weight)
+        mix = LoopLinear(self.readout.get_parameter("weight"))
         fed = embedded.new_zeros(embedded.shape[1], self.fed_size) if state.fed is None else state.fed
         readouts: list[Tensor] = []
         weights: list[Tensor] = []
@@ -195,7 +195,7 @@ class Decoder(nn.Module):
     def _feed_contexts(self, embedded: Tensor, state: DecoderState) -> Decoded:
         """Step by step: attention comes before the step and enters it."""
         loop, layers = RecurrentLoop(self.recurrent, embedded), _by_layer(state.recurrent)
-        hidden = layers[-1][0]
+        hidden = state.recurrent[0][-1]
         hiddens: list[Tensor] = []
         contexts: list[Tensor] = []
         weights: list[Tensor] = []
@@ -229,7 +229,7 @@ def _decoded(readouts: Tensor, weights: Tensor, after: DecoderState) -> Decoded:
 
 
 def _by_layer(recurrent: State) -> list[State]:
-    return list(zip(*(part.unbind(0) for part in recurrent), strict=True))
+    return [tuple(part[layer] for part in recurrent) for layer in range(len(recurrent[0]))]
 
 
 def _by_state(layers: list[State]) -> State:

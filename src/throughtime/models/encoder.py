@@ -72,9 +72,9 @@ class Encoder(nn.Module):
         """Features of each of the final states, of all directions together."""
         return tuple(self.recurrent.num_directions * size for size in self.recurrent.state_sizes)
 
-    def forward(self, tokens: Tensor, lengths: Tensor) -> Encoding:
-        """Encode tokens of shape (source, batch), int64, padded behind each sentence's length, (batch,), on the CPU."""
-        sequence = SequenceBatch(self.dropout(self.embedding(tokens)), lengths)
+    def forward(self, source: SequenceBatch) -> Encoding:
+        """Encode tokens, values of shape (source, batch), int64."""
+        sequence = SequenceBatch(self.dropout(self.embedding(source.values)), source.lengths)
         outputs, state = self.recurrent(sequence)
         parts = (state,) if isinstance(state, Tensor) else state
         directions = self.recurrent.num_directions

@@ -7,8 +7,9 @@ from torch import Tensor, nn
 from throughtime.errors import ArgumentError, check_positive_integer, check_range
 from throughtime.models.bridge import Bridge
 from throughtime.models.decoder import Decoded, Decoder, DecoderState
-from throughtime.models.encoder import Encoder, Encoding
+from throughtime.models.encoder import Encoder
 from throughtime.nn import Embedding
+from throughtime.sequence import SequenceBatch
 
 
 class EncoderDecoder(nn.Module):
@@ -37,7 +38,7 @@ class EncoderDecoder(nn.Module):
         ArgumentError: for sizes or settings that don't go together.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the network's sizes, each by its name
         self,
         source_vocabulary_size: int,
         target_vocabulary_size: int,
@@ -103,17 +104,9 @@ class EncoderDecoder(nn.Module):
         outer = {id(self.encoder.embedding.weight), id(self.decoder.embedding.weight), id(self.decoder.output.weight)}
         return [weight for weight in self.parameters() if weight.ndim == 2 and id(weight) not in outer]
 
-    def encode(self, tokens: Tensor, lengths: Tensor) -> DecoderState:
-        """The decoder's state before its first step, for sources of shape (source, batch), int64.
-
-        Args:
-            tokens: padded at the end.
-            lengths: shape (batch,), int64, on the CPU.
-        """
-        return self.begin(self.encoder(tokens, lengths))
-
-    def begin(self, encoding: Encoding) -> DecoderState:
-        """The decoder's state before its first step."""
+    def encode(self, source: SequenceBatch) -> DecoderState:
+        """The decoder's state before its first step, for tokens of shape (source, batch), int64."""
+        encoding = self.encoder(source)
         attention = self.decoder.attention
         memory = None if attention is None else attention.memory(encoding.outputs)
         return DecoderState(self.bridge(encoding.state), memory=memory)
@@ -131,12 +124,11 @@ class EncoderDecoder(nn.Module):
         decoded = self.decode(tokens.unsqueeze(0), state)
         return decoded.state, self.scores(decoded.readouts[0]).float()
 
-    def forward(self, source: Tensor, lengths: Tensor, target: Tensor) -> Tensor:
+    def forward(self, source: SequenceBatch, target: Tensor) -> Tensor:
         """Scores of shape (target, batch, vocabulary) of what follows each token of a target that is given.
 
         Args:
-            source: shape (source, batch), int64.
-            lengths: of the sources, shape (batch,), int64, on the CPU.
+            source: tokens of shape (source, batch), int64.
             target: shape (target, batch), int64, beginning with ``end``.
         """
-        return self.scores(self.decode(target, self.encode(source, lengths)).readouts)
+        return self.scores(self.decode(target, self.encode(source)).readouts)

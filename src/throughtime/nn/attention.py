@@ -36,7 +36,8 @@ class Attention(nn.Module, ABC):
     """Weights over the source's steps for each query, and the average of the source's values under them.
 
     The queries of one source are taken together, in one matrix product a source. A subclass says what the keys are,
-    and how a query is compared with them if not by the inner product; ``memory`` prepares a batch of sources once, ``forward`` looks at it any number of times.
+    and how a query is compared with them if not by the inner product; ``memory`` prepares a batch of sources once,
+    ``forward`` looks at it any number of times.
 
     Args:
         query_size: features of a query.

@@ -95,9 +95,7 @@ def weights_of(translation: Aligned) -> Alignment:
 
 
 def alignment_page(translations: Sequence[Aligned]) -> str:
-    """A page that needs nothing else: words above words, joined by what was looked at; a word that is pointed to
-    shows its own.
-    """
+    """A page that needs nothing else: words above words, joined by what was looked at."""
     items = [
         {
             "source": [piece.strip() or "␣" for piece in one.source_pieces],
@@ -153,7 +151,11 @@ function add(parent, name, attributes, content) {
 }
 function places(words) {
   let at = 0;
-  const centres = words.map(word => { const width = ruler.measureText(word).width + 20; at += width; return at - width / 2; });
+  const centres = words.map(word => {
+    const width = ruler.measureText(word).width + 20;
+    at += width;
+    return at - width / 2;
+  });
   return { centres, width: at };
 }
 for (const item of data) {
@@ -162,7 +164,8 @@ for (const item of data) {
   const above = places(item.source), below = places(item.target);
   const width = Math.max(above.width, below.width, 200), height = 190, top = 44, bottom = 140;
   const svg = add(section, "svg", { width, height, viewBox: `0 0 ${width} ${height}` });
-  const from = above.centres.map(x => x + (width - above.width) / 2), to = below.centres.map(x => x + (width - below.width) / 2);
+  const from = above.centres.map(x => x + (width - above.width) / 2);
+  const to = below.centres.map(x => x + (width - below.width) / 2);
   const marks = [];
   item.weights.forEach((row, t) => row.forEach((weight, s) => {
     if (weight < 0.02) return;

@@ -169,7 +169,8 @@ class Settings(TrainingSettings):
         attention = "without attention"
         if self.chosen_attention:
             feeding = " and input feeding" if self.input_feeding else ""
-            attention = f"with {self.chosen_attention} attention{' before the step' if self.attention_order == 'before' else ''}{feeding}"
+            before = " before the step" if self.attention_order == "before" else ""
+            attention = f"with {self.chosen_attention} attention{before}{feeding}"
         return f"{self.cell.upper()} {self.num_layers} x {self.hidden_size} {attention}"
 
 
@@ -191,7 +192,7 @@ class TranslationData:
 
     @cached_property
     def train(self) -> tuple[list[Ids], list[Ids], int]:
-        """The training pairs' sources and targets, shape (length,) each, and how many were left out for their length."""
+        """The training pairs' sources and targets, shape (length,) each, and how many were left out."""
         sources = self.source.encode_all(self.splits.train.sources)
         targets = self.target.encode_all(self.splits.train.targets)
         kept = [fits(len(one), len(other), self.settings) for one, other in zip(sources, targets, strict=True)]
@@ -448,8 +449,8 @@ def teacher_forced_loss(
 
 def encode(network: EncoderDecoder, tokens: SequenceBatch) -> DecoderState:
     """The decoder's state before its first step."""
-    assert tokens.lengths is not None
-    return network.encode(tokens.values.to(next(network.parameters()).device), tokens.lengths)
+    device = next(network.parameters()).device
+    return network.encode(SequenceBatch(tokens.values.to(device), tokens.lengths))
 
 
 def write_greedily(network: EncoderDecoder, sources: Sequence[Ids], *, unknown: int | None) -> list[Hypothesis]:

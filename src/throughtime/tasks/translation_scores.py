@@ -35,7 +35,8 @@ def score_translations(
         lower: whether case doesn't count.
         characters: whether BLEU's tokens are characters, for languages without spaces.
     """
-    from sacrebleu.metrics import BLEU, CHRF  # noqa: PLC0415 - slow to import
+    from sacrebleu.metrics.bleu import BLEU  # noqa: PLC0415 - slow to import
+    from sacrebleu.metrics.chrf import CHRF  # noqa: PLC0415
 
     bleu = BLEU(lowercase=lower, tokenize="char" if characters else "13a")
     chrf = CHRF(lowercase=lower)

@@ -160,14 +160,13 @@ def coverage(state: DecoderState) -> Tensor:
 @torch.inference_mode()
 def alignments(network: EncoderDecoder, sources: Sequence[Ids], targets: Sequence[Ids]) -> list[Alignment] | None:
     """Where the network looks for each token of given translations and for their ends; None without attention."""
-    if network.decoder.attention is None:
-        return None
     found: dict[int, Alignment] = {}
     for rows, tokens in evaluation_batches(sources, 64):
         own = [targets[row] for row in rows.tolist()]
         padded = pad_sequences([with_ends(tokens_of, network.end) for tokens_of in own]).values
         weights = network.decode(padded[:-1].to(next(network.parameters()).device), encode(network, tokens)).weights
-        assert weights is not None
+        if weights is None:
+            return None
         for place, row in enumerate(rows.tolist()):
             found[row] = weights[: len(own[place]) + 1, place, : len(sources[row])].float().cpu().numpy()
     return [found[row] for row in range(len(sources))]

@@ -26,7 +26,7 @@ class SequencePairs(Protocol):
 class DecodingNetwork(Protocol):
     """An encoder-decoder, as ``models.EncoderDecoder``."""
 
-    def encode(self, tokens: Tensor, lengths: Tensor) -> Any: ...  # noqa: D102
+    def encode(self, source: SequenceBatch) -> Any: ...  # noqa: D102
     def decode(self, tokens: Tensor, state: Any) -> Any: ...  # noqa: D102
     def scores(self, readouts: Tensor) -> Tensor: ...  # noqa: D102
     def next_step(self, state: Any, tokens: Tensor) -> tuple[Any, Tensor]: ...  # noqa: D102
@@ -72,7 +72,7 @@ class TranslationObjective(nn.Module):
         network = cast("DecodingNetwork", self.network)
         targets = batch.target.values[1:].to(device)
         mask = valid_targets(batch.target).to(device)
-        state = network.encode(batch.source.values.to(device), _lengths(batch.source))
+        state = network.encode(SequenceBatch(batch.source.values.to(device), batch.source.lengths))
         inputs = batch.target.values[:-1].to(device)
         if self.own_share and self.training:
             inputs = self._mixed(inputs, state)
@@ -111,9 +111,3 @@ def target_loss(scores: Tensor, targets: Tensor, label_smoothing: float = 0.0, *
     """Cross-entropy in nats of (targets, vocabulary) scores against (targets,) tokens, in float32 at least."""
     precise = scores if scores.dtype == torch.float64 else scores.float()
     return functional.cross_entropy(precise, targets, label_smoothing=label_smoothing, reduction=reduction)
-
-
-def _lengths(sequence: SequenceBatch) -> Tensor:
-    if sequence.lengths is not None:
-        return sequence.lengths
-    return torch.full(sequence.values.shape[1:2], len(sequence.values), dtype=torch.int64)
