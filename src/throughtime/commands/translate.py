@@ -78,7 +78,8 @@ def translate(  # noqa: PLR0913 - the flags that people know from other tools
         sentence: The sentences.
         file: A file with a sentence on each line.
         beam_size: Translations that are kept from step to step; 1 is greedy search.
-        n_best: How many translations to show of each sentence; each line then begins with the sentence's number.
+        n_best: How many translations to show of each sentence, at most the beam size; each line then begins with the
+            sentence's number.
         length_penalty: Above 0 favours longer translations, 0 ranks them by probability.
         coverage_penalty: Above 0 disfavours leaving words of the source without attention.
         temperature: Draw translations in place of searching; below 1 more usual ones.
@@ -103,7 +104,7 @@ def translate(  # noqa: PLR0913 - the flags that people know from other tools
     if attention is not None and translator.settings.chosen_attention is None:
         raise ArgumentError("--attention needs a model with attention, and this one has none")
     options: dict[str, Any] = {
-        "beam_size": max(beam_size, n_best) if temperature is None else beam_size,
+        "beam_size": beam_size,
         "n_best": n_best,
         "length_penalty": length_penalty,
         "coverage_penalty": coverage_penalty,
