@@ -7,19 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from command_line import run
 from throughtime.cli import main
 from throughtime.errors import ArgumentError
 from throughtime.tasks.reproduction import Recipe, read_recipe, reproduce
 
 TINY = ["--hidden-size", "16", "--embedding-size", "16", "--steps", "4", "--precision", "32", "--quiet"]
-
-
-def run(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as stopped:
-        main([str(argument) for argument in arguments])
-    captured = capsys.readouterr()
-    assert isinstance(stopped.value.code, int)
-    return stopped.value.code, captured.out, captured.err
 
 
 @pytest.fixture(scope="module")

@@ -132,12 +132,19 @@ def test_every_stage_can_be_changed(stages: dict[str, Any]) -> None:
 
 
 def test_a_text_may_have_several_labels(tmp_path: Path) -> None:
-    model = TextClassifier.fit(FRUIT, multi_label=True, epochs=30, learning_rate=2e-2, output=tmp_path / "m", **SMALL)
+    model = TextClassifier.fit(
+        FRUIT, multi_label=True, epochs=30, batch_size=8, learning_rate=1e-2, output=tmp_path / "m", **SMALL
+    )
     labels = [prediction.labels for prediction in model.predict(["red cherry", "green pear", "red apple"])]
     assert labels == [("red", "small"), ("green",), ("red",)]
     evaluation = TextClassifier.load(tmp_path / "m").evaluate()
     assert evaluation.confusion is None
     assert [row.model for row in evaluation.rows[1:]] == ["most frequent class", "TF-IDF + logistic regression"]
+
+
+def test_words_that_were_never_seen_say_nothing(trained: TextClassifier) -> None:
+    assert trained.tokenizer.unknown_id is not None
+    assert not trained.network.embedding.weight[trained.tokenizer.unknown_id].any()  # pyright: ignore[reportIndexIssue]
 
 
 def test_of_long_texts_the_beginning_and_the_end_are_read() -> None:
@@ -173,7 +180,7 @@ def losses(folder: Path) -> list[tuple[int, float | None]]:
 
 
 def test_a_killed_run_resumes_to_the_same_numbers(tmp_path: Path) -> None:
-    options = ["--hidden-size", "16", "--embedding-size", "16", "--epochs", "4", "--precision", "32", "--quiet"]
+    options = ["--hidden-size", "16", "--embedding-size", "16", "--steps", "60", "--precision", "32", "--quiet"]
     options += ["--checkpoint-every", "0.01", "--threads", "1", "--sample", "--json", "--validations", "6"]
     command = [sys.executable, "-m", "throughtime", "classify", "train", *options]
     subprocess.run([*command, "-o", str(tmp_path / "whole")], check=True, capture_output=True)

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from command_line import run
 from throughtime import TextInMemory, Word2Vec, WordVectors, load
-from throughtime.cli import main
 from throughtime.errors import ArgumentError, DataError, ModelFolderError
 
 SENTENCES = [
@@ -38,14 +38,6 @@ def text(tmp_path: Path) -> Path:
 
 def vectors_of(model: Word2Vec) -> np.ndarray:
     return model.vectors.vectors
-
-
-def run(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as stopped:
-        main([str(argument) for argument in arguments])
-    captured = capsys.readouterr()
-    assert isinstance(stopped.value.code, int)
-    return stopped.value.code, captured.out, captured.err
 
 
 def test_all_ways_to_give_a_text_give_the_same_vectors(text: Path, tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ Output = Annotated[Path | None, Parameter(name=["--output", "-o"])]
 ClassifierSettings = Annotated[Settings, Parameter(name="*")]
 DEFAULTS = Settings()
 MOST_SHOWN = 20
+SAMPLE_EPOCHS = 6.0
 TEXTS_AT_ONCE = 64
 
 
@@ -62,6 +63,8 @@ def train(
         raise ArgumentError("give data or --sample, not both")
     begins = not (resume and output is not None and (output / "config.json").exists())
     sources: list[LabelledText | Path] = [sample_reviews()] if sample and begins else _sources(data)
+    if sample and begins and settings.epochs is settings.steps is settings.time_budget is None:
+        settings = settings.replaced(epochs=SAMPLE_EPOCHS)
     if folds is not None:
         if output is not None or resume:
             raise ArgumentError("--folds trains models that are not kept; leave out --output and --resume")

@@ -43,7 +43,7 @@ _TURNS = (
 def sample_reviews(count: int = 2_000, *, seed: int = 0) -> LabelledText:
     """Reviews of things, labelled "good" or "bad".
 
-    In some, a word of praise or blame is taken back, so that counting words is not enough.
+    In some, a word of praise or blame is taken back, so that no single word tells.
 
     Args:
         count: how many reviews.

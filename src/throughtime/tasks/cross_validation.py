@@ -14,7 +14,7 @@ from throughtime.errors import ArgumentError, DataError
 from throughtime.tasks.classification_evaluation import Evaluation, EvaluationRow
 from throughtime.tasks.text_classification import Settings
 from throughtime.tasks.text_classifier import TextClassifier
-from throughtime.training import Display
+from throughtime.training import Display, Processes
 
 
 @dataclass(frozen=True)
@@ -53,11 +53,15 @@ def cross_validate(
         baselines: whether the other models are learned and shown.
 
     Raises:
-        ArgumentError: for fewer than 2 folds.
+        ArgumentError: for fewer than 2 folds, or where several processes were started.
         DataError: where the data can't be used, or a class has fewer examples than there are folds.
     """
     if folds < 2:
         raise ArgumentError(f"`folds` must be at least 2, got {folds}")
+    if (count := Processes.join(settings.device).count) > 1:
+        raise ArgumentError(
+            f"cross-validation runs in one process, and {count} were started; start it without torchrun"
+        )
     parts = find_labelled(sources, columns=settings.columns, encoding=settings.encoding)
     if "train" not in parts:
         names = ", ".join(part.name for part in parts.values())

@@ -35,7 +35,13 @@ from throughtime.models import RecurrentTextClassifier
 from throughtime.sequence import SequenceBatch
 from throughtime.tasks.class_targets import ClassTargets, parse_class_weights
 from throughtime.tasks.classification_figures import accuracy, macro_f1
-from throughtime.tasks.network_training import CellName, Run, TrainingSettings, optimizers_of, train_network
+from throughtime.tasks.network_training import (
+    CellName,
+    Run,
+    TrainingSettings,
+    optimizers_of,
+    train_network,
+)
 from throughtime.tasks.settings import Duration, Positive, Probability
 from throughtime.training import (
     ClassificationObjective,
@@ -132,8 +138,8 @@ class Settings(TrainingSettings):
     """What decides on the weights that are kept; accuracy, or macro F1 where a text may have several labels."""
     batch_size: Positive = 32
     """Texts of a batch, of each process."""
-    optimizer: Annotated[str, *TrainingSettings.model_fields["optimizer"].metadata] = "adamw"
-    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    learning_rate: Annotated[float, Field(gt=0)] = 2e-3
+    matrix_learning_rate: Annotated[float, Field(gt=0)] = 0.02
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
 
     @model_validator(mode="after")

@@ -317,12 +317,20 @@ def _begin(
     if vectors and isinstance(network.embedding, Embedding):
         coverage = start_embedding(network.embedding, data.tokenizer, vectors)
         run.display.line(f"{coverage.found:,} of {coverage.total:,} words ({coverage.fraction:.1%}) have a vector")
+    _forget_unknown(network, data.tokenizer)
     if run.processes.is_main:
         write_settings(run.folder, TASK, settings, classes=data.targets.classes)
     run.processes.wait()
     weights = sum(weight.numel() for weight in network.parameters())
     run.display.line(f"{settings.stages}; {weights:,} weights, dropout {settings.dropout}")
     return settings, data, network
+
+
+@torch.no_grad()
+def _forget_unknown(network: RecurrentTextClassifier, tokenizer: Tokenizer) -> None:
+    """Make the unknown word one that says nothing, as dropped words are: the training texts may have none of it."""
+    if isinstance(network.embedding, Embedding) and tokenizer.unknown_id is not None:
+        network.embedding.weight[tokenizer.unknown_id] = 0
 
 
 def _learned_vectors(data: ClassifiedText, settings: Settings, run: Run) -> WordVectors:
