@@ -16,8 +16,8 @@ import torch
 from sacrebleu import corpus_bleu, corpus_chrf
 
 import throughtime
+from command_line import run
 from throughtime import ParallelText, Translator
-from throughtime.cli import main
 from throughtime.data import sample_numbers
 from throughtime.errors import ArgumentError, DataError, ModelFolderError
 from throughtime.sequence import SequenceBatch
@@ -194,31 +194,9 @@ def test_a_run_killed_resumes_to_the_same_numbers(tmp_path: Path) -> None:
     pairs = reversing(300)
     (tmp_path / "train.en").write_text("\n".join(pairs.sources), encoding="utf-8")
     (tmp_path / "train.ne").write_text("\n".join(pairs.targets), encoding="utf-8")
-    options = [
-        "--tokens",
-        "word",
-        "--hidden-size",
-        "16",
-        "--embedding-size",
-        "8",
-        "--batch-tokens",
-        "60",
-        "--epochs",
-        "4",
-        "--precision",
-        "32",
-    ]
-    options += [
-        "--validations",
-        "4",
-        "--checkpoint-every",
-        "0.01",
-        "--threads",
-        "1",
-        "--quiet",
-        "--scheduled-sampling",
-        "0.3",
-    ]
+    options = ["--tokens", "word", "--hidden-size", "16", "--embedding-size", "8", "--batch-tokens", "60"]
+    options += ["--epochs", "4", "--validations", "4", "--checkpoint-every", "0.01", "--precision", "32"]
+    options += ["--threads", "1", "--quiet", "--scheduled-sampling", "0.3"]
     command = [sys.executable, "-m", "throughtime", "translate", "train"]
     data = [str(tmp_path / "train.en"), str(tmp_path / "train.ne")]
     subprocess.run([*command, *data, "-o", str(tmp_path / "whole"), *options], check=True, capture_output=True)
@@ -235,33 +213,26 @@ def test_a_run_killed_resumes_to_the_same_numbers(tmp_path: Path) -> None:
     assert whole.read_bytes() == resumed.read_bytes()
 
 
-def run(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as found:
-        main(arguments)
-    output = capsys.readouterr()
-    return int(found.value.code or 0), output.out, output.err
-
-
 def test_the_command_answers_standard_input_line_by_line(
     trained: Translator, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     folder = str(trained.folder.path)
     monkeypatch.setattr("sys.stdin", io.StringIO("big dog runs small\n\nred cat sleeps tree\n"))
-    status, output, _ = run(["translate", folder], capsys)
+    status, output, _ = run(capsys, "translate", folder)
     assert status == 0
     assert output.splitlines() == ["gib god snur llams", "", "der tac speels eert"]
     (tmp_path / "some.txt").write_text("big dog runs small\n", encoding="utf-8")
     page = tmp_path / "look.html"
     options = ["--file", str(tmp_path / "some.txt"), "--n-best", "2", "--scores", "--attention", str(page)]
-    _, output, _ = run(["translate", folder, *options], capsys)
+    _, output, _ = run(capsys, "translate", folder, *options)
     number, score, text = output.splitlines()[0].split("\t")
     assert (number, text) == ("1", "gib god snur llams")
     assert float(score) < 0
     assert "runs" in page.read_text(encoding="utf-8")
-    _, output, _ = run(["translate", folder, "big dog runs small", "--json"], capsys)
+    _, output, _ = run(capsys, "translate", folder, "big dog runs small", "--json")
     assert json.loads(output)["translations"][0]["text"] == "gib god snur llams"
     assert len(json.loads(output)["alignment"]) == 5
-    run(["translate", folder, "big dog", "--attention", str(tmp_path / "look.png")], capsys)
+    run(capsys, "translate", folder, "big dog", "--attention", str(tmp_path / "look.png"))
     assert (tmp_path / "look.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -269,14 +240,14 @@ def test_the_command_judges_and_encodes(
     trained: Translator, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     folder = str(trained.folder.path)
-    _, output, _ = run(["translate", "evaluate", folder, "--examples", "1"], capsys)
+    _, output, _ = run(capsys, "translate", "evaluate", folder, "--examples", "1")
     assert "tok:13a" in output
     assert "the source, copied" in output
-    _, output, _ = run(["translate", "encode", folder, "big dog", "cat"], capsys)
+    _, output, _ = run(capsys, "translate", "encode", folder, "big dog", "cat")
     assert [len(line.split()) for line in output.splitlines()] == [32, 32]
-    run(["translate", "encode", folder, "big dog", "cat", "-o", str(tmp_path / "vectors.npy")], capsys)
+    run(capsys, "translate", "encode", folder, "big dog", "cat", "-o", str(tmp_path / "vectors.npy"))
     assert np.load(tmp_path / "vectors.npy").shape == (2, 32)
-    _, output, _ = run(["translate", "encode", folder, "big dog", "big dog", "cat", "--nearest", "1"], capsys)
+    _, output, _ = run(capsys, "translate", "encode", folder, "big dog", "big dog", "cat", "--nearest", "1")
     assert output.splitlines()[1] == "  1.000  big dog"
 
 
@@ -292,7 +263,7 @@ def test_the_command_judges_and_encodes(
 def test_flags_that_cannot_be_are_one_sentence(
     trained: Translator, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
-    status, _, error = run(["translate", str(trained.folder.path), *arguments], capsys)
+    status, _, error = run(capsys, "translate", str(trained.folder.path), *arguments)
     assert status == 1
     assert message in error
     assert len(error.splitlines()) == 1
