@@ -36,6 +36,7 @@ SMALL: dict[str, Any] = {
     "validations": 2,
     "dropout": 0.0,
     "device": "cpu",
+    "optimizer": "adamw",
     "learning_rate": 0.02,
     "label_smoothing": 0.05,
 }

@@ -125,12 +125,11 @@ class Settings(TrainingSettings):
     """How many of the best validations' weights are averaged in the end, if that is better; 1 leaves it out."""
     select_by: Literal["bleu", "chrf", "loss"] = "bleu"
     """What decides on the weights that are kept and when to stop; BLEU and chrF are of what is written freely."""
-    batch_tokens: Positive = 1500
+    batch_tokens: Positive = 2000
     """Tokens of a batch's targets, of each process."""
-    optimizer: Annotated[str, *TrainingSettings.model_fields["optimizer"].metadata] = "adamw"
     learning_rate: Annotated[float, Field(gt=0)] = 2e-3
-    weight_decay: Annotated[float, Field(ge=0)] = 0.01
-    warmup: Annotated[int, Field(ge=0)] = 200
+    matrix_learning_rate: Annotated[float, Field(gt=0)] = 0.02
+    warmup: Annotated[int, Field(ge=0)] = 100
 
     @model_validator(mode="after")
     def _goes_together(self) -> Settings:
