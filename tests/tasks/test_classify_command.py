@@ -37,7 +37,7 @@ def test_evaluate_prints_the_model_beside_the_others(
 ) -> None:
     code, out, _ = run(capsys, "classify", "evaluate", model, reviews, "--figure", tmp_path / "confusion.png")
     assert code == 0
-    for shown in ("most frequent class", "TF-IDF", "macro F1", "calibration", "as 1", "recall"):
+    for shown in ("most frequent class", "TF-IDF", "macro F1", "calibration", "confusion", "recall"):
         assert shown in out
     assert (tmp_path / "confusion.png").read_bytes().startswith(b"\x89PNG")
     other = tmp_path / "other.csv"

@@ -258,13 +258,15 @@ def _print_classes(console: Console, evaluation: Evaluation) -> None:
     table.add_column("class")
     for column in ("precision", "recall", "F1", "texts"):
         table.add_column(column, justify="right")
-    matrix = evaluation.confusion if len(evaluation.classes) <= MOST_SHOWN else None
-    for one in evaluation.classes if matrix else ():
-        table.add_column(f"as {one.label}", justify="right")
-    for place, one in enumerate(evaluation.classes):
-        counts = [f"{count:,}" for count in matrix[place]] if matrix else []
-        figures = (f"{one.precision:.1%}", f"{one.recall:.1%}", f"{one.f1:.4f}", f"{one.examples:,}")
-        table.add_row(one.label, *figures, *counts)
-    if matrix:
-        table.caption = "on the right the confusion matrix: what the texts of each class were taken for"
+    for one in evaluation.classes:
+        table.add_row(one.label, f"{one.precision:.1%}", f"{one.recall:.1%}", f"{one.f1:.4f}", f"{one.examples:,}")
     console.print(table)
+    if evaluation.confusion is None or len(evaluation.classes) > MOST_SHOWN:
+        return
+    matrix = Table(title="confusion: what the texts of each class (row) were taken for", title_justify="left")
+    matrix.add_column("class")
+    for one in evaluation.classes:
+        matrix.add_column(one.label, justify="right")
+    for one, counts in zip(evaluation.classes, evaluation.confusion, strict=True):
+        matrix.add_row(one.label, *(f"{count:,}" for count in counts))
+    console.print(matrix)

@@ -56,6 +56,7 @@ from throughtime.training import (
 TASK = "text_classification"
 EVALUATION_BATCH = 128
 FEWEST_EXAMPLES = 4
+MOST_WORDS = 30_000
 PARTS = ("train", "valid", "test")
 
 TEXTS_READ = 100_000
@@ -92,7 +93,7 @@ class Settings(TrainingSettings):
     split_punctuation: bool = True
     """Whether punctuation marks are words of their own (word)."""
     vocabulary_size: Positive | None = None
-    """How many tokens to know at most (char, word, bpe)."""
+    """How many tokens to know at most (char, word, bpe); 30,000 words by default."""
     min_count: Positive = 1
     """How often a character or word must occur to be in the vocabulary."""
     max_length: Annotated[int, Field(ge=2)] = 400
@@ -236,7 +237,7 @@ def prepare(splits: LabelledSplits, settings: Settings, run: Run) -> None:
     tokenizer = train_tokenizer(
         settings.tokens,
         (normalised(text, lower=settings.lower) + " " for text in train.texts),
-        vocabulary_size=settings.vocabulary_size,
+        vocabulary_size=settings.vocabulary_size or (MOST_WORDS if settings.tokens == "word" else None),
         min_count=settings.min_count,
         split_punctuation=settings.split_punctuation,
     )
