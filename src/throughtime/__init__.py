@@ -15,13 +15,14 @@ __version__ = "0.1.0.dev0"
 if TYPE_CHECKING:
     from throughtime import bptt, cells, data, decoding, models, nn, recurrence, training, word2vec
     from throughtime.configuration import show_config
-    from throughtime.data import LabelledText, TextInMemory
+    from throughtime.data import LabelledText, ParallelText, TextInMemory
     from throughtime.errors import ThroughTimeError
     from throughtime.nn.replacement import replace_recurrent
     from throughtime.sequence import SequenceBatch
     from throughtime.tasks.language_model import LanguageModel
     from throughtime.tasks.loading import load
     from throughtime.tasks.text_classifier import TextClassifier
+    from throughtime.tasks.translator import Translator
     from throughtime.tasks.word2vec_model import Word2Vec
     from throughtime.word2vec.vectors import WordVectors
 
@@ -30,10 +31,12 @@ _MODULES = ("bptt", "cells", "data", "decoding", "models", "nn", "recurrence", "
 _NAMES = {
     "LabelledText": "throughtime.data",
     "LanguageModel": "throughtime.tasks.language_model",
+    "ParallelText": "throughtime.data",
     "SequenceBatch": "throughtime.sequence",
     "TextClassifier": "throughtime.tasks.text_classifier",
     "TextInMemory": "throughtime.data",
     "ThroughTimeError": "throughtime.errors",
+    "Translator": "throughtime.tasks.translator",
     "Word2Vec": "throughtime.tasks.word2vec_model",
     "WordVectors": "throughtime.word2vec.vectors",
     "load": "throughtime.tasks.loading",
@@ -44,10 +47,12 @@ _NAMES = {
 __all__ = [
     "LabelledText",
     "LanguageModel",
+    "ParallelText",
     "SequenceBatch",
     "TextClassifier",
     "TextInMemory",
     "ThroughTimeError",
+    "Translator",
     "Word2Vec",
     "WordVectors",
     "bptt",

@@ -50,6 +50,11 @@ for name, summary in (
 ):
     vectors.command(f"throughtime.commands.vectors:{name.replace('-', '_')}", name=name, help=summary)
 app.command(
+    "throughtime.commands.translate:app",
+    name="translate",
+    help="Translation: learn it from pairs of sentences, translate, judge, show the alignment.",
+)
+app.command(
     "throughtime.commands.reproduce:reproduce",
     name="reproduce",
     help="Run a recipe and compare with its target.",

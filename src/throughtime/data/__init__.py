@@ -14,9 +14,14 @@ from throughtime.data.labelled_files import find_labelled, split_labelled
 from throughtime.data.labelled_formats import Columns, read_labelled
 from throughtime.data.labelled_text import Example, LabelledSplits, LabelledText, label_order, split_off
 from throughtime.data.normalisation import normalised
+from throughtime.data.pair_batches import PairBatch, PairBatches
+from throughtime.data.parallel_files import find_parallel, find_sentences
+from throughtime.data.parallel_text import Pair, ParallelSplits, ParallelText, split_parallel
+from throughtime.data.sample_numbers import sample_numbers
 from throughtime.data.sample_reviews import sample_reviews
 from throughtime.data.sample_world import little_world, little_world_analogies
 from throughtime.data.samples import python_language_reference
+from throughtime.data.sentence_tokenizer import SentenceTokenizer, with_ends
 from throughtime.data.text import (
     Splits,
     StandardInput,
@@ -47,6 +52,12 @@ __all__ = [
     "LabelledSplits",
     "LabelledText",
     "Lanes",
+    "Pair",
+    "PairBatch",
+    "PairBatches",
+    "ParallelSplits",
+    "ParallelText",
+    "SentenceTokenizer",
     "Splits",
     "StandardInput",
     "Text",
@@ -62,6 +73,8 @@ __all__ = [
     "evaluation_batches",
     "evaluation_windows",
     "find_labelled",
+    "find_parallel",
+    "find_sentences",
     "find_splits",
     "find_texts",
     "label_order",
@@ -74,9 +87,12 @@ __all__ = [
     "python_language_reference",
     "read_labelled",
     "read_text_file",
+    "sample_numbers",
     "sample_reviews",
     "split_labelled",
     "split_off",
+    "split_parallel",
     "train_tokenizer",
+    "with_ends",
     "write_tokens",
 ]

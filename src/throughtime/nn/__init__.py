@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from throughtime.nn.attention import (
+    ATTENTIONS,
+    AdditiveAttention,
+    Attention,
+    DotAttention,
+    GeneralAttention,
+    Memory,
+    build_attention,
+)
 from throughtime.nn.conversion import negate_update_gate
 from throughtime.nn.convolution import Convolution
 from throughtime.nn.dropout import LockedDropout
 from throughtime.nn.embedding import Embedding
 from throughtime.nn.gradient_norms import GradientNorms, record_gradient_norms
 from throughtime.nn.initialization import orthogonal_blocks_
+from throughtime.nn.loop import LoopLinear, RecurrentLoop, check_loop
 from throughtime.nn.one_hot import OneHot, OneHotLinear
 from throughtime.nn.pooling import Pooling
 from throughtime.nn.recurrent import Recurrent
@@ -17,23 +27,33 @@ from throughtime.nn.rnn import GRU, LSTM, RNN
 from throughtime.nn.streaming import Streaming
 
 __all__ = [
+    "ATTENTIONS",
     "GRU",
     "LSTM",
     "RNN",
+    "AdditiveAttention",
+    "Attention",
     "Convolution",
+    "DotAttention",
     "Embedding",
     "GRUCell",
+    "GeneralAttention",
     "GradientNorms",
     "LSTMCell",
     "LockedDropout",
+    "LoopLinear",
+    "Memory",
     "OneHot",
     "OneHotLinear",
     "Pooling",
     "RNNCell",
     "Recurrent",
     "RecurrentCell",
+    "RecurrentLoop",
     "Replacements",
     "Streaming",
+    "build_attention",
+    "check_loop",
     "from_torch",
     "negate_update_gate",
     "orthogonal_blocks_",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from throughtime import __version__
 from throughtime.files import write_text
-from throughtime.models import RecurrentLanguageModel, RecurrentTextClassifier
-from throughtime.tasks import text_classification, word2vec
+from throughtime.models import EncoderDecoder, RecurrentLanguageModel, RecurrentTextClassifier
+from throughtime.tasks import text_classification, translation, word2vec
 from throughtime.tasks.language_modelling import Settings, TextData
 from throughtime.tasks.settings import TaskSettings
 from throughtime.tasks.text_classification import ClassifiedText
@@ -117,6 +117,58 @@ def text_classifier_card(
                 "```",
                 f"throughtime classify predict {folder.path.name} 'a text'",
                 f"throughtime classify evaluate {folder.path.name} DATA",
+                "```",
+                "",
+            ]
+        ),
+    )
+
+
+def translator_card(
+    folder: ModelFolder, settings: translation.Settings, data: translation.TranslationData, network: EncoderDecoder
+) -> None:
+    """Write the model card of a translator into its folder."""
+    records = read_metrics(folder.metrics_file)
+    validations = [record for record in records if "validation_loss" in record]
+    reached = "There was no validation yet."
+    if validations:
+        name = f"validation_{settings.select_by}"
+        best = max(validations, key=lambda record: -record[name] if settings.select_by == "loss" else record[name])
+        reached = (
+            f"Best validation, by greedy search: **BLEU {best['validation_bleu']:.2f}**, chrF "
+            f"{best['validation_chrf']:.2f}, {best['validation_loss']:.4f} nats per token, at step {best['step']:,} "
+            f"(epoch {best['epoch']})."
+        )
+    seconds = records[-1]["seconds"] if records else 0.0
+    device = next(network.parameters()).device
+    weights = sum(weight.numel() for weight in network.parameters())
+    command = f"throughtime translate {'encode ' if settings.autoencode else ''}{folder.path.name}"
+    write_text(
+        folder.card_file,
+        "\n".join(
+            [
+                "# A recurrent autoencoder of sentences" if settings.autoencode else "# A translator",
+                "",
+                f"{settings.network_name}; {weights:,} weights, vocabularies of {data.source.vocabulary_size:,} and "
+                f"{data.target.vocabulary_size:,}. Trained by throughtime {__version__}.",
+                "",
+                f"{reached} Trained for {duration(seconds)} on {describe_hardware(device)}.",
+                "",
+                "![loss](loss.png)",
+                "",
+                "## Data",
+                "",
+                "| part | pairs |",
+                "|---|---:|",
+                *(f"| {name} | {len(part):,} |" for name, part in data.splits.parts().items()),
+                "",
+                *_settings_table(settings),
+                "",
+                "## Use",
+                "",
+                "```",
+                f"{command} < sentences.txt",
+                f"throughtime translate evaluate {folder.path.name}",
                 "```",
                 "",
             ]

@@ -18,9 +18,10 @@ from throughtime.tasks.cross_validation import cross_validate
 from throughtime.tasks.language_model import LanguageModel
 from throughtime.tasks.text_classification import Settings as ClassifierSettings
 from throughtime.tasks.text_classifier import TextClassifier
+from throughtime.tasks.translator import Translator
 from throughtime.training import Display
 
-HIGHER_IS_BETTER = frozenset({"accuracy", "macro_f1"})
+HIGHER_IS_BETTER = frozenset({"accuracy", "macro_f1", "bleu", "chrf"})
 
 
 @dataclass(frozen=True)
@@ -140,8 +141,15 @@ def _run_classifier(
     return cross_validate(data, settings, recipe.folds, display=display).rows
 
 
+def _run_translator(
+    recipe: Recipe, data: Sequence[Path], output: Path | None, display: Display | None, seed: int
+) -> tuple[Any, ...]:
+    model = Translator.fit(*data, output=output, display=display, **recipe.settings, seed=seed)
+    return model.evaluate(part=recipe.part).rows
+
+
 _Run = Callable[[Recipe, Sequence[Path], Path | None, Display | None, int], tuple[Any, ...]]
-_RUNS: dict[str, _Run] = {"lm": _run_language_model, "classify": _run_classifier}
+_RUNS: dict[str, _Run] = {"lm": _run_language_model, "classify": _run_classifier, "translate": _run_translator}
 
 
 def _folder() -> Any:

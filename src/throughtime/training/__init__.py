@@ -1,5 +1,6 @@
 """The training loop, what it optimises, and what it leaves behind."""
 
+from throughtime.training.averaging import Checkpoints
 from throughtime.training.checkpoint import load_tree, save_tree
 from throughtime.training.figures import save_loss_curve
 from throughtime.training.interrupts import interrupts
@@ -18,11 +19,13 @@ from throughtime.training.progress import Display, duration, perplexity
 from throughtime.training.recorder import Recorder, describe_hardware
 from throughtime.training.schedules import SCHEDULES, Moment, Schedule
 from throughtime.training.trainer import Batches, Limits, Position, StepReport, Trainer, Validation
+from throughtime.training.translation_objective import TranslationObjective, target_loss, valid_targets
 
 __all__ = [
     "OPTIMIZERS",
     "SCHEDULES",
     "Batches",
+    "Checkpoints",
     "ClassificationObjective",
     "Display",
     "Limits",
@@ -36,6 +39,7 @@ __all__ = [
     "Schedule",
     "StepReport",
     "Trainer",
+    "TranslationObjective",
     "Validation",
     "autocast",
     "build_optimizers",
@@ -53,4 +57,6 @@ __all__ = [
     "read_metrics",
     "save_loss_curve",
     "save_tree",
+    "target_loss",
+    "valid_targets",
 ]

@@ -1,0 +1,115 @@
+"""Batches of sentence pairs that hold about the same number of tokens each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from throughtime.data.example_batches import pad_sequences
+from throughtime.data.sentence_tokenizer import with_ends
+from throughtime.data.tokenizer import Ids
+from throughtime.errors import ArgumentError, check_positive_integer, check_range
+from throughtime.sequence import SequenceBatch
+
+BUCKET_WIDTH = 2
+POOL_BATCHES = 8
+
+
+@dataclass(frozen=True)
+class PairBatch:
+    """Sentences and their translations.
+
+    Attributes:
+        source: values of shape (source, batch), int64.
+        target: values of shape (target, batch), int64, each between two ends of a sentence.
+    """
+
+    source: SequenceBatch
+    target: SequenceBatch
+
+
+class PairBatches:
+    """Sentence pairs in random batches that can be made again from their epoch and index.
+
+    Targets of like lengths share a bucket, and a batch is drawn from one bucket: as many pairs as fit into
+    ``batch_tokens``, so that every batch is about as much work. Each epoch draws anew.
+
+    Args:
+        sources: token ids of each source, of shape (length,) each.
+        targets: those of the translations, without ends.
+        end: the id of the end of a sentence.
+        batch_tokens: tokens of a batch's targets at most, of each process; a pair that has more is a batch itself.
+        seed: of the orders.
+        rank: this process among ``world_size``, which share each batch out among them.
+        world_size: how many processes train together.
+
+    Raises:
+        ArgumentError: for a number that cannot be, or where there are fewer pairs than processes.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[Ids],
+        targets: Sequence[Ids],
+        *,
+        end: int,
+        batch_tokens: int,
+        seed: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        check_positive_integer("batch_tokens", batch_tokens)
+        check_positive_integer("world_size", world_size)
+        check_range("seed", seed, low=0)
+        check_range("rank", rank, low=0, high=world_size, high_open=True)
+        if len(sources) < world_size:
+            raise ArgumentError(f"there are {len(sources)} pairs, too few for {world_size} processes")
+        self.sources = sources
+        self.targets = targets
+        self.end = end
+        self.seed = seed
+        self.rank = rank
+        self.world_size = world_size
+        self._source_lengths = np.array([len(tokens) for tokens in sources])
+        lengths = np.array([len(tokens) + 1 for tokens in targets])
+        self._buckets: list[tuple[Ids, int]] = []
+        for key in np.unique(lengths // BUCKET_WIDTH):
+            rows = np.flatnonzero(lengths // BUCKET_WIDTH == key)
+            self._buckets.append((rows, max(1, batch_tokens // int(lengths[rows].max())) * world_size))
+        # Each process gets a part of every batch.
+        self._length = sum(len(rows) // size + (len(rows) % size >= world_size) for rows, size in self._buckets)
+        self._order: tuple[int, list[Ids]] = (-1, [])
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+        return self._length
+
+    def batch(self, epoch: int, index: int) -> PairBatch:
+        """Make the batch at that place; ``index`` runs from 0 to ``len(self) - 1``.
+
+        Raises:
+            IndexError: for another index.
+        """
+        if not 0 <= index < self._length:
+            raise IndexError(f"`index` must be from 0 to {self._length - 1}, got {index}")
+        if self._order[0] != epoch:
+            self._order = (epoch, self._batches_of(epoch))
+        rows = self._order[1][index][self.rank :: self.world_size].tolist()
+        return PairBatch(
+            pad_sequences([self.sources[row] for row in rows]),
+            pad_sequences([with_ends(self.targets[row], self.end) for row in rows]),
+        )
+
+    def _batches_of(self, epoch: int) -> list[Ids]:
+        generator = np.random.default_rng((self.seed, epoch))
+        batches: list[Ids] = []
+        for bucket, size in self._buckets:
+            order = generator.permutation(bucket)
+            for start in range(0, len(order), POOL_BATCHES * size):
+                pool = order[start : start + POOL_BATCHES * size]
+                pool = pool[np.argsort(self._source_lengths[pool], kind="stable")]
+                parts = [pool[first : first + size] for first in range(0, len(pool), size)]
+                batches += [part for part in parts if len(part) >= self.world_size]
+        return [batches[place] for place in generator.permutation(len(batches)).tolist()]

@@ -1,0 +1,172 @@
+"""Searching for a network's translations, and where it looked for each word of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from throughtime.data import Ids, SentenceTokenizer, evaluation_batches, pad_sequences, with_ends
+from throughtime.decoding import Beam, Constraints, Hypothesis, Sampling, beam_search, sample_sequences
+from throughtime.errors import ArgumentError, check_positive_integer
+from throughtime.models import DecoderState, EncoderDecoder
+from throughtime.tasks.translation import encode, longest_translation
+
+Alignment = npt.NDArray[np.float32]
+"""How much each token of a translation, its end counted, looked at each token of the source: (target, source)."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """How translations are searched for.
+
+    Attributes:
+        beam_size: sequences that are kept from step to step; 1 is greedy search.
+        n_best: translations of each sentence, at most ``beam_size``; with a temperature, any number.
+        length_penalty: how much longer translations are favoured; see ``Beam``.
+        coverage_penalty: how much leaving source words without attention is disfavoured; see ``Beam``.
+        temperature: draw translations in place of searching for the best; below 1 more usual ones; None searches.
+        top_k: draw from so many of the likeliest tokens only.
+        top_p: draw from the fewest tokens that have this probability together.
+        seed: of the drawing; other translations each time if None.
+        min_length: tokens at least.
+        max_length: tokens at most; twice the source's and twenty if None.
+        block_ngrams: no sequence of so many tokens comes twice.
+        replace_unknown: write the source word that was looked at most where the network writes an unknown word;
+            otherwise, and without attention, it never writes one.
+        batch_size: sentences that are translated side by side.
+
+    Raises:
+        ArgumentError: for a number out of range.
+    """
+
+    beam_size: int = 5
+    n_best: int = 1
+    length_penalty: float = 1.0
+    coverage_penalty: float = 0.0
+    temperature: float | None = None
+    top_k: int | None = None
+    top_p: float | None = None
+    seed: int | None = None
+    min_length: int = 0
+    max_length: int | None = None
+    block_ngrams: int | None = None
+    replace_unknown: bool = True
+    batch_size: int = 32
+
+    def __post_init__(self) -> None:
+        check_positive_integer("batch_size", self.batch_size)
+        check_positive_integer("n_best", self.n_best)
+        if self.max_length is not None:
+            check_positive_integer("max_length", self.max_length)
+        if self.temperature is None:
+            for name in ("top_k", "top_p"):
+                if getattr(self, name) is not None:
+                    raise ArgumentError(f"`{name}` is for drawing translations; give a `temperature`, too")
+            _ = self.beam
+        else:
+            _ = self.sampling
+        Constraints(0, min_length=self.min_length, block_ngrams=self.block_ngrams)
+
+    @property
+    def beam(self) -> Beam:
+        """The beam."""
+        return Beam(self.beam_size, self.n_best, self.length_penalty, self.coverage_penalty)
+
+    @property
+    def sampling(self) -> Sampling:
+        """How tokens are drawn."""
+        return Sampling(temperature=self.temperature or 0.0, top_k=self.top_k, top_p=self.top_p)
+
+
+@torch.inference_mode()
+def search_translations(
+    network: EncoderDecoder,
+    sources: Sequence[Ids],
+    search: Search,
+    target: SentenceTokenizer,
+    prefixes: Sequence[Ids] = (),
+) -> list[list[Hypothesis]]:
+    """Find translations of each source, the best first.
+
+    Args:
+        network: in evaluation mode.
+        sources: tokens of each source, shape (length,), none of them empty.
+        search: how.
+        target: the target's vocabulary.
+        prefixes: tokens that the translations of each source begin with; none if empty.
+
+    Raises:
+        ArgumentError: for a coverage penalty without attention.
+    """
+    generator = torch.Generator()
+    _ = generator.seed() if search.seed is None else generator.manual_seed(search.seed)
+    has_attention = network.decoder.attention is not None
+    may_be_unknown = search.replace_unknown and has_attention
+    forbidden = () if target.unknown_id is None or may_be_unknown else (target.unknown_id,)
+    found: dict[int, list[Hypothesis]] = {}
+    for rows, tokens in evaluation_batches(sources, search.batch_size):
+        places = rows.tolist()
+        own = [prefixes[row].tolist() for row in places] if prefixes else []
+        limits = [
+            search.max_length or longest_translation(len(sources[row])) + (len(own[place]) if own else 0)
+            for place, row in enumerate(places)
+        ]
+        constraints = Constraints(network.end, limits, search.min_length, forbidden, search.block_ngrams, own)
+        state = encode(network, tokens)
+        if search.temperature is None:
+            hypotheses = beam_search(
+                network.next_step,
+                DecoderState.select,
+                state,
+                search.beam,
+                constraints,
+                sources=len(rows),
+                coverage=coverage if has_attention else None,
+            )
+        else:
+            draws = [
+                sample_sequences(
+                    network.next_step,
+                    DecoderState.select,
+                    state,
+                    search.sampling,
+                    constraints,
+                    sources=len(rows),
+                    generator=generator,
+                )
+                for _ in range(search.n_best)
+            ]
+            hypotheses = [sorted(several, key=lambda one: -one.score) for several in zip(*draws, strict=True)]
+        found.update(zip(places, hypotheses, strict=True))
+    return [found[row] for row in range(len(sources))]
+
+
+def coverage(state: DecoderState) -> Tensor:
+    """The attention that each source token has received, shape (rows, source); 1 in the padding."""
+    if state.coverage is None or state.memory is None:
+        raise ArgumentError("`coverage_penalty` needs a model with attention")
+    padding = state.memory.padding
+    if padding is None:
+        return state.coverage
+    rows = padding.squeeze(1).repeat_interleave(len(state.coverage) // len(padding), 0)
+    return state.coverage.masked_fill(rows, 1.0)
+
+
+@torch.inference_mode()
+def alignments(network: EncoderDecoder, sources: Sequence[Ids], targets: Sequence[Ids]) -> list[Alignment] | None:
+    """Where the network looks for each token of given translations and for their ends; None without attention."""
+    found: dict[int, Alignment] = {}
+    for rows, tokens in evaluation_batches(sources, 64):
+        own = [targets[row] for row in rows.tolist()]
+        padded = pad_sequences([with_ends(tokens_of, network.end) for tokens_of in own]).values
+        weights = network.decode(padded[:-1].to(next(network.parameters()).device), encode(network, tokens)).weights
+        if weights is None:
+            return None
+        for place, row in enumerate(rows.tolist()):
+            found[row] = weights[: len(own[place]) + 1, place, : len(sources[row])].float().cpu().numpy()
+    return [found[row] for row in range(len(sources))]
