@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -78,6 +79,13 @@ class LabelledText:
         """How many examples each label has, in the order of ``label_order``."""
         counts = Counter(label for example in self.examples for label in example.labels)
         return {label: counts[label] for label in label_order(counts)}
+
+    def summary(self) -> str:
+        """How many texts there are, and how many of each of the first twelve labels."""
+        counts = self.counts()
+        shares = ", ".join(f"{label} {count:,}" for label, count in islice(counts.items(), 12))
+        more = f", and {len(counts) - 12} more" if len(counts) > 12 else ""
+        return f"{len(self):,} texts; {shares}{more}"
 
     def chosen(self, rows: Iterable[int]) -> LabelledText:
         """These examples alone."""

@@ -118,6 +118,13 @@ class ClassTargets:
         return [tuple(self.classes[number] for number in row.nonzero()[:, 0].tolist()) for row in likely]
 
 
+def checked_class_weights(text: str) -> str:
+    """Give class weights as they are spoken back, or raise ArgumentError where they can't be read."""
+    if text != "balanced":
+        parse_class_weights(text)
+    return text
+
+
 def parse_class_weights(text: str) -> Mapping[str, float]:
     """Read class weights.
 

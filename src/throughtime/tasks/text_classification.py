@@ -33,7 +33,7 @@ from throughtime.data import (
 from throughtime.errors import ArgumentError, DataError
 from throughtime.models import RecurrentTextClassifier
 from throughtime.sequence import SequenceBatch
-from throughtime.tasks.class_targets import ClassTargets, parse_class_weights
+from throughtime.tasks.class_targets import ClassTargets, checked_class_weights
 from throughtime.tasks.classification_figures import accuracy, macro_f1
 from throughtime.tasks.network_training import (
     CellName,
@@ -58,16 +58,6 @@ EVALUATION_BATCH = 128
 FEWEST_EXAMPLES = 4
 MOST_WORDS = 30_000
 PARTS = ("train", "valid", "test")
-
-TEXTS_READ = 100_000
-"""Texts that training reads in all, as far as the bounds on epochs allow."""
-FEWEST_EPOCHS, MOST_EPOCHS = 4, 30
-
-
-def _check_class_weights(text: str) -> str:
-    if text != "balanced":
-        parse_class_weights(text)
-    return text
 
 
 class Settings(TrainingSettings):
@@ -131,7 +121,7 @@ class Settings(TrainingSettings):
     embedding_dropout: Probability = 0.3
     """Probability of dropping a token's whole vector, anew for each batch."""
 
-    class_weights: Annotated[str, AfterValidator(_check_class_weights)] | None = None
+    class_weights: Annotated[str, AfterValidator(checked_class_weights)] | None = None
     """How much each class counts: balanced, or as in spam=3,ham=1."""
     time_budget: Duration | None = None
     """Time to train at most, such as 90s, 10m or 1h30m; training ends sooner when it has read enough."""
@@ -249,9 +239,7 @@ def prepare(splits: LabelledSplits, settings: Settings, run: Run) -> None:
 
 def _describe(splits: LabelledSplits, tokenizer: Tokenizer, settings: Settings, run: Run) -> None:
     for name, part in splits.parts().items():
-        shares = ", ".join(f"{label} {count:,}" for label, count in list(part.counts().items())[:12])
-        more = f", and {len(part.counts()) - 12} more" if len(part.counts()) > 12 else ""
-        run.display.line(f"{name}: {len(part):,} texts; {shares}{more}")
+        run.display.line(f"{name}: {part.summary()}")
     lengths = [len(tokens) for tokens in encode(splits.train.texts, tokenizer, settings, whole=True)]
     middle, most, longest = np.quantile(lengths, [0.5, 0.95, 1]).astype(int).tolist()
     run.display.line(
@@ -353,7 +341,7 @@ def enough_epochs(texts: int) -> int:
     >>> enough_epochs(500), enough_epochs(10_000), enough_epochs(1_000_000)
     (30, 10, 4)
     """
-    return min(MOST_EPOCHS, max(FEWEST_EPOCHS, round(TEXTS_READ / texts)))
+    return min(30, max(4, round(100_000 / texts)))
 
 
 def validate(
