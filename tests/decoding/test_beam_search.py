@@ -16,6 +16,10 @@ from throughtime.errors import ArgumentError
 VOCABULARY, LONGEST, END = 4, 3, 3
 
 
+def covered(state: Any) -> Tensor:
+    return state[2]
+
+
 class Chain:
     """A model of two tokens' memory for each of several sources, whose every sequence can be enumerated.
 
@@ -90,7 +94,7 @@ def test_a_beam_that_holds_everything_finds_the_best_of_all_sequences(seed: int,
 @settings(deadline=None, max_examples=20)
 def test_the_coverage_penalty_is_that_of_the_paper(seed: int, beta: float) -> None:
     chain = Chain(2, seed)
-    found = search(chain, Beam(64, 3, 0.5, beta), Constraints(END, LONGEST), coverage=lambda state: state[2])
+    found = search(chain, Beam(64, 3, 0.5, beta), Constraints(END, LONGEST), coverage=covered)
     for source, own in enumerate(found):
 
         def score(one: tuple[int, ...], source: int = source) -> float:

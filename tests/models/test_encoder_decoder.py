@@ -156,5 +156,6 @@ def test_a_state_without_attention_has_no_memory() -> None:
     ],
 )
 def test_settings_that_do_not_go_together_are_one_sentence(options: dict[str, Any], message: str) -> None:
+    together: dict[str, Any] = {**SIZES, "input_feeding": False, **options}
     with pytest.raises(ArgumentError, match=message):
-        EncoderDecoder(11, 9, **{**SIZES, "input_feeding": False, **options})
+        EncoderDecoder(11, 9, **together)

@@ -130,7 +130,8 @@ def test_scores_are_sacrebleus() -> None:
     hypotheses, references = ["The dog runs .", "a cat"], ["the dog runs.", "a small cat"]
     lower = score_translations(hypotheses, references, lower=True)
     assert lower.bleu == corpus_bleu(hypotheses, [references], lowercase=True).score
-    assert lower.chrf == corpus_chrf(hypotheses, [[one.lower() for one in references]]).score or lower.chrf > 0
+    lowered = [[one.lower() for one in side] for side in (hypotheses, references)]
+    assert lower.chrf == corpus_chrf(lowered[0], [lowered[1]]).score
     assert "case:lc" in lower.bleu_signature
     assert "tok:13a" in lower.bleu_signature
     assert "version:" in lower.chrf_signature
@@ -172,16 +173,15 @@ def test_every_form_trains_and_translates(options: dict[str, Any]) -> None:
 
 def test_an_autoencoder_gives_each_sentence_a_vector() -> None:
     sentences = [" ".join(one.split()[:2]) for one in reversing(300).sources]
-    model = Translator.fit(
-        ParallelText.of(sentences, sentences), autoencode=True, epochs=25, **{**SMALL, "hidden_size": 48}
-    )
+    options: dict[str, Any] = {**SMALL, "hidden_size": 48}
+    model = Translator.fit(ParallelText.of(sentences, sentences), autoencode=True, epochs=25, **options)
     assert model.network.decoder.attention is None
-    assert model.evaluate().rows[0].bleu > 50 or model.evaluate().nats_per_token < 0.5
+    assert model.evaluate().nats_per_token < 0.5
     vectors = model.encode(["big dog", "big cat", "tree sleeps", ""])
     assert vectors.shape == (4, 48)
     assert not vectors[3].any()
-    near, far = np.corrcoef(vectors[:3])[0, 1:]
-    assert near > far
+    first, near, far = torch.from_numpy(vectors[:3])
+    assert torch.cosine_similarity(first, near, dim=0) > torch.cosine_similarity(first, far, dim=0)
 
 
 def losses(folder: Path) -> list[tuple[int, float | None]]:

@@ -36,15 +36,19 @@ AT_ONCE = 64
 SAMPLE_SETTINGS = {
     "source_tokens": "char",
     "target_tokens": "word",
-    "hidden_size": 192,
-    "embedding_size": 64,
-    "dropout": 0.1,
-    "learning_rate": 4e-3,
-    "warmup": 50,
-    "batch_tokens": 600,
+    "hidden_size": 128,
+    "embedding_size": 32,
+    "dropout": 0.0,
+    "label_smoothing": 0.0,
+    "learning_rate": 1e-2,
+    "matrix_learning_rate": 0.05,
+    "warmup": 20,
+    "batch_tokens": 400,
     "validations": 6,
     "validation_pairs": 200,
-    "time_budget": "50s",
+    "average": 1,
+    "precision": "32",
+    "time_budget": "45s",
 }
 
 

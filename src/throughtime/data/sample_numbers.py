@@ -6,7 +6,7 @@ from collections.abc import Callable
 from random import Random
 
 from throughtime.data.parallel_text import ParallelText
-from throughtime.errors import check_positive_integer
+from throughtime.errors import check_positive_integer, check_range
 
 _ONES = [
     "zero",
@@ -55,20 +55,24 @@ def sample_numbers(pairs: int = 20_000, *, seed: int = 0) -> ParallelText:
     """Numbers, prices, times and dates, each in figures and in words.
 
     >>> print(sample_numbers(1, seed=3).pairs[0].target)
-    seventeen minutes past seven
+    six hundred seven euros and sixty nine cents
 
     Args:
-        pairs: how many; some come more than once.
+        pairs: how many different ones, at most 100,000.
         seed: of their choice.
 
     Raises:
-        ArgumentError: where ``pairs`` is no positive integer.
+        ArgumentError: where ``pairs`` is no integer from 1 to 100,000.
     """
     check_positive_integer("pairs", pairs)
+    check_range("pairs", pairs, high=100_000)
     random = Random(seed)  # noqa: S311 - nothing secret
     kinds: tuple[Callable[[Random], tuple[str, str]], ...] = (_number, _price, _time, _date, _date)
-    drawn = [random.choice(kinds)(random) for _ in range(pairs)]
-    return ParallelText.of([one for one, _ in drawn], [other for _, other in drawn], "numbers and dates")
+    drawn: dict[str, str] = {}
+    while len(drawn) < pairs:
+        source, target = random.choice(kinds)(random)
+        drawn[source] = target
+    return ParallelText.of(list(drawn), list(drawn.values()), "numbers and dates")
 
 
 def number_words(number: int) -> str:
@@ -105,7 +109,7 @@ def _year(year: int) -> str:
 
 
 def _number(random: Random) -> tuple[str, str]:
-    number = random.randrange(10 ** random.randint(1, 6))
+    number = random.randrange(10 ** random.randint(2, 5))
     return f"{number:,}", number_words(number)
 
 

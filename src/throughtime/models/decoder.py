@@ -167,8 +167,8 @@ class Decoder(nn.Module):
 
     def _whole(self, embedded: Tensor, state: DecoderState) -> Decoded:
         """All steps in one call of the recurrent layers, then all queries at once."""
-        initial = tuple(part.contiguous() for part in state.recurrent)
-        hidden, final = self.recurrent(embedded, initial if len(initial) > 1 else initial[0])
+        initial: State = tuple([part.contiguous() for part in state.recurrent])
+        hidden, final = self.recurrent(embedded, initial[0] if len(initial) == 1 else initial)
         recurrent = (final,) if isinstance(final, Tensor) else final
         if self.attention is None:
             return Decoded(self.readout(hidden), None, replace(state, recurrent=recurrent))
@@ -229,7 +229,7 @@ def _decoded(readouts: Tensor, weights: Tensor, after: DecoderState) -> Decoded:
 
 
 def _by_layer(recurrent: State) -> list[State]:
-    return [tuple(part[layer] for part in recurrent) for layer in range(len(recurrent[0]))]
+    return [tuple([part[layer] for part in recurrent]) for layer in range(len(recurrent[0]))]
 
 
 def _by_state(layers: list[State]) -> State:
