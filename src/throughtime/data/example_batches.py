@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from throughtime.data.shuffled_batches import ShuffledBatches
 from throughtime.data.tokenizer import Ids
-from throughtime.errors import ArgumentError, check_positive_integer, check_range
+from throughtime.errors import check_positive_integer
 from throughtime.sequence import SequenceBatch
 
 POOL_BATCHES = 50
@@ -29,7 +30,7 @@ class ExampleBatch:
     targets: Tensor
 
 
-class ExampleBatches:
+class ExampleBatches(ShuffledBatches):
     """Examples in random batches that can be made again from their epoch and index.
 
     The examples of an epoch come in an order of its own. Those of fifty batches at a time are sorted by length, so
@@ -58,43 +59,25 @@ class ExampleBatches:
         world_size: int = 1,
     ) -> None:
         check_positive_integer("batch_size", batch_size)
-        check_positive_integer("world_size", world_size)
-        check_range("seed", seed, low=0)
-        check_range("rank", rank, low=0, high=world_size, high_open=True)
-        if len(sequences) < world_size:
-            raise ArgumentError(f"there are {len(sequences)} examples, too few for {world_size} processes")
+        super().__init__(len(sequences), seed=seed, rank=rank, world_size=world_size)
         self.sequences = sequences
         self.targets = targets
-        self.seed = seed
-        self.rank = rank
-        self.world_size = world_size
         self.together = batch_size * world_size
         self._lengths = np.array([len(sequence) for sequence in sequences])
         # What doesn't fill a last batch is one itself where each process gets a part of it.
         whole, rest = divmod(len(sequences), self.together)
         self._length = whole + (rest >= world_size)
-        self._order: tuple[int, list[Ids]] = (-1, [])
 
     def __len__(self) -> int:
         """Batches in an epoch."""
         return self._length
 
     def batch(self, epoch: int, index: int) -> ExampleBatch:
-        """Make the batch at that place; ``index`` runs from 0 to ``len(self) - 1``.
+        """Make the batch at that place; see ``rows``."""
+        rows = self.rows(epoch, index)
+        return ExampleBatch(pad_sequences([self.sequences[row] for row in rows]), self.targets[torch.tensor(rows)])
 
-        Raises:
-            IndexError: for another index.
-        """
-        if not 0 <= index < self._length:
-            raise IndexError(f"`index` must be from 0 to {self._length - 1}, got {index}")
-        if self._order[0] != epoch:
-            self._order = (epoch, self._batches_of(epoch))
-        rows = self._order[1][index][self.rank :: self.world_size]
-        tokens = pad_sequences([self.sequences[row] for row in rows.tolist()])
-        return ExampleBatch(tokens, self.targets[torch.from_numpy(rows)])
-
-    def _batches_of(self, epoch: int) -> list[Ids]:
-        generator = np.random.default_rng((self.seed, epoch))
+    def draw(self, generator: np.random.Generator) -> list[Ids]:  # noqa: D102
         order = generator.permutation(len(self.sequences))[: self._length * self.together]
         pool = POOL_BATCHES * self.together
         batches: list[Ids] = []
@@ -102,7 +85,7 @@ class ExampleBatches:
             rows = order[start : start + pool]
             rows = rows[np.argsort(self._lengths[rows], kind="stable")]
             batches += [rows[first : first + self.together] for first in range(0, len(rows), self.together)]
-        return [batches[place] for place in generator.permutation(len(batches)).tolist()]
+        return batches
 
 
 def pad_sequences(sequences: Sequence[Ids]) -> SequenceBatch:

@@ -9,8 +9,9 @@ import numpy as np
 
 from throughtime.data.example_batches import pad_sequences
 from throughtime.data.sentence_tokenizer import with_ends
+from throughtime.data.shuffled_batches import ShuffledBatches
 from throughtime.data.tokenizer import Ids
-from throughtime.errors import ArgumentError, check_positive_integer, check_range
+from throughtime.errors import check_positive_integer
 from throughtime.sequence import SequenceBatch
 
 BUCKET_WIDTH = 2
@@ -30,7 +31,7 @@ class PairBatch:
     target: SequenceBatch
 
 
-class PairBatches:
+class PairBatches(ShuffledBatches):
     """Sentence pairs in random batches that can be made again from their epoch and index.
 
     Targets of like lengths share a bucket, and a batch is drawn from one bucket: as many pairs as fit into
@@ -61,17 +62,10 @@ class PairBatches:
         world_size: int = 1,
     ) -> None:
         check_positive_integer("batch_tokens", batch_tokens)
-        check_positive_integer("world_size", world_size)
-        check_range("seed", seed, low=0)
-        check_range("rank", rank, low=0, high=world_size, high_open=True)
-        if len(sources) < world_size:
-            raise ArgumentError(f"there are {len(sources)} pairs, too few for {world_size} processes")
+        super().__init__(len(sources), seed=seed, rank=rank, world_size=world_size)
         self.sources = sources
         self.targets = targets
         self.end = end
-        self.seed = seed
-        self.rank = rank
-        self.world_size = world_size
         self._source_lengths = np.array([len(tokens) for tokens in sources])
         lengths = np.array([len(tokens) + 1 for tokens in targets])
         self._buckets: list[tuple[Ids, int]] = []
@@ -80,30 +74,20 @@ class PairBatches:
             self._buckets.append((rows, max(1, batch_tokens // int(lengths[rows].max())) * world_size))
         # Each process gets a part of every batch.
         self._length = sum(len(rows) // size + (len(rows) % size >= world_size) for rows, size in self._buckets)
-        self._order: tuple[int, list[Ids]] = (-1, [])
 
     def __len__(self) -> int:
         """Batches in an epoch."""
         return self._length
 
     def batch(self, epoch: int, index: int) -> PairBatch:
-        """Make the batch at that place; ``index`` runs from 0 to ``len(self) - 1``.
-
-        Raises:
-            IndexError: for another index.
-        """
-        if not 0 <= index < self._length:
-            raise IndexError(f"`index` must be from 0 to {self._length - 1}, got {index}")
-        if self._order[0] != epoch:
-            self._order = (epoch, self._batches_of(epoch))
-        rows = self._order[1][index][self.rank :: self.world_size].tolist()
+        """Make the batch at that place; see ``rows``."""
+        rows = self.rows(epoch, index)
         return PairBatch(
             pad_sequences([self.sources[row] for row in rows]),
             pad_sequences([with_ends(self.targets[row], self.end) for row in rows]),
         )
 
-    def _batches_of(self, epoch: int) -> list[Ids]:
-        generator = np.random.default_rng((self.seed, epoch))
+    def draw(self, generator: np.random.Generator) -> list[Ids]:  # noqa: D102
         batches: list[Ids] = []
         for bucket, size in self._buckets:
             order = generator.permutation(bucket)
@@ -112,4 +96,4 @@ class PairBatches:
                 pool = pool[np.argsort(self._source_lengths[pool], kind="stable")]
                 parts = [pool[first : first + size] for first in range(0, len(pool), size)]
                 batches += [part for part in parts if len(part) >= self.world_size]
-        return [batches[place] for place in generator.permutation(len(batches)).tolist()]
+        return batches

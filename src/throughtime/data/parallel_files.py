@@ -58,10 +58,7 @@ def find_parallel(
                 found.setdefault(part_of(file.name) or "train", []).append(_read_table(file, source, target, encoding))
     for part, text in _pair_up(plain, source, target, encoding):
         found.setdefault(part, []).append(text)
-    if set(found) in ({"valid"}, {"test"}):
-        # A single part, whatever it is called, is all there is.
-        found = {"train": next(iter(found.values()))}
-    return {part: texts[0].joined(*texts[1:]) for part, texts in found.items()}
+    return _parts(found)
 
 
 def find_sentences(
@@ -82,7 +79,12 @@ def find_sentences(
             pairs = _usable((Pair(line, line, f"{file}:{number}") for number, line in lines), str(file))
             text = ParallelText(pairs.pairs, pairs.name, (*remarks, *pairs.remarks))
             found.setdefault(part_of(file.name) or "train", []).append(text)
+    return _parts(found)
+
+
+def _parts(found: dict[str, list[ParallelText]]) -> dict[str, ParallelText]:
     if set(found) in ({"valid"}, {"test"}):
+        # A single part, whatever it is called, is all there is.
         found = {"train": next(iter(found.values()))}
     return {part: texts[0].joined(*texts[1:]) for part, texts in found.items()}
 

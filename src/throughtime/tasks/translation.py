@@ -20,38 +20,144 @@ from throughtime.data import (
     ParallelSplits,
     ParallelText,
     SentenceTokenizer,
-    Tokenizer,
-    evaluation_batches,
     find_parallel,
     find_sentences,
-    normalised,
-    pad_sequences,
     split_parallel,
-    train_tokenizer,
-    with_ends,
 )
-from throughtime.decoding import Constraints, Hypothesis, Sampling, sample_sequences
-from throughtime.errors import DataError
-from throughtime.models import DecoderState, EncoderDecoder
-from throughtime.sequence import SequenceBatch
-from throughtime.tasks.network_training import Run, optimizers_of, train_network
+from throughtime.errors import ArgumentError, DataError
+from throughtime.models import EncoderDecoder
+from throughtime.tasks.network_training import CellName, Run, TrainingSettings, optimizers_of, train_network
+from throughtime.tasks.sentence_tokenizers import TokenKind, learn_tokenizers, open_tokenizers, save_tokenizers
+from throughtime.tasks.settings import Positive, Probability
 from throughtime.tasks.translation_scores import score_translations
-from throughtime.tasks.translation_settings import Settings
+from throughtime.tasks.translation_search import teacher_forced_loss, write_greedily
 from throughtime.training import (
     Checkpoints,
     ModelFolder,
     Position,
     TranslationObjective,
     Validation,
-    autocast,
-    target_loss,
-    valid_targets,
 )
 
 TASK = "translation"
 EVALUATION_BATCH = 64
 FEWEST_PAIRS = 4
 PARTS = ("train", "valid", "test")
+
+
+class Settings(TrainingSettings):
+    """Settings of a translator. What is None is chosen from the data."""
+
+    source: str | None = None
+    """The source's language, as in the ends of the files' names; or its column, by name or by number from 1."""
+    target: str | None = None
+    """The target's language or column."""
+    autoencode: bool = False
+    """Whether the network learns to reproduce sentences, one a line of plain text, from its state alone."""
+    encoding: str | None = None
+    """The files' encoding; UTF-8, or else recognised and told, by default."""
+    validation_pairs: Positive = 1000
+    """Pairs kept for validation where no validation file is given, a tenth at most; and decoded at each validation."""
+
+    tokens: TokenKind = "bpe"
+    """What a token is: a byte-pair encoding's piece, a word, a character, or a byte."""
+    source_tokens: TokenKind | None = None
+    """What a token of the source is, where it differs."""
+    target_tokens: TokenKind | None = None
+    """What a token of the target is, where it differs."""
+    lower: bool = False
+    """Whether all is brought to lower case."""
+    split_punctuation: bool = True
+    """Whether punctuation marks are words of their own (word)."""
+    joint: bool | None = None
+    """Whether both languages have one vocabulary and one embedding; as a byte-pair encoding does by default."""
+    vocabulary_size: Positive | None = None
+    """How many tokens to know at most in each vocabulary."""
+    min_count: Positive = 1
+    """How often a character or word must occur to be in the vocabulary."""
+    max_length: Positive = 100
+    """Pairs with a sentence of more tokens are left out of the training."""
+    max_ratio: Annotated[float, Field(gt=1)] = 9.0
+    """Pairs of which one sentence has more than so many times the other's tokens, and ten, are left out."""
+
+    cell: CellName = "lstm"
+    embedding_size: Positive = 256
+    """Features of a token's vector."""
+    hidden_size: Positive = 512
+    """Units of each recurrent layer of the decoder, and of both directions of the encoder together."""
+    encoder_hidden_size: Positive | None = None
+    """Units of each direction of the encoder, where they are to be others."""
+    num_layers: Positive = 1
+    """Recurrent layers of the encoder, and of the decoder."""
+    bidirectional: bool = True
+    """Whether the encoder reads from both ends."""
+    attention: Literal["general", "additive", "dot", "none"] | None = None
+    """How the decoder looks at the source; general, or none in an autoencoder, by default."""
+    attention_order: Literal["after", "before"] = "after"
+    """Whether attention comes after the decoder's step (Luong et al. 2015) or before it (Bahdanau et al. 2015)."""
+    input_feeding: bool = False
+    """Whether what attention gave is part of the next step's input, which makes training slower (after)."""
+    tied: bool = True
+    """Whether the output layer shares the target embedding's weights."""
+    dropout: Probability = 0.4
+    """Probability of dropping a unit after the embeddings, between the layers and before the output."""
+
+    label_smoothing: Probability = 0.1
+    """Share of the target's probability that is spread over the vocabulary."""
+    scheduled_sampling: Probability = 0.0
+    """How often, in the end, the decoder's inputs are its own outputs in training; 0 is teacher forcing."""
+    scheduled_sampling_after: Annotated[float, Field(ge=1)] = 1000.0
+    """Updates over which that share rises."""
+    average: Positive = 3
+    """How many of the best validations' weights are averaged in the end, if that is better; 1 leaves it out."""
+    select_by: Literal["bleu", "chrf", "loss"] = "bleu"
+    """What decides on the weights that are kept and when to stop; BLEU and chrF are of what is written freely."""
+    batch_tokens: Positive = 2000
+    """Tokens of a batch's targets, of each process."""
+    learning_rate: Annotated[float, Field(gt=0)] = 2e-3
+    matrix_learning_rate: Annotated[float, Field(gt=0)] = 0.02
+    warmup: Annotated[int, Field(ge=0)] = 100
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> Settings:
+        if self.autoencode and self.attention not in {None, "none"}:
+            raise ArgumentError(
+                f"`autoencode` goes through the state alone; leave out `attention`, got {self.attention!r}"
+            )
+        if self.autoencode and (self.source or self.target):
+            raise ArgumentError("`autoencode` learns from plain sentences; leave out `source` and `target`")
+        if self.joint and self.kinds[0] != self.kinds[1]:
+            raise ArgumentError(f"`joint` needs one kind of token on both sides, got {' and '.join(self.kinds)}")
+        if self.input_feeding and (self.chosen_attention is None or self.attention_order == "before"):
+            raise ArgumentError("`input_feeding` needs attention, and its `attention_order` 'after'")
+        return self
+
+    @property
+    def kinds(self) -> tuple[TokenKind, TokenKind]:
+        """What a token of the source is, and of the target."""
+        return self.source_tokens or self.tokens, self.target_tokens or self.tokens
+
+    @property
+    def is_joint(self) -> bool:
+        """Whether there is one vocabulary."""
+        return self.autoencode or (self.kinds == ("bpe", "bpe") if self.joint is None else self.joint)
+
+    @property
+    def chosen_attention(self) -> str | None:
+        """The kind of attention, if there is any."""
+        if self.attention is None:
+            return None if self.autoencode else "general"
+        return None if self.attention == "none" else self.attention
+
+    @property
+    def network_name(self) -> str:
+        """Cell, size and attention, for people to read."""
+        attention = "without attention"
+        if self.chosen_attention:
+            feeding = " and input feeding" if self.input_feeding else ""
+            before = " before the step" if self.attention_order == "before" else ""
+            attention = f"with {self.chosen_attention} attention{before}{feeding}"
+        return f"{self.cell.upper()} {self.num_layers} x {self.hidden_size} {attention}"
 
 
 @dataclass(frozen=True)
@@ -115,30 +221,20 @@ def load_data(sources: Sequence[ParallelText | Path | str], settings: Settings, 
     if len(splits.train) < FEWEST_PAIRS:
         raise DataError(f"{splits.train.name}: has {len(splits.train)} pairs, at least {FEWEST_PAIRS} are needed")
     run.display.update("learning the vocabulary", 0.0)
-    texts = (splits.train.sources, splits.train.targets)
-    if settings.is_joint:
-        text = texts[0] if settings.autoencode else [*texts[0], *texts[1]]
-        _learn_vocabulary(text, settings.kinds[1], settings).save(run.folder.tokenizer_file)
-    else:
-        for text, kind, file in zip(texts, settings.kinds, _vocabulary_files(run.folder), strict=True):
-            _learn_vocabulary(text, kind, settings).save(file)
-    for name, part in splits.parts().items():
-        part.save(run.folder.tokens / f"{name}.jsonl")
-    _describe(open_data(run.folder, settings), run)
-
-
-def _learn_vocabulary(sentences: Sequence[str], kind: str, settings: Settings) -> Tokenizer:
-    return train_tokenizer(
-        kind,
-        (f" {normalised(sentence, lower=settings.lower)}\n" for sentence in sentences),
+    source, target = learn_tokenizers(
+        splits.train.sources,
+        splits.train.targets,
+        settings.kinds,
+        joint=settings.is_joint,
+        lower=settings.lower,
         vocabulary_size=settings.vocabulary_size,
         min_count=settings.min_count,
         split_punctuation=settings.split_punctuation,
     )
-
-
-def _vocabulary_files(folder: ModelFolder) -> tuple[Path, Path]:
-    return folder.path / "source_tokenizer.json", folder.path / "target_tokenizer.json"
+    save_tokenizers(run.folder, source, target)
+    for name, part in splits.parts().items():
+        part.save(run.folder.tokens / f"{name}.jsonl")
+    _describe(open_data(run.folder, settings), run)
 
 
 def _describe(data: TranslationData, run: Run) -> None:
@@ -166,28 +262,6 @@ def _describe(data: TranslationData, run: Run) -> None:
     run.display.line(f"first pair: {shown[:150]}{'...' if len(shown) > 150 else ''}")
 
 
-def open_tokenizers(folder: ModelFolder, settings: Settings) -> tuple[SentenceTokenizer, SentenceTokenizer]:
-    """The source's and the target's vocabulary.
-
-    Raises:
-        ModelFolderError: where one is missing or damaged.
-    """
-    if settings.is_joint:
-        both = SentenceTokenizer(Tokenizer.load(folder.tokenizer_file), lower=settings.lower)
-        return both, both
-    source, target = (Tokenizer.load(file) for file in _vocabulary_files(folder))
-    return SentenceTokenizer(source, lower=settings.lower), SentenceTokenizer(target, lower=settings.lower)
-
-
-def save_tokenizers(folder: ModelFolder, source: SentenceTokenizer, target: SentenceTokenizer) -> None:
-    """Write what ``open_tokenizers`` reads."""
-    if source is target:
-        source.tokenizer.save(folder.tokenizer_file)
-        return
-    for tokenizer, file in zip((source, target), _vocabulary_files(folder), strict=True):
-        tokenizer.tokenizer.save(file)
-
-
 def open_data(folder: ModelFolder, settings: Settings) -> TranslationData:
     """Open the data that ``load_data`` wrote.
 
@@ -200,7 +274,7 @@ def open_data(folder: ModelFolder, settings: Settings) -> TranslationData:
         if name != "test" or (folder.tokens / "test.jsonl").exists()
     }
     splits = ParallelSplits(parts["train"], parts["valid"], parts.get("test"))
-    return TranslationData(splits, *open_tokenizers(folder, settings), settings)
+    return TranslationData(splits, *open_tokenizers(folder, joint=settings.is_joint, lower=settings.lower), settings)
 
 
 def build_model(settings: Settings, source_size: int, target_size: int) -> EncoderDecoder:
@@ -306,47 +380,3 @@ def validate(network: EncoderDecoder, data: TranslationData, settings: Settings,
     scores = score_translations(hypotheses, references, lower=settings.lower)
     figures = {"bleu": run.processes.first(scores.bleu), "chrf": run.processes.first(scores.chrf)}
     return Validation(run.processes.first(loss), figures, figures.get(settings.select_by))
-
-
-@torch.inference_mode()
-def teacher_forced_loss(
-    network: EncoderDecoder, sources: Sequence[Ids], targets: Sequence[Ids], *, precision: str
-) -> float:
-    """Mean nats per token of the targets, their ends counted, each given all before it."""
-    device = next(network.parameters()).device
-    total, count = 0.0, 0
-    for rows, tokens in evaluation_batches(sources, EVALUATION_BATCH):
-        target = pad_sequences([with_ends(targets[row], network.end) for row in rows.tolist()])
-        mask = valid_targets(target).to(device)
-        values = target.values.to(device)
-        with autocast(precision, device):
-            decoded = network.decode(values[:-1], encode(network, tokens))
-            scores = network.scores(decoded.readouts[mask])
-        total += target_loss(scores, values[1:][mask], reduction="none").double().sum().item()
-        count += int(mask.sum())
-    return total / count
-
-
-def encode(network: EncoderDecoder, tokens: SequenceBatch) -> DecoderState:
-    """The decoder's state before its first step."""
-    device = next(network.parameters()).device
-    return network.encode(SequenceBatch(tokens.values.to(device), tokens.lengths))
-
-
-def write_greedily(network: EncoderDecoder, sources: Sequence[Ids], *, unknown: int | None) -> list[Hypothesis]:
-    """The likeliest token at each step, for each source."""
-    found: dict[int, Hypothesis] = {}
-    for rows, tokens in evaluation_batches(sources, EVALUATION_BATCH):
-        limits = [longest_translation(len(sources[row])) for row in rows.tolist()]
-        constraints = Constraints(network.end, max_length=limits, forbidden=() if unknown is None else (unknown,))
-        written = sample_sequences(
-            network.next_step, DecoderState.select, encode(network, tokens), Sampling(temperature=0), constraints,
-            sources=len(rows),
-        )  # fmt: skip
-        found.update(zip(rows.tolist(), written, strict=True))
-    return [found[row] for row in range(len(sources))]
-
-
-def longest_translation(source_length: int) -> int:
-    """Tokens that a translation may have at most, unless the user says otherwise: as no sane translation has."""
-    return 2 * source_length + 20

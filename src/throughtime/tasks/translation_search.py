@@ -1,4 +1,4 @@
-"""Searching for a network's translations, and where it looked for each word of them."""
+"""Searching for a network's translations, where it looked for each word of them, and what it thinks of given ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from throughtime.data import Ids, SentenceTokenizer, evaluation_batches, pad_seq
 from throughtime.decoding import Beam, Constraints, Hypothesis, Sampling, beam_search, sample_sequences
 from throughtime.errors import ArgumentError, check_positive_integer
 from throughtime.models import DecoderState, EncoderDecoder
-from throughtime.tasks.translation import encode, longest_translation
+from throughtime.sequence import SequenceBatch
+from throughtime.training import autocast, target_loss, valid_targets
+
+EVALUATION_BATCH = 64
 
 Alignment = npt.NDArray[np.float32]
 """How much each token of a translation, its end counted, looked at each token of the source: (target, source)."""
@@ -161,7 +164,7 @@ def coverage(state: DecoderState) -> Tensor:
 def alignments(network: EncoderDecoder, sources: Sequence[Ids], targets: Sequence[Ids]) -> list[Alignment] | None:
     """Where the network looks for each token of given translations and for their ends; None without attention."""
     found: dict[int, Alignment] = {}
-    for rows, tokens in evaluation_batches(sources, 64):
+    for rows, tokens in evaluation_batches(sources, EVALUATION_BATCH):
         own = [targets[row] for row in rows.tolist()]
         padded = pad_sequences([with_ends(tokens_of, network.end) for tokens_of in own]).values
         weights = network.decode(padded[:-1].to(next(network.parameters()).device), encode(network, tokens)).weights
@@ -170,3 +173,47 @@ def alignments(network: EncoderDecoder, sources: Sequence[Ids], targets: Sequenc
         for place, row in enumerate(rows.tolist()):
             found[row] = weights[: len(own[place]) + 1, place, : len(sources[row])].float().cpu().numpy()
     return [found[row] for row in range(len(sources))]
+
+
+@torch.inference_mode()
+def teacher_forced_loss(
+    network: EncoderDecoder, sources: Sequence[Ids], targets: Sequence[Ids], *, precision: str
+) -> float:
+    """Mean nats per token of the targets, their ends counted, each given all before it."""
+    device = next(network.parameters()).device
+    total, count = 0.0, 0
+    for rows, tokens in evaluation_batches(sources, EVALUATION_BATCH):
+        target = pad_sequences([with_ends(targets[row], network.end) for row in rows.tolist()])
+        mask = valid_targets(target).to(device)
+        values = target.values.to(device)
+        with autocast(precision, device):
+            decoded = network.decode(values[:-1], encode(network, tokens))
+            scores = network.scores(decoded.readouts[mask])
+        total += target_loss(scores, values[1:][mask], reduction="none").double().sum().item()
+        count += int(mask.sum())
+    return total / count
+
+
+def encode(network: EncoderDecoder, tokens: SequenceBatch) -> DecoderState:
+    """The decoder's state before its first step."""
+    device = next(network.parameters()).device
+    return network.encode(SequenceBatch(tokens.values.to(device), tokens.lengths))
+
+
+def write_greedily(network: EncoderDecoder, sources: Sequence[Ids], *, unknown: int | None) -> list[Hypothesis]:
+    """The likeliest token at each step, for each source."""
+    found: dict[int, Hypothesis] = {}
+    for rows, tokens in evaluation_batches(sources, EVALUATION_BATCH):
+        limits = [longest_translation(len(sources[row])) for row in rows.tolist()]
+        constraints = Constraints(network.end, max_length=limits, forbidden=() if unknown is None else (unknown,))
+        written = sample_sequences(
+            network.next_step, DecoderState.select, encode(network, tokens), Sampling(temperature=0), constraints,
+            sources=len(rows),
+        )  # fmt: skip
+        found.update(zip(rows.tolist(), written, strict=True))
+    return [found[row] for row in range(len(sources))]
+
+
+def longest_translation(source_length: int) -> int:
+    """Tokens that a translation may have at most, unless the user says otherwise: as no sane translation has."""
+    return 2 * source_length + 20

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from throughtime.data import Ids, ParallelText, SentenceTokenizer, find_parallel, find_sentences
+from throughtime.data import Ids, ParallelText, SentenceTokenizer, evaluation_batches, find_parallel, find_sentences
 from throughtime.decoding import Hypothesis
 from throughtime.errors import ArgumentError, check_choice
 from throughtime.models import EncoderDecoder
@@ -26,25 +26,28 @@ from throughtime.tasks.model_runs import (
     write_settings,
 )
 from throughtime.tasks.network_training import Run
+from throughtime.tasks.sentence_tokenizers import open_tokenizers, save_tokenizers
 from throughtime.tasks.translation import (
-    EVALUATION_BATCH,
     PARTS,
     TASK,
     Settings,
     TranslationData,
     build_model,
-    encode,
-    evaluation_batches,
     fit,
     load_data,
     open_data,
-    open_tokenizers,
-    save_tokenizers,
-    teacher_forced_loss,
 )
 from throughtime.tasks.translation_evaluation import Evaluation, EvaluationRow
 from throughtime.tasks.translation_scores import score_translations
-from throughtime.tasks.translation_search import Alignment, Search, alignments, search_translations
+from throughtime.tasks.translation_search import (
+    EVALUATION_BATCH,
+    Alignment,
+    Search,
+    alignments,
+    encode,
+    search_translations,
+    teacher_forced_loss,
+)
 from throughtime.tasks.translation_sizing import size_settings
 from throughtime.training import Display, ModelFolder, choose_device
 
@@ -182,7 +185,7 @@ class Translator:
         place = ModelFolder(folder)
         settings = read_settings(place, TASK, Settings)
         chosen = choose_device(device)
-        source, target = open_tokenizers(place, settings)
+        source, target = open_tokenizers(place, joint=settings.is_joint, lower=settings.lower)
         network = build_model(settings, source.vocabulary_size, target.vocabulary_size)
         place.load_weights(network, chosen)
         return cls(network, source, target, settings, place, chosen)
