@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from throughtime.commands import STANDARD_INPUT
+from throughtime.commands.results import given_paths, print_json, training_result
 from throughtime.data import LabelledText, read_text_file, sample_reviews
 from throughtime.errors import ArgumentError
 from throughtime.tasks.classification_evaluation import Evaluation, EvaluationRow, summary
@@ -23,7 +24,7 @@ from throughtime.tasks.classification_figures import plot_confusion
 from throughtime.tasks.cross_validation import cross_validate
 from throughtime.tasks.text_classification import Settings
 from throughtime.tasks.text_classifier import Explanation, Prediction, TextClassifier
-from throughtime.training import Display, keep_freed_memory, read_metrics
+from throughtime.training import Display, keep_freed_memory
 
 Output = Annotated[Path | None, Parameter(name=["--output", "-o"])]
 ClassifierSettings = Annotated[Settings, Parameter(name="*")]
@@ -62,7 +63,7 @@ def train(
     if sample and data:
         raise ArgumentError("give data or --sample, not both")
     begins = not (resume and output is not None and (output / "config.json").exists())
-    sources: list[LabelledText | Path] = [sample_reviews()] if sample and begins else _sources(data)
+    sources: Sequence[LabelledText | Path] = [sample_reviews()] if sample and begins else given_paths(data)
     if sample and begins and settings.epochs is settings.steps is settings.time_budget is None:
         settings = settings.replaced(epochs=SAMPLE_EPOCHS)
     if folds is not None:
@@ -75,10 +76,8 @@ def train(
     if not model.is_main:
         return 0
     evaluation = model.evaluate()
-    records = read_metrics(model.folder.metrics_file)
-    last = records[-1] if records else {"step": 0, "seconds": 0.0}
     if json:
-        _print_json({"folder": str(output), "steps": last["step"], "seconds": last["seconds"], **summary(evaluation)})
+        print_json(training_result(model.folder, summary(evaluation)))
         return 0
     _print_evaluation(evaluation, "validation")
     print(f"\nThe model is in {output}; go on with: throughtime classify predict {output} 'a text'")
@@ -114,11 +113,11 @@ def evaluate(
         raise ArgumentError("--figure needs a model of texts with one label each, and this one may give several")
     used = loaded.settings.columns
     columns = replace(used, text=text_column or used.text, label=label_column or used.label)
-    evaluation = loaded.evaluate(*_sources(data), part=part, columns=columns, baselines=baselines)
+    evaluation = loaded.evaluate(*given_paths(data), part=part, columns=columns, baselines=baselines)
     if figure is not None and evaluation.confusion is not None:
         plot_confusion(evaluation.confusion, loaded.targets.classes, figure)
     if json:
-        _print_json(summary(evaluation))
+        print_json(summary(evaluation))
     else:
         _print_evaluation(evaluation, ", ".join(map(str, data)) or part or "validation")
     return 0
@@ -167,10 +166,6 @@ def _some(texts: Iterator[str], count: int) -> Iterator[list[str]]:
         yield some
 
 
-def _sources(data: Sequence[Path]) -> list[LabelledText | Path]:
-    return [Path("-") if str(path) == STANDARD_INPUT else path for path in data]
-
-
 def _cross_validate(
     sources: Sequence[LabelledText | Path], settings: Settings, folds: int, *, quiet: bool, json: bool
 ) -> int:
@@ -178,7 +173,7 @@ def _cross_validate(
         raise ArgumentError("there are no texts to learn from; give a file or folder of labelled texts, or --sample")
     found = cross_validate(sources, settings, folds, display=Display(quiet=quiet))
     if json:
-        _print_json(asdict(found))
+        print_json(asdict(found))
         return 0
     table = Table(title=f"{folds}-fold cross-validation", title_justify="left")
     table.add_column("model")
@@ -191,10 +186,6 @@ def _cross_validate(
     table.caption = f"accuracy; standard deviation of the model's over the folds {found.deviation:.2%}"
     Console(highlight=False).print(table)
     return 0
-
-
-def _print_json(result: object) -> None:
-    print(dumps(result, indent=2, ensure_ascii=False))
 
 
 def _print_prediction(text: str, prediction: Prediction, explanation: Explanation | None, *, json: bool) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from itertools import chain
-from json import dumps
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,12 +13,13 @@ from rich.console import Console
 from rich.table import Table
 
 from throughtime.commands import STANDARD_INPUT
+from throughtime.commands.results import given_paths, print_json, training_result
 from throughtime.data import TextSource, python_language_reference
 from throughtime.errors import ArgumentError, check_positive_integer
 from throughtime.tasks.language_evaluation import Evaluation, summary
 from throughtime.tasks.language_model import LanguageModel
 from throughtime.tasks.language_modelling import Settings
-from throughtime.training import Display, keep_freed_memory, read_metrics
+from throughtime.training import Display, keep_freed_memory
 
 Output = Annotated[Path, Parameter(name=["--output", "-o"])]
 LanguageModelSettings = Annotated[Settings, Parameter(name="*")]
@@ -56,7 +56,7 @@ def train(
     keep_freed_memory()
     if sample and text:
         raise ArgumentError("give text or --sample, not both")
-    sources: list[TextSource | Path] = [python_language_reference()] if sample and not resume else _sources(text)
+    sources: Sequence[TextSource | Path] = [python_language_reference()] if sample and not resume else given_paths(text)
     if sample and resume and not (output / "config.json").exists():
         sources = [python_language_reference()]
     model = LanguageModel.train(
@@ -65,10 +65,8 @@ def train(
     if not model.is_main:
         return 0
     evaluation = model.evaluate()
-    records = read_metrics(model.folder.metrics_file)
-    last = records[-1] if records else {"step": 0, "seconds": 0.0}
     if json:
-        _print_json({"folder": str(output), "steps": last["step"], "seconds": last["seconds"], **summary(evaluation)})
+        print_json(training_result(model.folder, summary(evaluation)))
         return 0
     _print_table(evaluation, "validation")
     if write:
@@ -99,10 +97,10 @@ def evaluate(
     """
     check_positive_integer("lanes", lanes)
     evaluation = LanguageModel.load(model, device=device).evaluate(
-        *_sources(text), part=part, encoding=encoding, lanes=lanes
+        *given_paths(text), part=part, encoding=encoding, lanes=lanes
     )
     if json:
-        _print_json(summary(evaluation))
+        print_json(summary(evaluation))
     else:
         _print_table(evaluation, ", ".join(map(str, text)) or part)
     return 0
@@ -166,16 +164,8 @@ def generate(  # noqa: PLR0913 - the flags that people know from other tools
             print(piece, end="", flush=True)
         print(flush=True)
     if json:
-        _print_json(texts)
+        print_json(texts)
     return 0
-
-
-def _sources(text: Sequence[Path]) -> list[TextSource | Path]:
-    return [Path("-") if str(path) == STANDARD_INPUT else path for path in text]
-
-
-def _print_json(result: object) -> None:
-    print(dumps(result, indent=2, ensure_ascii=False))
 
 
 def _print_table(evaluation: Evaluation, text: str) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from json import dumps
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from throughtime.commands.results import print_json
 from throughtime.errors import ArgumentError
 from throughtime.tasks.reproduction import read_recipe, recipe_names
 from throughtime.tasks.reproduction import reproduce as run_recipe
@@ -44,7 +44,7 @@ def reproduce(
     keep_freed_memory()
     result = run_recipe(recipe, *data, output=output, display=Display(quiet=quiet), seed=seed)
     if json:
-        print(dumps(asdict(result), indent=2, ensure_ascii=False))
+        print_json(asdict(result))
         return 0
     table = Table(title=recipe.title, title_justify="left", show_header=False)
     verdict = "reached" if result.reached else "missed"

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from throughtime.commands import STANDARD_INPUT
+from throughtime.commands.results import given_paths, print_json, training_result
 from throughtime.data import ParallelText, read_text_file, sample_numbers
 from throughtime.errors import ArgumentError, check_positive_integer
 from throughtime.files import replacing
@@ -24,7 +25,7 @@ from throughtime.tasks.alignment_figures import check_alignment_file, save_align
 from throughtime.tasks.translation import Settings
 from throughtime.tasks.translation_evaluation import Evaluation, summary
 from throughtime.tasks.translator import Translation, Translator
-from throughtime.training import Display, keep_freed_memory, read_metrics
+from throughtime.training import Display, keep_freed_memory
 
 app = App(name="translate", help="Translation: learn it from pairs of sentences, translate, judge, show the alignment.")
 
@@ -163,7 +164,7 @@ def train(
     keep_freed_memory()
     if sample and data:
         raise ArgumentError("give data or --sample, not both")
-    sources: list[ParallelText | Path] = _sources(data)
+    sources: Sequence[ParallelText | Path] = given_paths(data)
     if sample and not (resume and (output / "config.json").exists()):
         sources = [sample_numbers()]
         limits = settings.model_fields_set & {"epochs", "steps", "time_budget"}
@@ -173,10 +174,8 @@ def train(
     if not model.is_main:
         return 0
     evaluation = model.evaluate()
-    records = read_metrics(model.folder.metrics_file)
-    last = records[-1] if records else {"step": 0, "seconds": 0.0}
     if json:
-        _print_json({"folder": str(output), "steps": last["step"], "seconds": last["seconds"], **summary(evaluation)})
+        print_json(training_result(model.folder, summary(evaluation)))
         return 0
     _print_evaluation(evaluation, "validation")
     verb = "encode " if model.settings.autoencode else ""
@@ -212,7 +211,7 @@ def evaluate(
         json: Print JSON.
     """
     evaluation = Translator.load(model, device=device).evaluate(
-        *_sources(data),
+        *given_paths(data),
         part=part,
         examples=examples,
         beam_size=beam_size,
@@ -221,7 +220,7 @@ def evaluate(
         block_ngrams=block_ngrams,
     )
     if json:
-        _print_json(summary(evaluation))
+        print_json(summary(evaluation))
     else:
         _print_evaluation(evaluation, ", ".join(map(str, data)) or part or "validation")
     return 0
@@ -294,14 +293,6 @@ def _is_plain_file(stream: Any) -> bool:
 def _some(lines: Iterator[str], count: int) -> Iterator[list[str]]:
     while some := list(islice(lines, count)):
         yield some
-
-
-def _sources(data: Sequence[Path]) -> list[ParallelText | Path]:
-    return [Path("-") if str(path) == STANDARD_INPUT else path for path in data]
-
-
-def _print_json(result: object) -> None:
-    print(dumps(result, indent=2, ensure_ascii=False))
 
 
 def _print_translation(

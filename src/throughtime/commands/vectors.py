@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
-from throughtime.commands import STANDARD_INPUT
+from throughtime.commands.results import given_path, print_json
 from throughtime.data import CorpusSource, little_world
 from throughtime.errors import ArgumentError, check_positive_integer
 from throughtime.tasks.word2vec import Settings
@@ -61,7 +61,7 @@ def train(
         raise ArgumentError("give text or --sample, not both")
     if sample:
         settings = _for_sample(settings)
-    sources: list[CorpusSource] = [little_world()] if sample else [_source(path) for path in text]
+    sources: list[CorpusSource] = [little_world()] if sample else [given_path(path) for path in text]
     model = Word2Vec.of(settings).fit(
         *sources, output=output, resume=resume, init_from=init_from, display=Display(quiet=quiet)
     )
@@ -71,7 +71,7 @@ def train(
     words, seconds = last[0]["words"], last[0]["seconds"]
     if json:
         result = {"folder": str(output), "words": len(model.vectors), "size": model.vectors.vectors.shape[1]}
-        _print_json({**result, "text_words": words, "seconds": seconds})
+        print_json({**result, "text_words": words, "seconds": seconds})
         return 0
     speed = f", {words / seconds:,.0f} words/s" if seconds else ""
     print(f"{len(model.vectors):,} words, {model.vectors.vectors.shape[1]} features, {duration(seconds)}{speed}")
@@ -104,7 +104,7 @@ def nearest(
     _need(words, 1, "a word")
     found = WordVectors.load(vectors).most_similar(list(words), count, metric, restrict)
     if json:
-        _print_json(dict(zip(words, found, strict=True)))
+        print_json(dict(zip(words, found, strict=True)))
         return 0
     for word, neighbours in zip(words, found, strict=True):
         _print_neighbours(word, "cosine" if metric == "cosine" else "distance", neighbours)
@@ -137,7 +137,7 @@ def analogy(
     loaded = WordVectors.load(vectors)
     answers = loaded.analogies([(first, second, third)], count, restrict=restrict, method=method)[0]
     if json:
-        _print_json(answers)
+        print_json(answers)
     else:
         _print_neighbours(f"{second} - {first} + {third}", "score", answers)
     return 0
@@ -208,7 +208,7 @@ def evaluate(
                 f"{agreement.asked} of {agreement.total} pairs"
             )
     if json:
-        _print_json(result)
+        print_json(result)
     return 0
 
 
@@ -252,10 +252,6 @@ def _for_sample(settings: Settings) -> Settings:
     return settings.replaced(**{name: value for name, value in chosen.items() if name not in settings.model_fields_set})
 
 
-def _source(path: Path) -> Path:
-    return Path("-") if str(path) == STANDARD_INPUT else path
-
-
 def _need(words: tuple[str, ...], least: int, what: str) -> None:
     if len(words) < least:
         raise ArgumentError(f"give {what} after the vectors")
@@ -268,7 +264,3 @@ def _print_neighbours(title: str, score: str, neighbours: list[tuple[str, float]
     for word, value in neighbours:
         table.add_row(word, f"{value:.4f}")
     Console(highlight=False).print(table)
-
-
-def _print_json(result: object) -> None:
-    print(dumps(result, indent=2, ensure_ascii=False))

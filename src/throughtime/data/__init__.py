@@ -12,18 +12,18 @@ from throughtime.data.corpus import Corpus, CorpusSource, Words, open_corpus
 from throughtime.data.example_batches import ExampleBatch, ExampleBatches, evaluation_batches, pad_sequences
 from throughtime.data.labelled_files import find_labelled, split_labelled
 from throughtime.data.labelled_formats import Columns, read_labelled
-from throughtime.data.labelled_text import Example, LabelledSplits, LabelledText, label_order, split_off
+from throughtime.data.labelled_text import Example, LabelledText, label_order, split_off
 from throughtime.data.normalisation import normalised
 from throughtime.data.pair_batches import PairBatch, PairBatches
 from throughtime.data.parallel_files import find_parallel, find_sentences
-from throughtime.data.parallel_text import Pair, ParallelSplits, ParallelText, split_parallel
+from throughtime.data.parallel_text import Pair, ParallelText, split_parallel
 from throughtime.data.sample_numbers import sample_numbers
 from throughtime.data.sample_reviews import sample_reviews
 from throughtime.data.sample_world import little_world, little_world_analogies
 from throughtime.data.samples import python_language_reference
 from throughtime.data.sentence_tokenizer import SentenceTokenizer, with_ends
+from throughtime.data.splits import PARTS, Splits, load_splits, save_splits
 from throughtime.data.text import (
-    Splits,
     StandardInput,
     Text,
     TextFile,
@@ -39,6 +39,7 @@ from throughtime.data.tokenizer import Ids, Tokenizer
 from throughtime.data.tokenizers import train_tokenizer
 
 __all__ = [
+    "PARTS",
     "Columns",
     "Corpus",
     "CorpusSource",
@@ -49,13 +50,11 @@ __all__ = [
     "ExampleBatch",
     "ExampleBatches",
     "Ids",
-    "LabelledSplits",
     "LabelledText",
     "Lanes",
     "Pair",
     "PairBatch",
     "PairBatches",
-    "ParallelSplits",
     "ParallelText",
     "SentenceTokenizer",
     "Splits",
@@ -81,6 +80,7 @@ __all__ = [
     "largest_batch_size",
     "little_world",
     "little_world_analogies",
+    "load_splits",
     "normalised",
     "open_corpus",
     "pad_sequences",
@@ -89,6 +89,7 @@ __all__ = [
     "read_text_file",
     "sample_numbers",
     "sample_reviews",
+    "save_splits",
     "split_labelled",
     "split_off",
     "split_parallel",

@@ -8,10 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from throughtime.data.labelled_formats import RECOGNISED, Columns, read_labelled, unlabelled_lines
-from throughtime.data.labelled_text import Example, LabelledSplits, LabelledText, split_off
+from throughtime.data.labelled_text import Example, LabelledText, split_off
+from throughtime.data.splits import Splits, splits_of
 from throughtime.data.text import part_of
 from throughtime.data.text_encodings import read_text_file
-from throughtime.errors import DataError, data_error
+from throughtime.errors import data_error
 
 _TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
 _UNLABELLED = "unsup"
@@ -55,7 +56,7 @@ def find_labelled(
     return {part: _joined(texts) for part, texts in found.items()}
 
 
-def split_labelled(parts: dict[str, LabelledText], validation_fraction: float, *, seed: int) -> LabelledSplits:
+def split_labelled(parts: dict[str, LabelledText], validation_fraction: float, *, seed: int) -> Splits[LabelledText]:
     """Take a validation part out of the training part where there is none.
 
     Args:
@@ -66,13 +67,7 @@ def split_labelled(parts: dict[str, LabelledText], validation_fraction: float, *
     Raises:
         DataError: where there is no training part, or it is too small.
     """
-    if "train" not in parts:
-        names = ", ".join(part.name for part in parts.values())
-        raise DataError(f"{names}: there is no training part; give a file or folder that is called train, too")
-    train, valid = parts["train"], parts.get("valid")
-    if valid is None:
-        train, valid = split_off(train, validation_fraction, seed=seed)
-    return LabelledSplits(train, valid, parts.get("test"))
+    return splits_of(parts, lambda train: split_off(train, validation_fraction, seed=seed))
 
 
 def _joined(texts: Sequence[LabelledText]) -> LabelledText:

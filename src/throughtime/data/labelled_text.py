@@ -115,20 +115,6 @@ class LabelledText:
             raise ModelFolderError(f"{path}: the prepared data is missing or damaged ({error})") from error
 
 
-@dataclass(frozen=True)
-class LabelledSplits:
-    """The parts of a labelled data set."""
-
-    train: LabelledText
-    valid: LabelledText
-    test: LabelledText | None = None
-
-    def parts(self) -> dict[str, LabelledText]:
-        """The parts that there are, by name."""
-        parts = {"train": self.train, "valid": self.valid}
-        return parts if self.test is None else {**parts, "test": self.test}
-
-
 def label_order(labels: Iterable[str]) -> list[str]:
     """Different labels in order: by number where all are whole numbers, else by the alphabet.
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from throughtime.data.splits import Splits, splits_of
 from throughtime.errors import ArgumentError, DataError, ModelFolderError
 from throughtime.files import write_text
 
@@ -99,21 +100,7 @@ class ParallelText:
             raise ModelFolderError(f"{path}: the prepared data is missing or damaged ({error})") from error
 
 
-@dataclass(frozen=True)
-class ParallelSplits:
-    """The parts of a data set of translations."""
-
-    train: ParallelText
-    valid: ParallelText
-    test: ParallelText | None = None
-
-    def parts(self) -> dict[str, ParallelText]:
-        """The parts that there are, by name."""
-        parts = {"train": self.train, "valid": self.valid}
-        return parts if self.test is None else {**parts, "test": self.test}
-
-
-def split_parallel(parts: dict[str, ParallelText], validation_pairs: int, *, seed: int) -> ParallelSplits:
+def split_parallel(parts: dict[str, ParallelText], validation_pairs: int, *, seed: int) -> Splits[ParallelText]:
     """Take a validation part out of the training part where there is none.
 
     A sentence that occurs several times goes to one of the parts with all its translations, so that what is validated
@@ -127,13 +114,7 @@ def split_parallel(parts: dict[str, ParallelText], validation_pairs: int, *, see
     Raises:
         DataError: where there is no training part, or it is too small.
     """
-    if "train" not in parts:
-        names = ", ".join(part.name for part in parts.values())
-        raise DataError(f"{names}: there is no training part; give files that are called train, too")
-    train, valid = parts["train"], parts.get("valid")
-    if valid is None:
-        train, valid = _split_off(train, validation_pairs, seed)
-    return ParallelSplits(train, valid, parts.get("test"))
+    return splits_of(parts, lambda train: _split_off(train, validation_pairs, seed))
 
 
 def _split_off(text: ParallelText, count: int, seed: int) -> tuple[ParallelText, ParallelText]:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
+from throughtime.data.splits import Splits
 from throughtime.errors import DataError, check_range, data_error
 
 BLOCK_BYTES = 1 << 20
@@ -160,23 +161,9 @@ class Text:
         return ", ".join(source.name for source in self.sources)
 
 
-@dataclass(frozen=True)
-class Splits:
-    """The parts of a data set."""
-
-    train: Text
-    valid: Text
-    test: Text | None = None
-
-    def parts(self) -> dict[str, Text]:
-        """The parts that there are, by name."""
-        parts = {"train": self.train, "valid": self.valid}
-        return parts if self.test is None else {**parts, "test": self.test}
-
-
 def find_splits(
     sources: Sequence[TextSource | Path | str], *, encoding: str = "utf-8", validation_fraction: float = 0.1
-) -> Splits:
+) -> Splits[Text]:
     """Find the training, validation and test parts of what the user gave.
 
     Files whose names say so (train.txt, ptb.valid.txt, wiki.test.tokens, dev.txt, val.txt.gz) are those parts.
@@ -348,7 +335,7 @@ def _is_text_name(file: Path) -> bool:
     return name.endswith(TEXT_SUFFIXES) and not any(part.startswith(".") for part in file.parts)
 
 
-def _split(text: Text, validation_fraction: float) -> Splits:
+def _split(text: Text, validation_fraction: float) -> Splits[Text]:
     count = _not_empty(text).count_characters()
     # As everyone splits tiny Shakespeare: the first int(0.9 n) characters are the training part.
     cut = int(count * (1 - validation_fraction))

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from throughtime.data import (
+    PARTS,
     Text,
     TextSource,
     TokenFile,
@@ -43,6 +44,7 @@ from throughtime.tasks.model_runs import (
 )
 from throughtime.tasks.network_training import Run
 from throughtime.tasks.pretrained_vectors import given_vectors, start_embedding
+from throughtime.tasks.trained_model import TrainedModel
 from throughtime.training import Display, ModelFolder, choose_device, choose_precision
 from throughtime.word2vec import WordVectors
 
@@ -50,7 +52,7 @@ EVALUATION_LANES = 16
 NGRAM_ORDERS = {"char": 7, "byte": 7, "word": 5, "bpe": 5}
 
 
-class LanguageModel:
+class LanguageModel(TrainedModel[RecurrentLanguageModel, Settings]):
     """A trained recurrent language model.
 
     Attributes:
@@ -70,12 +72,8 @@ class LanguageModel:
         folder: ModelFolder,
         device: torch.device,
     ) -> None:
-        self.network = network.to(device).eval()
+        super().__init__(network, settings, folder, device)
         self.tokenizer = tokenizer
-        self.settings = settings
-        self.folder = folder
-        self.device = device
-        self.is_main = True
 
     @classmethod
     def fit(
@@ -143,13 +141,8 @@ class LanguageModel:
                 settings, network = _begin(text, settings, run, init_from)
                 data = open_data(folder)
             fit(network, data, settings, run)
-        folder.load_weights(network, run.processes.device)
         model = cls(network, data.tokenizer, settings, folder, run.processes.device)
-        model.is_main = run.processes.is_main
-        if model.is_main:
-            language_model_card(folder, settings, data, network)
-        run.processes.wait()
-        return model
+        return model.finish(run, lambda: language_model_card(folder, settings, data, network))
 
     @classmethod
     def load(cls, folder: Path | str, *, device: str = "auto") -> Self:
@@ -198,7 +191,7 @@ class LanguageModel:
             ArgumentError: where it has fewer than two tokens.
         """
         check_positive_integer("lanes", lanes)
-        check_choice("part", part, ("train", "valid", "test"))
+        check_choice("part", part, PARTS)
         train = self.folder.tokens / "train.npy"
         # A file that is mapped into memory can't be removed on Windows.
         with TemporaryDirectory(prefix="throughtime-", ignore_cleanup_errors=True) as scratch:

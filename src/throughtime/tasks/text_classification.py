@@ -21,12 +21,14 @@ from throughtime.data import (
     Columns,
     ExampleBatches,
     Ids,
-    LabelledSplits,
     LabelledText,
+    Splits,
     Tokenizer,
     evaluation_batches,
     find_labelled,
+    load_splits,
     normalised,
+    save_splits,
     split_labelled,
     train_tokenizer,
 )
@@ -57,7 +59,6 @@ TASK = "text_classification"
 EVALUATION_BATCH = 128
 FEWEST_EXAMPLES = 4
 MOST_WORDS = 30_000
-PARTS = ("train", "valid", "test")
 
 
 class Settings(TrainingSettings):
@@ -178,7 +179,7 @@ class ClassifiedText:
         settings: what a token is, and how many are read.
     """
 
-    splits: LabelledSplits
+    splits: Splits[LabelledText]
     tokenizer: Tokenizer
     targets: ClassTargets
     settings: Settings
@@ -213,7 +214,7 @@ def load_data(sources: Sequence[LabelledText | Path | str], settings: Settings, 
     prepare(split_labelled(parts, settings.validation_fraction, seed=settings.seed), settings, run)
 
 
-def prepare(splits: LabelledSplits, settings: Settings, run: Run) -> None:
+def prepare(splits: Splits[LabelledText], settings: Settings, run: Run) -> None:
     """Learn the vocabulary, and write the data into the model folder.
 
     Raises:
@@ -232,12 +233,11 @@ def prepare(splits: LabelledSplits, settings: Settings, run: Run) -> None:
         split_punctuation=settings.split_punctuation,
     )
     tokenizer.save(run.folder.tokenizer_file)
-    for name, part in splits.parts().items():
-        part.save(run.folder.tokens / f"{name}.jsonl")
+    save_splits(splits, run.folder.tokens)
     _describe(splits, tokenizer, settings, run)
 
 
-def _describe(splits: LabelledSplits, tokenizer: Tokenizer, settings: Settings, run: Run) -> None:
+def _describe(splits: Splits[LabelledText], tokenizer: Tokenizer, settings: Settings, run: Run) -> None:
     for name, part in splits.parts().items():
         run.display.line(f"{name}: {part.summary()}")
     lengths = [len(tokens) for tokens in encode(splits.train.texts, tokenizer, settings, whole=True)]
@@ -257,12 +257,7 @@ def open_data(folder: ModelFolder, settings: Settings) -> ClassifiedText:
     Raises:
         ModelFolderError: where it is missing or damaged.
     """
-    parts = {
-        name: LabelledText.load(folder.tokens / f"{name}.jsonl", name)
-        for name in PARTS
-        if name != "test" or (folder.tokens / "test.jsonl").exists()
-    }
-    splits = LabelledSplits(parts["train"], parts["valid"], parts.get("test"))
+    splits = load_splits(folder.tokens, LabelledText.load)
     targets = ClassTargets.of(splits.train, (), multi_label=settings.multi_label)
     return ClassifiedText(splits, Tokenizer.load(folder.tokenizer_file), targets, settings)
 

@@ -9,7 +9,7 @@ from typing import Self
 
 import torch
 
-from throughtime.data import Columns, LabelledText, Tokenizer, find_labelled, normalised
+from throughtime.data import PARTS, Columns, LabelledText, Tokenizer, find_labelled, normalised
 from throughtime.errors import ArgumentError, ModelFolderError, check_choice
 from throughtime.models import RecurrentTextClassifier
 from throughtime.nn import Embedding
@@ -27,7 +27,6 @@ from throughtime.tasks.model_runs import (
 from throughtime.tasks.network_training import Run
 from throughtime.tasks.pretrained_vectors import given_vectors, start_embedding
 from throughtime.tasks.text_classification import (
-    PARTS,
     TASK,
     ClassifiedText,
     Settings,
@@ -38,6 +37,7 @@ from throughtime.tasks.text_classification import (
     predict,
 )
 from throughtime.tasks.text_classifier_sizing import size_settings
+from throughtime.tasks.trained_model import TrainedModel
 from throughtime.tasks.word2vec_model import Word2Vec
 from throughtime.training import Display, ModelFolder, choose_device
 from throughtime.word2vec import WordVectors
@@ -85,7 +85,7 @@ class Explanation:
     contributions: tuple[Contribution, ...]
 
 
-class TextClassifier:
+class TextClassifier(TrainedModel[RecurrentTextClassifier, Settings]):
     """A trained text classifier.
 
     Attributes:
@@ -107,13 +107,9 @@ class TextClassifier:
         folder: ModelFolder,
         device: torch.device,
     ) -> None:
-        self.network = network.to(device).eval()
+        super().__init__(network, settings, folder, device)
         self.tokenizer = tokenizer
         self.targets = targets
-        self.settings = settings
-        self.folder = folder
-        self.device = device
-        self.is_main = True
 
     @classmethod
     def fit(
@@ -173,13 +169,8 @@ class TextClassifier:
             else:
                 settings, data, network = _begin(sources, settings, run)
             fit(network, data, settings, run)
-        folder.load_weights(network, run.processes.device)
         model = cls(network, data.tokenizer, data.targets, settings, folder, run.processes.device)
-        model.is_main = run.processes.is_main
-        if model.is_main:
-            text_classifier_card(folder, settings, data, network)
-        run.processes.wait()
-        return model
+        return model.finish(run, lambda: text_classifier_card(folder, settings, data, network))
 
     @classmethod
     def load(cls, folder: Path | str, *, device: str = "auto") -> Self:

@@ -19,11 +19,13 @@ from pydantic import Field, model_validator
 from throughtime.data import (
     Ids,
     PairBatches,
-    ParallelSplits,
     ParallelText,
     SentenceTokenizer,
+    Splits,
     find_parallel,
     find_sentences,
+    load_splits,
+    save_splits,
     split_parallel,
 )
 from throughtime.errors import ArgumentError, DataError
@@ -44,7 +46,6 @@ from throughtime.training import (
 TASK = "translation"
 EVALUATION_BATCH = 64
 FEWEST_PAIRS = 4
-PARTS = ("train", "valid", "test")
 
 
 class Settings(TrainingSettings):
@@ -173,7 +174,7 @@ class TranslationData:
         settings: what is left out of the training.
     """
 
-    splits: ParallelSplits
+    splits: Splits[ParallelText]
     source: SentenceTokenizer
     target: SentenceTokenizer
     settings: Settings
@@ -234,8 +235,7 @@ def load_data(sources: Sequence[ParallelText | Path | str], settings: Settings, 
         split_punctuation=settings.split_punctuation,
     )
     save_tokenizers(run.folder, source, target)
-    for name, part in splits.parts().items():
-        part.save(run.folder.tokens / f"{name}.jsonl")
+    save_splits(splits, run.folder.tokens)
     _describe(open_data(run.folder, settings), run)
 
 
@@ -270,12 +270,7 @@ def open_data(folder: ModelFolder, settings: Settings) -> TranslationData:
     Raises:
         ModelFolderError: where it is missing or damaged.
     """
-    parts = {
-        name: ParallelText.load(folder.tokens / f"{name}.jsonl", name)
-        for name in PARTS
-        if name != "test" or (folder.tokens / "test.jsonl").exists()
-    }
-    splits = ParallelSplits(parts["train"], parts["valid"], parts.get("test"))
+    splits = load_splits(folder.tokens, ParallelText.load)
     return TranslationData(splits, *open_tokenizers(folder, joint=settings.is_joint, lower=settings.lower), settings)
 
 

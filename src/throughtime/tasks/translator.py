@@ -12,7 +12,15 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from throughtime.data import Ids, ParallelText, SentenceTokenizer, evaluation_batches, find_parallel, find_sentences
+from throughtime.data import (
+    PARTS,
+    Ids,
+    ParallelText,
+    SentenceTokenizer,
+    evaluation_batches,
+    find_parallel,
+    find_sentences,
+)
 from throughtime.decoding import Hypothesis
 from throughtime.errors import ArgumentError, check_choice
 from throughtime.models import EncoderDecoder
@@ -27,8 +35,8 @@ from throughtime.tasks.model_runs import (
 )
 from throughtime.tasks.network_training import Run
 from throughtime.tasks.sentence_tokenizers import open_tokenizers, save_tokenizers
+from throughtime.tasks.trained_model import TrainedModel
 from throughtime.tasks.translation import (
-    PARTS,
     TASK,
     Settings,
     TranslationData,
@@ -79,7 +87,7 @@ class Translation:
         return self.text
 
 
-class Translator:
+class Translator(TrainedModel[EncoderDecoder, Settings]):
     """A trained encoder-decoder.
 
     Attributes:
@@ -101,13 +109,9 @@ class Translator:
         folder: ModelFolder,
         device: torch.device,
     ) -> None:
-        self.network = network.to(device).eval()
+        super().__init__(network, settings, folder, device)
         self.source = source
         self.target = target
-        self.settings = settings
-        self.folder = folder
-        self.device = device
-        self.is_main = True
 
     @classmethod
     def fit(
@@ -167,13 +171,8 @@ class Translator:
                 settings, data = _begin(sources, settings, run)
             network = _network(settings, data, run)
             fit(network, data, settings, run)
-        folder.load_weights(network, run.processes.device)
         model = cls(network, data.source, data.target, settings, folder, run.processes.device)
-        model.is_main = run.processes.is_main
-        if model.is_main:
-            translator_card(folder, settings, data, network)
-        run.processes.wait()
-        return model
+        return model.finish(run, lambda: translator_card(folder, settings, data, network))
 
     @classmethod
     def load(cls, folder: Path | str, *, device: str = "auto") -> Self:

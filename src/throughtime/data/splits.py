@@ -1,0 +1,94 @@
+"""The training, validation and test parts of a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar
+
+from throughtime.errors import DataError
+
+PARTS = ("train", "valid", "test")
+"""The names of the parts."""
+
+Part = TypeVar("Part")
+
+
+@dataclass(frozen=True)
+class Splits(Generic[Part]):
+    """The parts of a data set; ``test`` is None where there is none."""
+
+    train: Part
+    valid: Part
+    test: Part | None = None
+
+    def parts(self) -> dict[str, Part]:
+        """The parts that there are, by name."""
+        parts = {"train": self.train, "valid": self.valid}
+        return parts if self.test is None else {**parts, "test": self.test}
+
+
+class Prepared(Protocol):
+    """A part that says where it is from and can be written to a file."""
+
+    @property
+    def name(self) -> str:
+        """Where it is from, for messages."""
+        ...
+
+    def save(self, path: Path) -> None:
+        """Write it."""
+        ...
+
+
+PreparedPart = TypeVar("PreparedPart", bound=Prepared)
+
+
+def splits_of(
+    parts: Mapping[str, PreparedPart], split_off: Callable[[PreparedPart], tuple[PreparedPart, PreparedPart]]
+) -> Splits[PreparedPart]:
+    """Take a validation part out of the training part where there is none.
+
+    Args:
+        parts: those that were found, by name: train, valid, test.
+        split_off: divides a training part into one to learn from and one to validate on.
+
+    Raises:
+        DataError: where there is no training part, or ``split_off`` finds it too small.
+    """
+    if "train" not in parts:
+        names = ", ".join(part.name for part in parts.values())
+        raise DataError(f"{names}: there is no training part; give a file or folder that is called train, too")
+    train, valid = parts["train"], parts.get("valid")
+    if valid is None:
+        train, valid = split_off(train)
+    return Splits(train, valid, parts.get("test"))
+
+
+def save_splits(splits: Splits[PreparedPart], folder: Path) -> None:
+    """Write each part into a folder, as a file named after it."""
+    for name, part in splits.parts().items():
+        part.save(_file(folder, name))
+
+
+def load_splits(folder: Path, load: Callable[[Path, str], Part]) -> Splits[Part]:
+    """Read what ``save_splits`` wrote.
+
+    Args:
+        folder: where it stands.
+        load: reads the part of a path and a name.
+
+    Raises:
+        ModelFolderError: from ``load``, where a part is missing or damaged.
+    """
+    test = _file(folder, "test")
+    return Splits(
+        load(_file(folder, "train"), "train"),
+        load(_file(folder, "valid"), "valid"),
+        load(test, "test") if test.exists() else None,
+    )
+
+
+def _file(folder: Path, part: str) -> Path:
+    return folder / f"{part}.jsonl"
