@@ -30,7 +30,7 @@ Output = Annotated[Path | None, Parameter(name=["--output", "-o"])]
 ClassifierSettings = Annotated[Settings, Parameter(name="*")]
 DEFAULTS = Settings()
 MOST_SHOWN = 20
-SAMPLE_EPOCHS = 6.0
+SAMPLE_EPOCHS = 12.0
 TEXTS_AT_ONCE = 64
 
 
@@ -176,13 +176,12 @@ def _cross_validate(
         print_json(asdict(found))
         return 0
     table = Table(title=f"{folds}-fold cross-validation", title_justify="left")
-    table.add_column("model")
-    for number in range(folds):
-        table.add_column(str(number + 1), justify="right")
-    table.add_column("mean", justify="right")
-    for place, row in enumerate(found.rows):
-        each = [f"{fold.rows[place].accuracy:.1%}" for fold in found.folds]
-        table.add_row(row.model, *each, f"[bold]{row.accuracy:.2%}[/]")
+    table.add_column("fold", justify="right")
+    for row in found.rows:
+        table.add_column(row.model, justify="right")
+    for number, fold in enumerate(found.folds, start=1):
+        table.add_row(str(number), *(f"{row.accuracy:.1%}" for row in fold.rows), end_section=number == folds)
+    table.add_row("mean", *(f"[bold]{row.accuracy:.2%}[/]" for row in found.rows))
     table.caption = f"accuracy; standard deviation of the model's over the folds {found.deviation:.2%}"
     Console(highlight=False).print(table)
     return 0

@@ -24,7 +24,7 @@ class CrossValidation:
     Attributes:
         folds: the evaluation of each fold.
         rows: the means over the folds, of the model and of what stands beside it.
-        deviations: the standard deviation of the model's accuracy over the folds.
+        deviation: the standard deviation of the model's accuracy over the folds.
     """
 
     folds: tuple[Evaluation, ...]
