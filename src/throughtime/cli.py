@@ -54,6 +54,13 @@ app.command(
     name="translate",
     help="Translation: learn it from pairs of sentences, translate, judge, show the alignment.",
 )
+bench = App(name="bench", help="What recurrent cells can and can't do, measured.")
+app.command(bench)
+bench.command(
+    "throughtime.commands.bench:dependencies",
+    name="dependencies",
+    help="Compare cells on sequences in which the beginning decides about the end.",
+)
 app.command(
     "throughtime.commands.reproduce:reproduce",
     name="reproduce",

@@ -13,6 +13,13 @@ from throughtime.data.example_batches import ExampleBatch, ExampleBatches, evalu
 from throughtime.data.labelled_files import find_labelled, split_labelled
 from throughtime.data.labelled_formats import Columns, read_labelled
 from throughtime.data.labelled_text import Example, LabelledText, label_order, split_off
+from throughtime.data.long_term_sequences import (
+    LONG_TERM_TASKS,
+    AddingProblem,
+    CopyTask,
+    GeneratedBatch,
+    LongTermSequences,
+)
 from throughtime.data.normalisation import normalised
 from throughtime.data.pair_batches import PairBatch, PairBatches
 from throughtime.data.parallel_files import find_parallel, find_sentences
@@ -39,8 +46,11 @@ from throughtime.data.tokenizer import Ids, Tokenizer
 from throughtime.data.tokenizers import train_tokenizer
 
 __all__ = [
+    "LONG_TERM_TASKS",
     "PARTS",
+    "AddingProblem",
     "Columns",
+    "CopyTask",
     "Corpus",
     "CorpusSource",
     "DecodedFile",
@@ -49,9 +59,11 @@ __all__ = [
     "Example",
     "ExampleBatch",
     "ExampleBatches",
+    "GeneratedBatch",
     "Ids",
     "LabelledText",
     "Lanes",
+    "LongTermSequences",
     "Pair",
     "PairBatch",
     "PairBatches",
