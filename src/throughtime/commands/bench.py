@@ -13,7 +13,7 @@ from rich.table import Table
 from throughtime.commands.results import print_json
 from throughtime.errors import ArgumentError
 from throughtime.tasks.dependency_figures import explain, plot_dependencies, share, verdict
-from throughtime.tasks.long_term_dependencies import INTERRUPTED, CellResult, Comparison, Settings, compare, load_data
+from throughtime.tasks.long_term_dependencies import INTERRUPTED, Comparison, Settings, compare, load_data
 from throughtime.training import Display, duration, keep_freed_memory
 
 DEFAULTS = Settings()
@@ -69,27 +69,25 @@ def _print_comparison(comparison: Comparison, settings: Settings) -> None:
     console = Console(highlight=False)
     lag = load_data(settings).span - 1
     what = "adding problem" if comparison.task == "adding" else "copy task"
-    table = Table(title=f"{what} over {comparison.length} steps; a guess has {comparison.guess:.4f}", title_justify="left")
+    title = f"{what} over {comparison.length} steps; a guess's loss is {comparison.guess:.4f}"
+    table = Table(title=title, title_justify="left")
     table.add_column("cell", no_wrap=True)
-    for column in ("weights", "loss", "right", "solved after", f"gradient at lag {lag}", "1 % left at lag", "trained"):
+    for column in ("loss", "right", "solved after", f"gradient {lag} back"):
         table.add_column(column, justify="right")
     table.add_column("in words")
     for row in comparison.rows:
-        table.add_row(*_cells(row, comparison))
+        table.add_row(
+            row.model,
+            f"{row.loss:.6f}",
+            f"{row.right:.1%}",
+            f"{row.solved_at:,}" if row.solved_at else "-",
+            share(row.gradient_before[-1]),
+            verdict(row, comparison.guess),
+        )
+    table.caption = f"loss: {comparison.measure}; gradient: of the untrained network, relative to that at the answer"
     console.print(table)
+    for row in comparison.rows:
+        if row.failure:
+            console.print(f"{row.model}: {row.failure}", markup=False)
     for sentence in explain(comparison):
         console.print(sentence)
-
-
-def _cells(row: CellResult, comparison: Comparison) -> tuple[str, ...]:
-    return (
-        row.model,
-        f"{row.weights:,}",
-        f"{row.loss:.6f}",
-        f"{row.right:.1%}",
-        f"{row.solved_at:,}" if row.solved_at else "-",
-        share(row.gradient_before[-1]),
-        "-" if row.reach is None else str(row.reach),
-        duration(row.seconds),
-        verdict(row, comparison.guess) + (f" ({row.failure})" if row.failure else ""),
-    )

@@ -9,21 +9,21 @@ from throughtime.tasks.long_term_dependencies import SOLVED, CellResult, Compari
 
 FAMILIES = {"rnn": "Reds", "lstm": "Blues", "gru": "Greens"}
 STYLES = ("-", "--", "-.", ":")
+BETTER = 0.95
+"""The share of a guess's loss below which a cell has begun to learn."""
 SMALLEST = 1e-12
 """Gradients below this are drawn at the edge of the picture."""
 
 
-def verdict(row: CellResult, comparison_guess: float) -> str:
+def verdict(row: CellResult, guess: float) -> str:
     """Whether a cell has learned the task, in words."""
     if row.failure is not None and not row.losses:
-        return "stopped before it was judged"
-    if row.loss < SOLVED * comparison_guess:
+        return "not judged"
+    if row.loss < SOLVED * guess:
         return "solved"
-    if row.loss < 0.5 * comparison_guess:
-        return "half-way"
-    if row.loss < 0.95 * comparison_guess:
-        return "a little better than a guess"
-    return "no better than a guess"
+    if row.loss < BETTER * guess:
+        return "begun"
+    return "as a guess"
 
 
 def share(value: float) -> str:
@@ -58,11 +58,11 @@ def explain(comparison: Comparison) -> list[str]:
     if kept:
         best = max(kept, key=lambda row: row.gradient_before[-1])
         sentences.append(
-            f"{_names(kept)} {_carry(kept)} more than that over all {lag} steps, {best.model} the most "
-            f"({share(best.gradient_before[-1])})."
+            f"{_names(kept)} {_carry(kept)} 1 % of the gradient or more over all {lag} steps, {best.model} the most, "
+            f"{share(best.gradient_before[-1])}."
         )
     solved = [row for row in rows if row.loss < SOLVED * guess]
-    lost = [row for row in rows if row.loss >= 0.95 * guess]
+    lost = [row for row in rows if row.loss >= BETTER * guess]
     if solved:
         first = min(solved, key=lambda row: row.solved_at or 0)
         when = f", {first.model} first, after {first.solved_at:,} updates" if first.solved_at else ""
@@ -103,7 +103,9 @@ def plot_dependencies(comparison: Comparison, path: Path) -> None:
                       textcoords="offset points", ha="right", color="#555555")  # fmt: skip
     learning.set(yscale="log", xlabel="update", ylabel=f"{comparison.measure} on sequences not seen")
     learning.set_title(f"Learning the {comparison.task} task over {comparison.length} steps", loc="left")
-    gradient.set(yscale="log", xlabel="lag k: steps back from the answer", ylabel="norm of dL/dh at lag k, relative to lag 0")
+    gradient.set(
+        yscale="log", xlabel="lag k: steps back from the answer", ylabel="norm of dL/dh at lag k, relative to lag 0"
+    )
     gradient.set_title("How much of the gradient comes back that far, before training", loc="left")
     gradient.set_ylim(bottom=max(SMALLEST, min(min(row.gradient_before) for row in comparison.rows) / 2))
     for axes in (learning, gradient):

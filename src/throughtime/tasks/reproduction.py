@@ -16,6 +16,8 @@ import yaml
 from throughtime.errors import ArgumentError, check_choice
 from throughtime.tasks.cross_validation import cross_validate
 from throughtime.tasks.language_model import LanguageModel
+from throughtime.tasks.long_term_dependencies import Settings as DependencySettings
+from throughtime.tasks.long_term_dependencies import compare
 from throughtime.tasks.text_classification import Settings as ClassifierSettings
 from throughtime.tasks.text_classifier import TextClassifier
 from throughtime.tasks.translator import Translator
@@ -33,7 +35,7 @@ class Recipe:
         task: the command that trains, such as lm.
         command: the command that does the same.
         title: what is trained on what.
-        data: the files that the user gives.
+        data: the files that the user gives; None where it is generated.
         settings: of the task.
         part: the part of the data that counts: valid, test, or folds.
         metric: the figure that counts, of those in the evaluation's rows.
@@ -46,7 +48,7 @@ class Recipe:
     task: str
     command: str
     title: str
-    data: str
+    data: str | None
     settings: dict[str, Any]
     part: str
     metric: str
@@ -111,7 +113,14 @@ def reproduce(
         output: a model folder to keep.
         display: shows progress.
         seed: of everything random.
+
+    Raises:
+        ArgumentError: where its data is missing, or there is some that it doesn't take.
     """
+    if data and recipe.data is None:
+        raise ArgumentError(f"the recipe {recipe.name!r} generates its data; leave out {data[0]}")
+    if not data and recipe.data is not None:
+        raise ArgumentError(f"the recipe {recipe.name!r} needs its data: {recipe.data}")
     begun = time.monotonic()
     rows = _RUNS[recipe.task](recipe, data, output, display, seed)
     result: float = getattr(rows[0], recipe.metric)
@@ -148,8 +157,20 @@ def _run_translator(
     return model.evaluate(part=recipe.part).rows
 
 
+def _run_dependencies(
+    recipe: Recipe, _data: Sequence[Path], output: Path | None, display: Display | None, seed: int
+) -> tuple[Any, ...]:
+    settings = DependencySettings.of({**recipe.settings, "seed": seed})
+    return compare(settings, output=output, display=display).rows
+
+
 _Run = Callable[[Recipe, Sequence[Path], Path | None, Display | None, int], tuple[Any, ...]]
-_RUNS: dict[str, _Run] = {"lm": _run_language_model, "classify": _run_classifier, "translate": _run_translator}
+_RUNS: dict[str, _Run] = {
+    "lm": _run_language_model,
+    "classify": _run_classifier,
+    "translate": _run_translator,
+    "dependencies": _run_dependencies,
+}
 
 
 def _folder() -> Any:
