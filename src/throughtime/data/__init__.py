@@ -12,7 +12,8 @@ from throughtime.data.corpus import Corpus, CorpusSource, Words, open_corpus
 from throughtime.data.example_batches import ExampleBatch, ExampleBatches, evaluation_batches, pad_sequences
 from throughtime.data.labelled_files import find_labelled, split_labelled
 from throughtime.data.labelled_formats import Columns, read_labelled
-from throughtime.data.labelled_text import Example, LabelledText, label_order, split_off
+from throughtime.data.labelled_examples import LabelledExamples, label_order, split_off
+from throughtime.data.labelled_text import Example, LabelledText
 from throughtime.data.normalisation import normalised
 from throughtime.data.pair_batches import PairBatch, PairBatches
 from throughtime.data.parallel_files import find_parallel, find_sentences
@@ -50,6 +51,7 @@ __all__ = [
     "ExampleBatch",
     "ExampleBatches",
     "Ids",
+    "LabelledExamples",
     "LabelledText",
     "Lanes",
     "Pair",
