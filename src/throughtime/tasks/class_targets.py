@@ -28,7 +28,9 @@ class ClassTargets:
     multi_label: bool = False
 
     @classmethod
-    def of(cls, train: LabelledExamples[Any], others: Sequence[LabelledExamples[Any]], *, multi_label: bool) -> ClassTargets:
+    def of(
+        cls, train: LabelledExamples[Any], others: Sequence[LabelledExamples[Any]], *, multi_label: bool
+    ) -> ClassTargets:
         """The classes of the training examples.
 
         Args:
@@ -37,8 +39,8 @@ class ClassTargets:
             multi_label: whether an example may have several labels, or none.
 
         Raises:
-            DataError: naming file and line, where an example has several labels unasked, there are fewer than two classes
-                (or none at all), or another part has a class that the training part doesn't have.
+            DataError: naming file and line, where an example has several labels unasked, there are fewer than two
+                classes (or none at all), or another part has a class that the training part doesn't have.
         """
         for part in (train, *others):
             for example in part.examples:
