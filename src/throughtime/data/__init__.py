@@ -9,10 +9,16 @@ from throughtime.data.batching import (
     largest_batch_size,
 )
 from throughtime.data.corpus import Corpus, CorpusSource, Words, open_corpus
-from throughtime.data.example_batches import ExampleBatch, ExampleBatches, evaluation_batches, pad_sequences
+from throughtime.data.example_batches import ExampleBatch, ExampleBatches
+from throughtime.data.feature_cache import FeatureCache, open_features
+from throughtime.data.frames import Frames
+from throughtime.data.image_files import ImageColumns, find_images, is_picture, split_images
+from throughtime.data.images import Picture, Pixels, Preprocessing, image_of, open_image
+from throughtime.data.labelled_examples import LabelledExamples, label_order, split_off
 from throughtime.data.labelled_files import find_labelled, split_labelled
 from throughtime.data.labelled_formats import Columns, read_labelled
-from throughtime.data.labelled_text import Example, LabelledText, label_order, split_off
+from throughtime.data.labelled_images import ImageExample, LabelledImages
+from throughtime.data.labelled_text import Example, LabelledText
 from throughtime.data.long_term_sequences import (
     LONG_TERM_TASKS,
     AddingProblem,
@@ -29,6 +35,7 @@ from throughtime.data.sample_reviews import sample_reviews
 from throughtime.data.sample_world import little_world, little_world_analogies
 from throughtime.data.samples import python_language_reference
 from throughtime.data.sentence_tokenizer import SentenceTokenizer, with_ends
+from throughtime.data.sequences import Sequences, TokenSequences, evaluation_batches, pad_sequences
 from throughtime.data.splits import PARTS, Splits, load_splits, save_splits
 from throughtime.data.text import (
     StandardInput,
@@ -59,8 +66,14 @@ __all__ = [
     "Example",
     "ExampleBatch",
     "ExampleBatches",
+    "FeatureCache",
+    "Frames",
     "GeneratedBatch",
     "Ids",
+    "ImageColumns",
+    "ImageExample",
+    "LabelledExamples",
+    "LabelledImages",
     "LabelledText",
     "Lanes",
     "LongTermSequences",
@@ -68,7 +81,11 @@ __all__ = [
     "PairBatch",
     "PairBatches",
     "ParallelText",
+    "Picture",
+    "Pixels",
+    "Preprocessing",
     "SentenceTokenizer",
+    "Sequences",
     "Splits",
     "StandardInput",
     "Text",
@@ -77,17 +94,21 @@ __all__ = [
     "TextSource",
     "TokenCounts",
     "TokenFile",
+    "TokenSequences",
     "Tokenizer",
     "Tokens",
     "TrainingWindow",
     "Words",
     "evaluation_batches",
     "evaluation_windows",
+    "find_images",
     "find_labelled",
     "find_parallel",
     "find_sentences",
     "find_splits",
     "find_texts",
+    "image_of",
+    "is_picture",
     "label_order",
     "largest_batch_size",
     "little_world",
@@ -95,6 +116,8 @@ __all__ = [
     "load_splits",
     "normalised",
     "open_corpus",
+    "open_features",
+    "open_image",
     "pad_sequences",
     "python_language_reference",
     "read_labelled",
@@ -102,6 +125,7 @@ __all__ = [
     "sample_numbers",
     "sample_reviews",
     "save_splits",
+    "split_images",
     "split_labelled",
     "split_off",
     "split_parallel",

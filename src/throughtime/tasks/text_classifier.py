@@ -14,7 +14,7 @@ from throughtime.errors import ArgumentError, ModelFolderError, check_choice
 from throughtime.models import RecurrentTextClassifier
 from throughtime.nn import Embedding
 from throughtime.tasks.class_targets import ClassTargets
-from throughtime.tasks.classification_evaluation import Evaluation, evaluate_probabilities
+from throughtime.tasks.classification_evaluation import Evaluation, beside_texts, evaluate_probabilities
 from throughtime.tasks.model_card import text_classifier_card
 from throughtime.tasks.model_runs import (
     in_model_folder,
@@ -271,7 +271,8 @@ class TextClassifier(TrainedModel[RecurrentTextClassifier, Settings]):
         train = LabelledText.load(saved, "train") if baselines and saved.exists() else None
         examples = self._found(data, part, columns) if data else self._own(part or "valid")
         probabilities = predict(self.network, examples.texts, self.tokenizer, self.targets, self.settings)
-        return evaluate_probabilities(probabilities, examples, self.targets, name=self.name, train=train)
+        beside = beside_texts(train, examples.texts, self.targets)
+        return evaluate_probabilities(probabilities, examples, self.targets, name=self.name, beside=beside)
 
     def _own(self, part: str) -> LabelledText:
         return LabelledText.load(self.folder.tokens / f"{part}.jsonl", part)
