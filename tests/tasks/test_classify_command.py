@@ -91,7 +91,7 @@ def test_the_sample_needs_no_file_and_folds_print_one_table(tmp_path: Path, caps
     [
         (
             ["train", "-o", "OUT"],
-            "there are no texts to learn from; give a file or folder of labelled texts, or --sample",
+            "there is nothing to learn from; give a file or folder of labelled texts, or --sample",
         ),
         (["train", "DATA"], "give --output, the model folder to write, or --folds to cross-validate"),
         (["train", "DATA", "-o", "OUT", "--folds", "3"], "--folds trains models that are not kept"),

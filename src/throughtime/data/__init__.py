@@ -18,6 +18,7 @@ from throughtime.data.labelled_examples import LabelledExamples, label_order, sp
 from throughtime.data.labelled_files import find_labelled, split_labelled
 from throughtime.data.labelled_formats import Columns, read_labelled
 from throughtime.data.labelled_images import ImageExample, LabelledImages
+from throughtime.data.labelled_sequences import LabelledSequences, NumericSequences, SequenceExample
 from throughtime.data.labelled_text import Example, LabelledText
 from throughtime.data.long_term_sequences import (
     LONG_TERM_TASKS,
@@ -30,11 +31,14 @@ from throughtime.data.normalisation import normalised
 from throughtime.data.pair_batches import PairBatch, PairBatches
 from throughtime.data.parallel_files import find_parallel, find_sentences
 from throughtime.data.parallel_text import Pair, ParallelText, split_parallel
+from throughtime.data.sample_gestures import sample_gestures
 from throughtime.data.sample_numbers import sample_numbers
 from throughtime.data.sample_reviews import sample_reviews
 from throughtime.data.sample_world import little_world, little_world_analogies
 from throughtime.data.samples import python_language_reference
 from throughtime.data.sentence_tokenizer import SentenceTokenizer, with_ends
+from throughtime.data.sequence_files import find_sequences, holds_sequences, split_sequences
+from throughtime.data.sequence_tables import SequenceColumns
 from throughtime.data.sequences import Sequences, TokenSequences, evaluation_batches, pad_sequences
 from throughtime.data.splits import PARTS, Splits, load_splits, save_splits
 from throughtime.data.text import (
@@ -74,9 +78,11 @@ __all__ = [
     "ImageExample",
     "LabelledExamples",
     "LabelledImages",
+    "LabelledSequences",
     "LabelledText",
     "Lanes",
     "LongTermSequences",
+    "NumericSequences",
     "Pair",
     "PairBatch",
     "PairBatches",
@@ -85,6 +91,8 @@ __all__ = [
     "Pixels",
     "Preprocessing",
     "SentenceTokenizer",
+    "SequenceColumns",
+    "SequenceExample",
     "Sequences",
     "Splits",
     "StandardInput",
@@ -105,8 +113,10 @@ __all__ = [
     "find_labelled",
     "find_parallel",
     "find_sentences",
+    "find_sequences",
     "find_splits",
     "find_texts",
+    "holds_sequences",
     "image_of",
     "is_picture",
     "label_order",
@@ -122,6 +132,7 @@ __all__ = [
     "python_language_reference",
     "read_labelled",
     "read_text_file",
+    "sample_gestures",
     "sample_numbers",
     "sample_reviews",
     "save_splits",
@@ -129,6 +140,7 @@ __all__ = [
     "split_labelled",
     "split_off",
     "split_parallel",
+    "split_sequences",
     "train_tokenizer",
     "with_ends",
     "write_tokens",

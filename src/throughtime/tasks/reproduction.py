@@ -14,12 +14,11 @@ import torch
 import yaml
 
 from throughtime.errors import ArgumentError, check_choice
+from throughtime.tasks.classifiers import classifier_for
 from throughtime.tasks.cross_validation import cross_validate
 from throughtime.tasks.language_model import LanguageModel
 from throughtime.tasks.long_term_dependencies import Settings as DependencySettings
 from throughtime.tasks.long_term_dependencies import compare
-from throughtime.tasks.text_classification import Settings as ClassifierSettings
-from throughtime.tasks.text_classifier import TextClassifier
 from throughtime.tasks.translator import Translator
 from throughtime.training import Display
 
@@ -140,14 +139,15 @@ def _run_language_model(
 def _run_classifier(
     recipe: Recipe, data: Sequence[Path], output: Path | None, display: Display | None, seed: int
 ) -> tuple[Any, ...]:
-    settings = ClassifierSettings.of({**recipe.settings, "seed": seed})
+    classifier = classifier_for(data)
+    settings = classifier.SETTINGS.of({**recipe.settings, "seed": seed})
     if recipe.folds is None:
-        return TextClassifier.train(data, settings, output=output, display=display).evaluate(part=recipe.part).rows
+        return classifier.train(data, settings, output=output, display=display).evaluate(part=recipe.part).rows
     if output is not None:
         raise ArgumentError(
             f"the recipe {recipe.name!r} trains {recipe.folds} models and keeps none; leave out --output"
         )
-    return cross_validate(data, settings, recipe.folds, display=display).rows
+    return cross_validate(classifier, data, settings, recipe.folds, display=display).rows
 
 
 def _run_translator(
