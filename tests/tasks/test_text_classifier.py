@@ -226,7 +226,7 @@ def test_data_that_cannot_be_learned_from_is_one_sentence_and_leaves_nothing(tmp
         with pytest.raises(DataError, match=message):
             TextClassifier.fit(data, output=tmp_path / "model")
         assert not (tmp_path / "model").exists()
-    with pytest.raises(ArgumentError, match="there are no texts to learn from"):
+    with pytest.raises(ArgumentError, match="there is nothing to learn from"):
         TextClassifier.fit()
 
 
@@ -243,12 +243,12 @@ def test_folds_are_dealt_evenly_and_their_table_has_the_means() -> None:
     assert np.bincount(deal).tolist() == [40, 40, 40]
     good = np.array([labels == ("good",) for labels in reviews.labels])
     assert np.ptp(np.bincount(deal[good])) <= 1
-    found = cross_validate([reviews], Settings.of({**SMALL, "steps": 3}), 3)
+    found = cross_validate(TextClassifier, [reviews], Settings.of({**SMALL, "steps": 3}), 3)
     accuracies = [fold.rows[0].accuracy for fold in found.folds]
     assert found.rows[0].accuracy == pytest.approx(np.mean(accuracies))
     assert found.deviation == pytest.approx(np.std(accuracies, ddof=1))
-    assert sum(fold.texts for fold in found.folds) == 120
+    assert sum(fold.examples for fold in found.folds) == 120
     with pytest.raises(DataError, match=r"has .* examples, fewer than the 100 folds"):
-        cross_validate([reviews], Settings(), 100)
+        cross_validate(TextClassifier, [reviews], Settings(), 100)
     with pytest.raises(ArgumentError, match="`folds` must be at least 2, got 1"):
-        cross_validate([reviews], Settings(), 1)
+        cross_validate(TextClassifier, [reviews], Settings(), 1)
