@@ -20,7 +20,7 @@ from throughtime.tasks.classifier import Classifier, Prediction, read_classes
 from throughtime.tasks.model_card import text_classifier_card
 from throughtime.tasks.model_runs import read_settings, save_copy, write_settings
 from throughtime.tasks.network_training import Run
-from throughtime.tasks.pretrained_vectors import given_vectors, start_embedding
+from throughtime.tasks.pretrained_vectors import given_vectors, learned_vectors, start_embedding
 from throughtime.tasks.text_classification import (
     TASK,
     ClassifiedText,
@@ -30,8 +30,7 @@ from throughtime.tasks.text_classification import (
     open_data,
     predict,
 )
-from throughtime.tasks.text_classifier_sizing import size_settings
-from throughtime.tasks.word2vec_model import Word2Vec
+from throughtime.tasks.text_classifier_sizing import EMBEDDING_SIZE, size_settings
 from throughtime.training import ModelFolder, choose_device
 from throughtime.word2vec import WordVectors
 
@@ -119,9 +118,7 @@ class TextClassifier(Classifier[RecurrentTextClassifier, Settings, LabelledText]
         return network.to(run.processes.device)
 
     @classmethod
-    def _fresh(
-        cls, data: ClassifiedText, settings: Settings, run: Run
-    ) -> tuple[Settings, RecurrentTextClassifier]:
+    def _fresh(cls, data: ClassifiedText, settings: Settings, run: Run) -> tuple[Settings, RecurrentTextClassifier]:
         vectors = (
             _learned_vectors(data, settings, run)
             if settings.own_vectors
@@ -234,12 +231,4 @@ def _learned_vectors(data: ClassifiedText, settings: Settings, run: Run) -> Word
     run.display.update("learning word vectors", 0.0)
     words = [data.tokenizer.token(index) for index in range(data.tokenizer.vocabulary_size)]
     sentences = [[words[index] for index in tokens.tolist()] for tokens in data.train]
-    epochs = min(MOST_WORD2VEC_EPOCHS, max(FEWEST_WORD2VEC_EPOCHS, WORD2VEC_WORDS / sum(map(len, sentences))))
-    word2vec = Word2Vec(
-        size=settings.embedding_size or EMBEDDING_SIZE,
-        epochs=float(epochs),
-        seed=settings.seed,
-        min_count=1,
-        deterministic=True,
-    )
-    return word2vec.fit(sentences).vectors
+    return learned_vectors(sentences, settings.embedding_size or EMBEDDING_SIZE, seed=settings.seed)
