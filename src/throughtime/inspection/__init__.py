@@ -4,7 +4,7 @@ from throughtime.inspection.classifier_report import TextSaliency, text_saliency
 from throughtime.inspection.coloured_text import coloured_text, save_coloured_text
 from throughtime.inspection.gate_figures import plot_gates, plot_memory_spans
 from throughtime.inspection.gates import Activations, record_gates
-from throughtime.inspection.gradient_figures import plot_eigenvalues, plot_gradient_flow
+from throughtime.inspection.gradient_figures import plot_eigenvalues, plot_gradient_flow, plot_horizons
 from throughtime.inspection.language_report import pieces_of, surprises
 from throughtime.inspection.memory import MemorySpan, memory_span, memory_spans
 from throughtime.inspection.neurons import (
@@ -19,7 +19,13 @@ from throughtime.inspection.recurrent_matrices import RecurrentMatrix, recurrent
 from throughtime.inspection.report import Report, inspect_model, inspect_vectors
 from throughtime.inspection.saliency import giving, gradient_times_input, integrated_gradients
 from throughtime.inspection.saliency_figures import plot_contributions
-from throughtime.inspection.text_features import FEATURES, bracket_depth, feature_of_pieces, inside_quotes, place_in_line
+from throughtime.inspection.text_features import (
+    FEATURES,
+    bracket_depth,
+    feature_of_pieces,
+    inside_quotes,
+    place_in_line,
+)
 from throughtime.inspection.translation_report import TranslationSaliency, translation_saliency
 from throughtime.nn.gradient_flow import GradientFlow, gradient_flow
 from throughtime.tasks.alignment_figures import plot_alignments
@@ -62,6 +68,7 @@ __all__ = [
     "plot_eigenvalues",
     "plot_gates",
     "plot_gradient_flow",
+    "plot_horizons",
     "plot_memory_spans",
     "plot_words",
     "rank_neurons",

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from throughtime.data import Ids, LabelledText, SentenceTokenizer, normalised, pad_sequences
+from throughtime.data import Ids, LabelledText, SentenceTokenizer, normalised
 from throughtime.errors import ArgumentError, check_choice
 from throughtime.inspection.coloured_text import coloured_text
 from throughtime.inspection.page import Section
@@ -30,6 +30,7 @@ from throughtime.sequence import SequenceBatch
 from throughtime.tasks.reading import Reading, classifier_reading
 from throughtime.tasks.text_classification import encode
 from throughtime.tasks.text_classifier import TextClassifier
+from throughtime.training import read_metrics
 
 FLOW_TEXTS, SHOWN_TEXTS = 64, 4
 
@@ -118,7 +119,7 @@ def classifier_sections(
     gates, activations = gates_section([shown] if shown else [])
     return [
         *sections,
-        flow_section([reading], beside, model.settings.cell, numbers),
+        flow_section([reading], beside, model.settings.cell, numbers, read_metrics(model.folder.metrics_file)),
         gates,
         *([section] if (section := memory_section(activations, numbers)) else []),
         matrices_section([reading], numbers),
@@ -145,11 +146,13 @@ def _own_texts(model: TextClassifier, count: int) -> list[str]:
 
 
 def _reading(model: TextClassifier, texts: Sequence[str]) -> Reading | None:
-    sequences = [tokens for tokens in encode(texts, model.tokenizer, model.settings) if len(tokens)]
-    if not sequences:
+    every = zip(texts, encode(texts, model.tokenizer, model.settings), strict=True)
+    pairs = [(text, tokens) for text, tokens in every if len(tokens)]
+    if not pairs:
         raise ArgumentError("the texts must have a word in them to look at, got none")
-    pieces = [_pieces(model, text, tokens) for text, tokens in zip(texts, sequences, strict=False)]
-    return classifier_reading(model.network, pad_sequences(sequences), pieces)
+    sequences = [tokens for _, tokens in pairs]
+    pieces = [_pieces(model, text, tokens) for text, tokens in pairs]
+    return classifier_reading(model.network, sequences, pieces)
 
 
 def _pieces(model: TextClassifier, text: str, tokens: Ids) -> list[str]:
@@ -164,10 +167,10 @@ def _saliency_section(model: TextClassifier, texts: Sequence[str], numbers: Numb
         "What each token adds to the score of the likeliest class: blue speaks for it, orange against it. The colours "
         "are integrated gradients from a text without words, which sum to the difference between the scores of the two."
     )
-    joint = "" if model.settings.tokens in {"char", "byte", "bpe"} else " "
+    joint = " " if model.tokenizer.kind == "word" else ""
     found = [text_saliency(model, text) for text in texts if normalised(text, lower=False).strip()]
     for one in found:
-        section.parts.append(f"<h3>{escape(one.label)}, {one.probability:.0%}</h3>")
+        section.parts.append(f"<h3>{escape(one.label)}, {100 * one.probability:.0f} %</h3>")
         section.parts.append(coloured_text([piece + joint for piece in one.pieces], one.integrated_gradients))
         if one.attention is not None:
             section.say("and where its attention lies:", faint=True)
@@ -194,5 +197,3 @@ def _saliency_section(model: TextClassifier, texts: Sequence[str], numbers: Numb
         for one in found
     ]
     return section
-
-

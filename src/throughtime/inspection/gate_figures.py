@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_UNITS = 24
-MOST_STEPS = 120
+MOST_STEPS = 90
 LABELLED_STEPS = 60
 
 
@@ -75,6 +75,8 @@ def plot_memory_spans(spans: Sequence[MemorySpan], *, dark: bool = False) -> Fig
     """
     if not spans:
         raise ArgumentError("`spans` must have at least one layer's, got none")
+    from matplotlib.ticker import LogLocator, NullFormatter  # noqa: PLC0415 - slow to import
+
     figure = new_figure(6.4, 3.4, dark=dark)
     axes = styled(figure.add_subplot(), dark=dark)
     finite = torch.cat([span.half_lives[span.half_lives.isfinite()] for span in spans])
@@ -84,7 +86,9 @@ def plot_memory_spans(spans: Sequence[MemorySpan], *, dark: bool = False) -> Fig
         axes.step(ordered, np.arange(1, len(ordered) + 1) / len(ordered), where="post", linewidth=2, label=span.name)
     axes.set_xscale("log")
     axes.set_ylim(0, 1.02)
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.set_xlabel("half-life of what a unit holds (steps)")
     axes.set_ylabel("units")
@@ -124,12 +128,12 @@ def _heat(axes: Axes, values: np.ndarray[Any, Any], name: str, *, is_gate: bool,
 
 
 def _label_steps(axes: Axes, pieces: Sequence[str] | None, steps: int) -> None:
-    if pieces is None or steps > LABELLED_STEPS and max(map(len, pieces)) > 1:
+    if pieces is None or (steps > LABELLED_STEPS and max(map(len, pieces)) > 1):
         axes.set_xlabel("step", color=axes.yaxis.label.get_color())
         return
     labels = [visible(piece) for piece in pieces]
     long = max(map(len, labels)) > 2
-    size = 9 if steps <= LABELLED_STEPS else 6.5
+    size = 9 if steps <= LABELLED_STEPS else 7.5
     axes.set_xticks(range(steps), labels, fontsize=size, rotation=60 if long else 0, parse_math=False)
     if long:
         for label in axes.get_xticklabels():
@@ -139,4 +143,3 @@ def _label_steps(axes: Axes, pieces: Sequence[str] | None, steps: int) -> None:
 def visible(piece: str) -> str:
     """A piece with something to be seen in it where it is white space."""
     return piece.replace("\n", "↵").replace("\t", "⇥").strip(" ") or "␣"
-

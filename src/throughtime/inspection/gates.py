@@ -122,9 +122,7 @@ def _record(cell: Cell, sequence: SequenceBatch, direction: Direction) -> Activa
         name: torch.stack([steps[place][1].gates[index] for place in order]) for index, name in enumerate(cell.gates)
     }
     named = {name: torch.stack([states[place][index] for place in order]) for index, name in enumerate(cell.states)}
-    return Activations(
-        0, direction.reverse, gates, named, steps[0][0], _kept(cell, gates, direction), sequence.lengths
-    )
+    return Activations(0, direction.reverse, gates, named, steps[0][0], _kept(cell, gates, direction), sequence.lengths)
 
 
 def _kept(cell: Cell, gates: dict[str, Tensor], direction: Direction) -> Tensor | None:

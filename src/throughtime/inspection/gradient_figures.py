@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -66,9 +66,9 @@ def plot_gradient_flow(flows: GradientFlow | Mapping[str, GradientFlow], *, dark
             "1 %",
             (1, THRESHOLD),
             xycoords=("axes fraction", "data"),
-            xytext=(-2, 3),
+            xytext=(4, 0),
             textcoords="offset points",
-            ha="right",
+            va="center",
             fontsize=9,
             color=colours.faint,
         )
@@ -80,6 +80,41 @@ def plot_gradient_flow(flows: GradientFlow | Mapping[str, GradientFlow], *, dark
             legend(axes, dark=dark)
     for axes in grid[:, 0]:
         axes.set_ylabel(r"$\|\partial L_t/\partial h_{t-k}\|$, share of that at $k = 0$")
+    return figure
+
+
+def plot_horizons(records: Sequence[Mapping[str, Any]], *, dark: bool = False) -> Figure:
+    """Draw the effective horizon of each layer along a training run, from the records of its metrics.jsonl.
+
+    Where it lies beyond the lags that were looked at, a triangle stands at the last of those that were logged.
+
+    Args:
+        records: those of a run with ``watch_gradients``; others are passed over.
+        dark: whether for dark paper.
+
+    Raises:
+        ArgumentError: where there is nothing to draw.
+    """
+    watched = [(record["step"], record["gradient_flow"]) for record in records if record.get("gradient_flow")]
+    if not watched:
+        raise ArgumentError("`records` must be of a run that watched its gradients, with watch_gradients")
+    figure = new_figure(6.4, 3.4, dark=dark)
+    axes = styled(figure.add_subplot(), dark=dark)
+    for place, name in enumerate(row["layer"] for row in watched[0][1]):
+        rows = [(step, flow[place]) for step, flow in watched]
+        values = [
+            max(map(int, row["relative_norm"]), default=0) if row["horizon"] is None else row["horizon"]
+            for _, row in rows
+        ]
+        (line,) = axes.plot([step for step, _ in rows], values, linewidth=2, label=name)
+        beyond = [(step, value) for (step, row), value in zip(rows, values, strict=True) if row["horizon"] is None]
+        if beyond:
+            axes.plot(*zip(*beyond, strict=True), linestyle="", marker="^", color=line.get_color())
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("step of the training")
+    axes.set_ylabel("effective horizon (steps)")
+    if len(watched[0][1]) > 1:
+        legend(axes, dark=dark)
     return figure
 
 

@@ -15,7 +15,7 @@ from throughtime.data import Ids, TokenFile, Tokenizer
 from throughtime.errors import ArgumentError
 from throughtime.inspection.coloured_text import coloured_text
 from throughtime.inspection.gates import Activations
-from throughtime.inspection.neurons import RankedNeuron, most_varied, rank_neurons, values_of
+from throughtime.inspection.neurons import RankedNeuron, Values, most_varied, rank_neurons, values_of
 from throughtime.inspection.page import Section
 from throughtime.inspection.recurrent_report import (
     Numbers,
@@ -30,7 +30,7 @@ from throughtime.inspection.text_features import FEATURES, feature_of_pieces
 from throughtime.nn.gradient_flow import GradientFlow
 from throughtime.tasks.language_model import LanguageModel
 from throughtime.tasks.reading import Reading, language_reading
-from throughtime.training import next_token_loss
+from throughtime.training import next_token_loss, read_metrics
 
 WINDOW, WINDOWS = 129, 16
 SHOWN_TOKENS = 1500
@@ -60,7 +60,7 @@ def language_sections(
     gates, activations = gates_section([reading])
     own = activations[reading.name]
     sections = [
-        flow_section([windows], beside, model.settings.cell, numbers),
+        flow_section([windows], beside, model.settings.cell, numbers, read_metrics(model.folder.metrics_file)),
         gates,
         memory_section(activations, numbers),
         _neurons_section(model, tokens, pieces, own, numbers),
@@ -113,16 +113,17 @@ def _neurons_section(
 ) -> Section:
     section = Section("Neurons")
     section.say(
-        "The text in the colours of a neuron: blue where it is above zero, orange below. Choose one that follows "
-        "something in the text, or one of those that vary most, or how much each token surprised the model."
+        "The text in the colours of a neuron: blue where it is above the middle of its values, orange below. Choose "
+        "one that follows something in the text, or one of those that vary most, or how much each token surprised the "
+        "model."
     )
     ranked = rank_by_features(pieces, activations)
-    choices: dict[str, np.ndarray] = {}
+    choices: dict[str, Values] = {}
     for feature, best in ranked.items():
         for one in best[:RANKED_NEURONS]:
-            choices[f"{feature}: {one.neuron}"] = values_of(activations, one.neuron)
+            choices[f"{feature}: {one.neuron}"] = _centred(values_of(activations, one.neuron))
     for neuron in most_varied(activations, VARIED_NEURONS):
-        choices[f"varies most: {neuron}"] = values_of(activations, neuron)
+        choices[f"varies most: {neuron}"] = _centred(values_of(activations, neuron))
     # What surprises is the next token, which stands one further on.
     surprise = np.concatenate([[0.0], surprises(model, tokens).numpy()[:-1]])
     choices["surprise of the token (nats)"] = surprise
@@ -134,16 +135,20 @@ def _neurons_section(
             rows.append((feature, str(one.neuron), kind, one.score, "" if one.held_out is None else one.held_out))
     if rows:
         section.say(
-            f"The neurons that follow each feature best, chosen by the first {1 - HELD_OUT:.0%} of the text and "
+            "The neurons that follow each feature best, chosen by the first part of the text and "
             "measured again on the rest of it. AUROC is the probability that the neuron is higher where the feature is "
             "there than where it isn't: 0.5 says nothing, 1 and 0 tell it with certainty."
         )
-        section.table(("feature", "neuron", "measure", "chosen by", "on the rest"), rows)
+        section.table(("feature", "neuron", "measure", f"first {100 - 100 * HELD_OUT:.0f} %", "the rest"), rows)
         numbers["neurons"] = [
             {"feature": feature, "neuron": neuron, "measure": kind, "score": score, "held_out": held_out or None}
             for feature, neuron, kind, score, held_out in rows
         ]
     return section
+
+
+def _centred(values: Values) -> Values:
+    return values - np.median(values)
 
 
 _BINARY = frozenset({"inside quotes", "inside brackets", "digit", "capital letter", "white space"})
@@ -161,7 +166,7 @@ def rank_by_features(pieces: Sequence[str], activations: Sequence[Activations]) 
     return found
 
 
-def neuron_chooser(pieces: Sequence[str], choices: Mapping[str, np.ndarray]) -> str:
+def neuron_chooser(pieces: Sequence[str], choices: Mapping[str, Values]) -> str:
     """A text, and a list to choose from by what it is to be coloured; the first without any script.
 
     Args:

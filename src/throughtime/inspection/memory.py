@@ -63,4 +63,4 @@ def memory_spans(activations: Sequence[Activations]) -> list[MemorySpan]:
 
 
 def _steps(count: float) -> str:
-    return f"{count:.2g} steps" if count < 10 else f"{count:,.0f} steps"
+    return f"{count:.1f} steps" if count < 10 else f"{count:,.0f} steps"

@@ -93,7 +93,7 @@ class Section:
 def _cell(value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return f"<td>{escape(str(value))}</td>"
-    return f'<td class="number">{value:,}</td>' if isinstance(value, int) else f'<td class="number">{value:.3g}</td>'
+    return f'<td class="number">{value:,}</td>' if isinstance(value, int) else f'<td class="number">{value:.3f}</td>'
 
 
 def page(title: str, facts: Sequence[tuple[str, str]], sections: Sequence[Section], *, style: str = "") -> str:
@@ -153,6 +153,7 @@ label { font-size: .92rem; color: var(--faint); }
 select { font: inherit; color: var(--ink); background: var(--paper); border: 1px solid var(--line); border-radius: 8px;
   padding: .25rem .5rem; max-width: 100%; }
 .coloured { margin: .8rem 0; padding: .8rem 1rem; background: var(--paper); border-radius: 8px; font-size: .95rem; }
-.coloured.letters { font-family: ui-monospace, "SF Mono", Menlo, Consolas, monospace; font-size: .86rem; }
+.coloured.letters { max-height: 34rem; overflow-y: auto; font-size: .86rem;
+  font-family: ui-monospace, "SF Mono", Menlo, Consolas, monospace; }
 @media print { body { background: none; } section { border: 0; break-inside: avoid; } nav { display: none; } }
 """

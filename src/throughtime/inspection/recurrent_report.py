@@ -8,7 +8,7 @@ from typing import Any
 
 from throughtime.inspection.gate_figures import MOST_STEPS, plot_gates, plot_memory_spans
 from throughtime.inspection.gates import Activations, record_gates
-from throughtime.inspection.gradient_figures import plot_eigenvalues, plot_gradient_flow
+from throughtime.inspection.gradient_figures import plot_eigenvalues, plot_gradient_flow, plot_horizons
 from throughtime.inspection.memory import memory_spans
 from throughtime.inspection.page import Section
 from throughtime.inspection.recurrent_matrices import recurrent_matrices
@@ -24,7 +24,11 @@ def flow_of(reading: Reading) -> GradientFlow:
 
 
 def flow_section(
-    readings: Sequence[Reading], beside: Mapping[str, GradientFlow], name: str, numbers: Numbers
+    readings: Sequence[Reading],
+    beside: Mapping[str, GradientFlow],
+    name: str,
+    numbers: Numbers,
+    records: Sequence[Mapping[str, Any]] = (),
 ) -> Section:
     """How far the gradient flows back, for each of the network's layers, and beside other networks.
 
@@ -33,6 +37,7 @@ def flow_section(
         beside: the gradient flows of other networks, of the same task, by their names.
         name: of this network.
         numbers: gets what was measured.
+        records: what the training of the network logged.
     """
     section = Section("Gradient flow")
     section.say(
@@ -53,11 +58,17 @@ def flow_section(
             f"Gradient flow of the {reading.name}, the mean over {rows} sequences.",
         )
         numbers.setdefault("gradient_flow", {})[reading.name] = flow_numbers(flow)
+    watched = [record for record in records if record.get("gradient_flow")]
+    if len(watched) > 1:
+        section.parts.append("<h3>While it was trained</h3>")
+        section.show("horizons", partial(plot_horizons, watched), "The effective horizon along the training.")
     if beside:
         flows = {name: flow_of(readings[0]), **beside}
         section.parts.append("<h3>Side by side</h3>")
         section.show(
-            "gradient_flow_beside", partial(plot_gradient_flow, flows), "The gradient flow of several networks on the same task."
+            "gradient_flow_beside",
+            partial(plot_gradient_flow, flows),
+            "The gradient flow of several networks on the same task.",
         )
         for other, flow in beside.items():
             section.list([f"{other}, {line}" for line in flow.describe()])
@@ -97,7 +108,8 @@ def matrices_section(readings: Sequence[Reading], numbers: Numbers) -> Section:
         ]
         section.table(("layer", "gate", "spectral radius", "norm"), rows)
         numbers.setdefault("recurrent_matrices", {})[reading.name] = [
-            {"layer": layer, "gate": gate, "spectral_radius": radius, "norm": norm} for layer, gate, radius, norm in rows
+            {"layer": layer, "gate": gate, "spectral_radius": radius, "norm": norm}
+            for layer, gate, radius, norm in rows
         ]
     return section
 
@@ -128,11 +140,7 @@ def gates_section(readings: Sequence[Reading], *, row: int = 0) -> tuple[Section
 
 def memory_section(activations: Mapping[str, Sequence[Activations]], numbers: Numbers) -> Section | None:
     """How long units remember; None where no cell has a gate that tells."""
-    spans = [
-        (name, span)
-        for name, own in activations.items()
-        for span in memory_spans(own)
-    ]
+    spans = [(name, span) for name, own in activations.items() for span in memory_spans(own)]
     if not spans:
         return None
     section = Section("Memory")

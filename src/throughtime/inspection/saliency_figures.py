@@ -18,7 +18,11 @@ MOST_PIECES = 60
 
 
 def plot_contributions(
-    pieces: Sequence[str], contributions: Mapping[str, npt.ArrayLike], *, label: str = "contribution", dark: bool = False
+    pieces: Sequence[str],
+    contributions: Mapping[str, npt.ArrayLike],
+    *,
+    label: str = "contribution",
+    dark: bool = False,
 ) -> Figure:
     """Draw what each piece of a text adds to a score, a bar a piece, by one method or several side by side.
 
@@ -35,16 +39,17 @@ def plot_contributions(
         raise ArgumentError("`pieces` and `contributions` must not be empty")
     colours = palette(dark=dark)
     shown = list(pieces)[-MOST_PIECES:]
-    figure = new_figure(float(np.clip(0.3 * len(shown) * max(1, len(contributions) ** 0.5) + 1.5, 5, 12)), 3.2, dark=dark)
+    width = float(np.clip(0.3 * len(shown) * max(1, len(contributions) ** 0.5) + 1.5, 5, 12))
+    figure = new_figure(width, 3.2, dark=dark)
     axes = styled(figure.add_subplot(), dark=dark)
     axes.grid(visible=False, axis="x")
-    places, width = np.arange(len(shown)), 0.8 / len(contributions)
+    places, breadth = np.arange(len(shown)), 0.8 / len(contributions)
     for number, (name, values) in enumerate(contributions.items()):
         own = np.asarray(values, dtype=np.float64)
         if own.shape != (len(pieces),):
             raise ArgumentError(f"`contributions[{name!r}]` must have shape ({len(pieces)},), got {own.shape}")
-        offset = (number - (len(contributions) - 1) / 2) * width
-        axes.bar(places + offset, own[-MOST_PIECES:], width, label=name)
+        offset = (number - (len(contributions) - 1) / 2) * breadth
+        axes.bar(places + offset, own[-MOST_PIECES:], breadth, label=name)
     axes.axhline(0, color=colours.faint, linewidth=1)
     long = max(map(len, shown)) > 2
     labels = [piece.replace("\n", "↵").strip(" ") or "␣" for piece in shown]

@@ -28,6 +28,7 @@ from throughtime.sequence import SequenceBatch
 from throughtime.tasks.alignment_figures import plot_alignments
 from throughtime.tasks.reading import Reading, translation_readings
 from throughtime.tasks.translator import Translation, Translator
+from throughtime.training import read_metrics
 
 FLOW_SENTENCES, SHOWN_SENTENCES = 32, 4
 
@@ -89,9 +90,9 @@ def translation_sections(
     shown = _readings(model, sentences[:1], [model.translate(sentences[:1])[0].text])
     gates, activations = gates_section(shown)
     sections = [
-        _attention_section(found) if has_attention else None,
+        _attention_section(found) if found and has_attention else None,
         _saliency_section(model, sentences),
-        flow_section(readings, beside, model.settings.cell, numbers),
+        flow_section(readings, beside, model.settings.cell, numbers, read_metrics(model.folder.metrics_file)),
         gates,
         memory_section(activations, numbers),
         matrices_section(readings, numbers),
@@ -149,10 +150,12 @@ def _saliency_section(model: Translator, sentences: Sequence[str]) -> Section:
         "What each word of the source adds to the log-probability of the translation, by gradient times input: blue "
         "makes it likelier, orange less likely."
     )
+    joint = " " if model.source.tokenizer.kind == "word" else ""
     for sentence, one in zip(sentences, model.translate(sentences), strict=True):
         if not one.text:
             continue
         found = translation_saliency(model, sentence, one.text)
-        section.parts.append(coloured_text([f"{piece} " for piece in found.source_pieces], found.gradient_times_input))
+        pieces = [piece + joint for piece in found.source_pieces]
+        section.parts.append(coloured_text(pieces, found.gradient_times_input))
         section.say(f"→ {one.text}", faint=True)
     return section

@@ -10,19 +10,19 @@ from throughtime.inspection.recurrent_report import Numbers
 from throughtime.word2vec import WordVectors, plot_analogies, plot_words
 
 RELATIONS: dict[str, tuple[tuple[str, str], ...]] = {
-    "man and woman": (
+    "from man to woman": (
         ("man", "woman"), ("king", "queen"), ("boy", "girl"), ("uncle", "aunt"), ("father", "mother"),
         ("brother", "sister"), ("son", "daughter"), ("prince", "princess"), ("husband", "wife"), ("actor", "actress"),
     ),
-    "present and past": (
+    "from present to past": (
         ("go", "went"), ("walk", "walked"), ("swim", "swam"), ("sing", "sang"), ("write", "wrote"), ("ride", "rode"),
         ("fly", "flew"), ("take", "took"), ("see", "saw"), ("run", "ran"), ("say", "said"), ("make", "made"),
     ),
-    "country and capital": (
+    "from country to capital": (
         ("france", "paris"), ("germany", "berlin"), ("italy", "rome"), ("spain", "madrid"), ("russia", "moscow"),
         ("japan", "tokyo"), ("china", "beijing"), ("england", "london"), ("greece", "athens"), ("poland", "warsaw"),
     ),
-    "one and many": (
+    "from one to many": (
         ("dog", "dogs"), ("cat", "cats"), ("car", "cars"), ("house", "houses"), ("child", "children"),
         ("man", "men"), ("woman", "women"), ("city", "cities"), ("year", "years"), ("book", "books"),
     ),
@@ -85,9 +85,9 @@ def word_sections(vectors: WordVectors, words: Sequence[str], numbers: Numbers) 
     }
     sections = [neighbours]
     for name, pairs in pairs_in(vectors).items():
-        section = Section(f"Arrows: {name}")
+        section = Section(f"Arrows {name}")
         section.say("Arrows that lie side by side are what lets analogies be solved by adding and subtracting vectors.")
-        section.show(f"arrows_{name.replace(' ', '_')}", partial(plot_analogies, vectors, pairs), f"From {name}.")
+        section.show(f"arrows_{name.replace(' ', '_')}", partial(plot_analogies, vectors, pairs), f"Pairs {name}.")
         sections.append(section)
     chart = Section("Map")
     around = map_words(vectors, words)

@@ -7,10 +7,10 @@ https://arxiv.org/abs/1211.5063, show why it vanishes or explodes.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Generator, Literal, cast
+from typing import Literal, cast
 
 import torch
 from torch import Tensor
@@ -51,9 +51,12 @@ class GradientFlow:
 
     @property
     def relative(self) -> Tensor:
-        """The mean norm as a share of that at lag 0, shape (num_layers * directions, lags); zero if there is none."""
-        mean = self.mean
-        return (mean / mean[:, :1]).nan_to_num(0.0, posinf=math.inf)
+        """The mean norm as a share of that at lag 0 of the same rows, shape (num_layers * directions, lags).
+
+        Zero where there is none.
+        """
+        beginning = self.norms[:, :1].where(~self.norms.isnan(), 0).sum(-1)
+        return (self.norms.nansum(-1) / beginning).nan_to_num(0.0, posinf=math.inf)
 
     @property
     def names(self) -> list[str]:
@@ -104,6 +107,7 @@ class GradientFlow:
         return lines
 
 
+@torch.inference_mode(mode=False)
 def gradient_flow(
     layer: Recurrent,
     inputs: Tensor | SequenceBatch,
@@ -134,7 +138,7 @@ def gradient_flow(
     time, batch = sequence.values.shape[:2]
     device = sequence.values.device
     lengths = torch.full((batch,), time) if sequence.lengths is None else sequence.lengths
-    lengths = lengths.to(device)
+    lengths = lengths.to(device, copy=True)  # tensors of the caller's may be of inference mode
     directions = layer.num_directions
     if loss is None:
         generator = torch.Generator().manual_seed(seed)
@@ -153,12 +157,9 @@ def gradient_flow(
     return GradientFlow(torch.stack(rows, dim=1).flatten(0, 1), directions)
 
 
-def _norms(
-    layer: Recurrent, sequence: SequenceBatch, loss: StepLoss, steps: Tensor, state: State | None
-) -> Tensor:
+def _norms(layer: Recurrent, sequence: SequenceBatch, loss: StepLoss, steps: Tensor, state: State | None) -> Tensor:
     """Norms of shape (num_layers * directions, time, batch), float64, of the loss at these steps."""
-    # Outside of inference mode a clone is a tensor that can have a gradient, whatever the caller's was.
-    with torch.inference_mode(mode=False), torch.enable_grad(), _undisturbed(layer):
+    with torch.enable_grad(), _undisturbed(layer):
         values = sequence.values.clone().detach().requires_grad_()
         initial = None if state is None else tuple(part.clone().detach() for part in state)
         hx = initial[0] if initial is not None and len(initial) == 1 else initial
@@ -166,7 +167,7 @@ def _norms(
             given = SequenceBatch(values, sequence.lengths)
             outputs = cast("SequenceBatch", layer(given, hx)[0]).values
             read = outputs[steps, torch.arange(len(steps), device=steps.device)]
-            torch.autograd.grad(loss(read, steps.clone()).sum(), values)
+            torch.autograd.grad(loss(read, steps).sum(), values)
         return norms[""][0].double()
 
 
@@ -193,7 +194,7 @@ def _growth(relative: list[float]) -> float:
 
 
 def _percent(share: float) -> str:
-    return f"{share:.0%}" if 0.1 <= share < 10 else f"{100 * share:.2g} %"
+    return f"{100 * share:.0f} %" if 0.1 <= share < 10 else f"{100 * share:.2g} %"
 
 
 def _steps(count: float) -> str:

@@ -41,9 +41,7 @@ class Reading:
 
 
 @torch.no_grad()
-def language_reading(
-    network: RecurrentLanguageModel, tokens: Tensor, pieces: Sequence[Sequence[str]] = ()
-) -> Reading:
+def language_reading(network: RecurrentLanguageModel, tokens: Tensor, pieces: Sequence[Sequence[str]] = ()) -> Reading:
     """What a language model reads; the loss at a step is that of the next token.
 
     Args:
@@ -64,21 +62,23 @@ def language_reading(
 
 @torch.no_grad()
 def classifier_reading(
-    network: RecurrentTextClassifier, tokens: SequenceBatch, pieces: Sequence[Sequence[str]] = ()
+    network: RecurrentTextClassifier, texts: Sequence[Ids], pieces: Sequence[Sequence[str]] = ()
 ) -> Reading | None:
-    """What a text classifier's recurrent layers read; None where it has none.
+    """What a text classifier's recurrent layers read; None where it has none, or no text has a token.
 
     Pooling would bring a text's loss to every step at once, and past the recurrence. So the loss at a step is that of
     a reader who has what stands there alone: how unsure the class is that the whole text was given.
 
     Args:
         network: in evaluation mode.
-        tokens: of some texts, shape (time, batch), int64.
-        pieces: the text of each token.
+        texts: tokens of each, shape (length,); those without any are left out.
+        pieces: the text of each token of those that have some.
     """
     layer = network.recurrent
-    if layer is None:
+    texts = [own for own in texts if len(own)]
+    if layer is None or not texts:
         return None
+    tokens = pad_sequences(texts)
     device = next(network.parameters()).device
     scores: list[Tensor] = []
     on_device = SequenceBatch(tokens.values.to(device), tokens.lengths)

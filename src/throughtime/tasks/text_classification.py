@@ -44,6 +44,7 @@ from throughtime.tasks.network_training import (
     optimizers_of,
     train_network,
 )
+from throughtime.tasks.reading import classifier_reading
 from throughtime.tasks.settings import Duration, Positive, Probability
 from throughtime.training import (
     ClassificationObjective,
@@ -59,6 +60,7 @@ TASK = "text_classification"
 EVALUATION_BATCH = 128
 FEWEST_EXAMPLES = 4
 MOST_WORDS = 30_000
+WATCHED_TEXTS = 16
 
 
 class Settings(TrainingSettings):
@@ -327,6 +329,7 @@ def fit(network: RecurrentTextClassifier, data: ClassifiedText, settings: Settin
         optimizers=optimizers_of(list(network.parameters()), network.hidden_matrices(), settings),
         unit="text",
         most_epochs=enough_epochs(len(data.train)),
+        readings=lambda: [one for one in [classifier_reading(network, data.valid[:WATCHED_TEXTS])] if one],
     )
 
 

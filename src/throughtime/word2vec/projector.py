@@ -1,4 +1,4 @@
-"""Word vectors for TensorBoard's embedding projector, and for https://projector.tensorflow.org, which reads the same."""
+"""Word vectors for TensorBoard's embedding projector, and https://projector.tensorflow.org, which reads the same."""
 
 from __future__ import annotations
 
