@@ -39,7 +39,7 @@ from throughtime.data.samples import python_language_reference
 from throughtime.data.sentence_tokenizer import SentenceTokenizer, with_ends
 from throughtime.data.sequence_files import find_sequences, holds_sequences, split_sequences
 from throughtime.data.sequence_tables import SequenceColumns
-from throughtime.data.sequences import Sequences, TokenSequences, evaluation_batches, pad_sequences
+from throughtime.data.sequences import Sequences, TokenSequences, evaluation_batches, pad_sequences, sequences_of
 from throughtime.data.splits import PARTS, Splits, load_splits, save_splits
 from throughtime.data.text import (
     StandardInput,
@@ -136,6 +136,7 @@ __all__ = [
     "sample_numbers",
     "sample_reviews",
     "save_splits",
+    "sequences_of",
     "split_images",
     "split_labelled",
     "split_off",
