@@ -359,7 +359,7 @@ def _average(
     score = found.score if found.score is not None else -found.loss
     is_better = score > position.best_score
     shown = ", ".join(f"{name} {value:.2f}" for name, value in found.figures.items())
-    kept = "kept" if is_better else f"not kept, the best single ones have {position.best_score:.2f}"
+    kept = "kept" if is_better else "not kept, the best of them is better"
     run.display.line(f"mean of the weights of {count} validations: {shown}; {kept}")
     if is_better:
         run.folder.save_weights(network)
