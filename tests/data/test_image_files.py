@@ -43,13 +43,15 @@ def test_idx_files_find_their_labels_and_their_parts(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("damage", "said"),
-    [(lambda content: content[:-3], "is not whole"), (lambda content: b"\1" + content[1:], "is no IDX file")],
+    [((-3, b""), "is not whole"), ((4, b"\1\0\0\0"), "is no IDX file")],
 )
-def test_a_damaged_idx_file_is_named(tmp_path: Path, damage: object, said: str) -> None:
+def test_a_damaged_idx_file_is_named(tmp_path: Path, damage: tuple[int, bytes], said: str) -> None:
     write_idx(tmp_path / "train-images-idx3-ubyte", PIXELS)
     write_idx(tmp_path / "train-labels-idx1-ubyte", LABELS)
     path = tmp_path / "train-images-idx3-ubyte"
-    path.write_bytes(damage(path.read_bytes()))  # pyright: ignore[reportCallIssue, reportUnknownArgumentType]
+    kept, before = damage
+    content = path.read_bytes()
+    path.write_bytes(before + (content[kept:] if before else content[:kept]))
     with pytest.raises(DataError, match=f"train-images-idx3-ubyte.*{said}"):
         find_images([tmp_path])
 

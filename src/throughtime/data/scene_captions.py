@@ -24,8 +24,9 @@ _SYNONYMS = {
     "above": ("above", "over"),
     "below": ("below", "under"),
 }
-_MEANINGS = {said: meaning for meaning, several in _SYNONYMS.items() for said in several}
-_MEANINGS |= {word: word for word in COLOURS if word not in _SYNONYMS}
+_MEANINGS = {word: word for word in COLOURS} | {
+    said: meaning for meaning, several in _SYNONYMS.items() for said in several
+}
 _BEGINNINGS = ("there is ", "the picture shows ")
 
 
