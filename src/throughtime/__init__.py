@@ -15,10 +15,11 @@ __version__ = "0.1.0.dev0"
 if TYPE_CHECKING:
     from throughtime import bptt, cells, data, decoding, models, nn, recurrence, training, word2vec
     from throughtime.configuration import show_config
-    from throughtime.data import LabelledText, ParallelText, TextInMemory
+    from throughtime.data import LabelledImages, LabelledText, ParallelText, TextInMemory
     from throughtime.errors import ThroughTimeError
     from throughtime.nn.replacement import replace_recurrent
     from throughtime.sequence import SequenceBatch
+    from throughtime.tasks.image_classifier import ImageClassifier
     from throughtime.tasks.language_model import LanguageModel
     from throughtime.tasks.loading import load
     from throughtime.tasks.text_classifier import TextClassifier
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 # Importing torch takes a second, which `throughtime --help` need not wait for.
 _MODULES = ("bptt", "cells", "data", "decoding", "models", "nn", "recurrence", "training", "word2vec")
 _NAMES = {
+    "ImageClassifier": "throughtime.tasks.image_classifier",
+    "LabelledImages": "throughtime.data",
     "LabelledText": "throughtime.data",
     "LanguageModel": "throughtime.tasks.language_model",
     "ParallelText": "throughtime.data",
@@ -45,6 +48,8 @@ _NAMES = {
 }
 
 __all__ = [
+    "ImageClassifier",
+    "LabelledImages",
     "LabelledText",
     "LanguageModel",
     "ParallelText",

@@ -50,6 +50,11 @@ for name, summary in (
 ):
     vectors.command(f"throughtime.commands.vectors:{name.replace('-', '_')}", name=name, help=summary)
 app.command(
+    "throughtime.commands.image:app",
+    name="image",
+    help="Image classification: learn labels of pictures, judge, predict.",
+)
+app.command(
     "throughtime.commands.translate:app",
     name="translate",
     help="Translation: learn it from pairs of sentences, translate, judge, show the alignment.",

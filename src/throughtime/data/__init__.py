@@ -27,7 +27,7 @@ from throughtime.data.sample_numbers import sample_numbers
 from throughtime.data.sample_reviews import sample_reviews
 from throughtime.data.sample_scenes import Scene, SceneObject, sample_scenes
 from throughtime.data.sample_world import little_world, little_world_analogies
-from throughtime.data.samples import python_language_reference
+from throughtime.data.samples import python_language_reference, sample_digits
 from throughtime.data.scene_captions import is_right, mentions, scene_captions
 from throughtime.data.sentence_tokenizer import SentenceTokenizer, with_ends
 from throughtime.data.sequences import Sequences, TokenSequences, evaluation_batches, pad_sequences
@@ -117,6 +117,7 @@ __all__ = [
     "python_language_reference",
     "read_labelled",
     "read_text_file",
+    "sample_digits",
     "sample_numbers",
     "sample_reviews",
     "sample_scenes",

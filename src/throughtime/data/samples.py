@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from throughtime.data.labelled_images import LabelledImages
 from throughtime.data.text import TextInMemory
 
 
@@ -14,3 +17,12 @@ def python_language_reference() -> TextInMemory:
 
     text = "\n".join(topics[name] for name in sorted(topics))
     return TextInMemory(text, "the Python language reference")
+
+
+def sample_digits() -> LabelledImages:
+    """Real handwritten digits that come with scikit-learn: 1,797 grey pictures of 8 x 8 pixels."""
+    from sklearn.datasets import load_digits  # noqa: PLC0415 - slow to import
+
+    digits = load_digits()
+    pixels = (digits.images * (255 / 16)).round().astype(np.uint8)
+    return LabelledImages.of(list(pixels), digits.target.tolist(), "scikit-learn's handwritten digits")

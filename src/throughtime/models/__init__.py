@@ -2,6 +2,7 @@
 
 from throughtime.models.decoder import DecoderState
 from throughtime.models.encoder_decoder import EncoderDecoder
+from throughtime.models.image_classifier import ImageClassifier
 from throughtime.models.image_encoder import (
     ConvolutionalEncoder,
     FullyConnectedEncoder,
@@ -20,6 +21,7 @@ __all__ = [
     "EncoderDecoder",
     "FullyConnectedEncoder",
     "GivenFeatures",
+    "ImageClassifier",
     "ImageEncoder",
     "NGramModel",
     "PretrainedEncoder",

@@ -8,9 +8,12 @@ from typing import Any
 from torch import nn
 
 from throughtime import __version__
+from throughtime.data import Splits
 from throughtime.files import write_text
-from throughtime.models import EncoderDecoder, RecurrentLanguageModel, RecurrentTextClassifier
-from throughtime.tasks import text_classification, translation, word2vec
+from throughtime.models import EncoderDecoder, ImageClassifier, RecurrentLanguageModel, RecurrentTextClassifier
+from throughtime.tasks import image_classification, text_classification, translation, word2vec
+from throughtime.tasks.class_targets import ClassTargets
+from throughtime.tasks.image_classification import ClassifiedImages
 from throughtime.tasks.language_modelling import Settings, TextData
 from throughtime.tasks.settings import TaskSettings
 from throughtime.tasks.text_classification import ClassifiedText
@@ -52,31 +55,58 @@ def text_classifier_card(
     folder: ModelFolder, settings: text_classification.Settings, data: ClassifiedText, network: RecurrentTextClassifier
 ) -> None:
     """Write the model card of a text classifier into its folder."""
-
-    def reached(best: dict[str, Any]) -> str:
-        return (
-            f"**accuracy {best['validation_accuracy']:.2%}**, macro F1 {best['validation_macro_f1']:.4f}, "
-            f"{best['validation_loss']:.4f} nats per text"
-        )
-
-    parts = data.splits.parts()
-    rows = [
-        f"| {label} | {' | '.join(f'{part.counts().get(label, 0):,}' for part in parts.values())} |"
-        for label in data.targets.classes
-    ]
     _write_card(
         folder,
         "A text classifier",
         f"{settings.stages[0].upper()}{settings.stages[1:]}; {_weights(network)}, a vocabulary of "
         f"{data.tokenizer.vocabulary_size:,}. Trained by throughtime {__version__}.",
-        _training(folder, network, "Best validation", reached, decisive=settings.decisive),
-        data=[f"| class | {' | '.join(parts)} |", f"|---|{'---:|' * len(parts)}", *rows],
+        _training(folder, network, "Best validation", _classified("text"), decisive=settings.decisive),
+        data=_classes(data.splits, data.targets),
         settings=settings,
         use=[
             f"throughtime classify predict {folder.path.name} 'a text'",
             f"throughtime classify evaluate {folder.path.name} DATA",
         ],
     )
+
+
+def image_classifier_card(
+    folder: ModelFolder, settings: image_classification.Settings, data: ClassifiedImages, network: ImageClassifier
+) -> None:
+    """Write the model card of an image classifier into its folder."""
+    how = data.reader.preprocessing
+    _write_card(
+        folder,
+        "An image classifier",
+        f"{settings.layers[0].upper()}{settings.layers[1:]}; {_weights(network)}. It looks at pictures of {how.height} "
+        f"x {how.width} pixels, {'grey' if how.channels == 1 else 'in colour'}. Trained by throughtime {__version__}.",
+        _training(folder, network, "Best validation", _classified("picture"), decisive=settings.decisive),
+        data=_classes(data.splits, data.targets),
+        settings=settings,
+        use=[
+            f"throughtime image predict {folder.path.name} picture.png",
+            f"throughtime image evaluate {folder.path.name} DATA",
+        ],
+    )
+
+
+def _classified(unit: str) -> Callable[[dict[str, Any]], str]:
+    def reached(best: dict[str, Any]) -> str:
+        return (
+            f"**accuracy {best['validation_accuracy']:.2%}**, macro F1 {best['validation_macro_f1']:.4f}, "
+            f"{best['validation_loss']:.4f} nats per {unit}"
+        )
+
+    return reached
+
+
+def _classes(splits: Splits[Any], targets: ClassTargets) -> list[str]:
+    parts = splits.parts()
+    rows = [
+        f"| {label} | {' | '.join(f'{part.counts().get(label, 0):,}' for part in parts.values())} |"
+        for label in targets.classes
+    ]
+    return [f"| class | {' | '.join(parts)} |", f"|---|{'---:|' * len(parts)}", *rows]
 
 
 def translator_card(
