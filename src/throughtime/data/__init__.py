@@ -8,6 +8,9 @@ from throughtime.data.batching import (
     evaluation_windows,
     largest_batch_size,
 )
+from throughtime.data.caption_batches import CaptionBatches
+from throughtime.data.caption_files import CaptionColumns, find_captioned
+from throughtime.data.captioned_images import CaptionedImage, CaptionedImages, split_captioned, split_pictures
 from throughtime.data.corpus import Corpus, CorpusSource, Words, open_corpus
 from throughtime.data.example_batches import ExampleBatch, ExampleBatches
 from throughtime.data.feature_cache import FeatureCache, open_features
@@ -30,7 +33,7 @@ from throughtime.data.sample_world import little_world, little_world_analogies
 from throughtime.data.samples import python_language_reference, sample_digits
 from throughtime.data.scene_captions import is_right, mentions, scene_captions
 from throughtime.data.sentence_tokenizer import SentenceTokenizer, with_ends
-from throughtime.data.sequences import Sequences, TokenSequences, evaluation_batches, pad_sequences
+from throughtime.data.sequences import Sequences, TokenSequences, evaluation_batches, pad_sequences, sequences_of
 from throughtime.data.splits import PARTS, Splits, load_splits, save_splits
 from throughtime.data.text import (
     StandardInput,
@@ -49,6 +52,10 @@ from throughtime.data.tokenizers import train_tokenizer
 
 __all__ = [
     "PARTS",
+    "CaptionBatches",
+    "CaptionColumns",
+    "CaptionedImage",
+    "CaptionedImages",
     "Columns",
     "Corpus",
     "CorpusSource",
@@ -94,6 +101,7 @@ __all__ = [
     "checked_pixels",
     "evaluation_batches",
     "evaluation_windows",
+    "find_captioned",
     "find_images",
     "find_labelled",
     "find_parallel",
@@ -123,10 +131,13 @@ __all__ = [
     "sample_scenes",
     "save_splits",
     "scene_captions",
+    "sequences_of",
+    "split_captioned",
     "split_images",
     "split_labelled",
     "split_off",
     "split_parallel",
+    "split_pictures",
     "train_tokenizer",
     "with_ends",
     "write_tokens",

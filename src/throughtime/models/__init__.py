@@ -1,6 +1,8 @@
 """One network for each problem, and the simple models that they are compared with."""
 
+from throughtime.models.captioner import Captioner
 from throughtime.models.decoder import DecoderState
+from throughtime.models.decoding_network import DecodingNetwork
 from throughtime.models.encoder_decoder import EncoderDecoder
 from throughtime.models.image_classifier import ImageClassifier
 from throughtime.models.image_encoder import (
@@ -16,8 +18,10 @@ from throughtime.models.pretrained_encoder import PretrainedEncoder
 from throughtime.models.text_classifier import RecurrentTextClassifier
 
 __all__ = [
+    "Captioner",
     "ConvolutionalEncoder",
     "DecoderState",
+    "DecodingNetwork",
     "EncoderDecoder",
     "FullyConnectedEncoder",
     "GivenFeatures",
