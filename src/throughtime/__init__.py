@@ -15,10 +15,11 @@ __version__ = "0.1.0.dev0"
 if TYPE_CHECKING:
     from throughtime import bptt, cells, data, decoding, models, nn, recurrence, training, word2vec
     from throughtime.configuration import show_config
-    from throughtime.data import LabelledImages, LabelledText, ParallelText, TextInMemory
+    from throughtime.data import CaptionedImages, LabelledImages, LabelledText, ParallelText, TextInMemory
     from throughtime.errors import ThroughTimeError
     from throughtime.nn.replacement import replace_recurrent
     from throughtime.sequence import SequenceBatch
+    from throughtime.tasks.captioner import Captioner
     from throughtime.tasks.image_classifier import ImageClassifier
     from throughtime.tasks.language_model import LanguageModel
     from throughtime.tasks.loading import load
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 # Importing torch takes a second, which `throughtime --help` need not wait for.
 _MODULES = ("bptt", "cells", "data", "decoding", "models", "nn", "recurrence", "training", "word2vec")
 _NAMES = {
+    "CaptionedImages": "throughtime.data",
+    "Captioner": "throughtime.tasks.captioner",
     "ImageClassifier": "throughtime.tasks.image_classifier",
     "LabelledImages": "throughtime.data",
     "LabelledText": "throughtime.data",
@@ -48,6 +51,8 @@ _NAMES = {
 }
 
 __all__ = [
+    "CaptionedImages",
+    "Captioner",
     "ImageClassifier",
     "LabelledImages",
     "LabelledText",

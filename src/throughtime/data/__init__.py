@@ -30,7 +30,7 @@ from throughtime.data.sample_numbers import sample_numbers
 from throughtime.data.sample_reviews import sample_reviews
 from throughtime.data.sample_scenes import Scene, SceneObject, sample_scenes
 from throughtime.data.sample_world import little_world, little_world_analogies
-from throughtime.data.samples import python_language_reference, sample_digits
+from throughtime.data.samples import captioned_scenes, python_language_reference, sample_digits
 from throughtime.data.scene_captions import is_right, mentions, scene_captions
 from throughtime.data.sentence_tokenizer import SentenceTokenizer, with_ends
 from throughtime.data.sequences import Sequences, TokenSequences, evaluation_batches, pad_sequences, sequences_of
@@ -98,6 +98,7 @@ __all__ = [
     "Tokens",
     "TrainingWindow",
     "Words",
+    "captioned_scenes",
     "checked_pixels",
     "evaluation_batches",
     "evaluation_windows",

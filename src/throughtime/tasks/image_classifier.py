@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -31,7 +30,7 @@ from throughtime.tasks.image_classification import (
     own_encoder,
     predict,
 )
-from throughtime.tasks.image_features import PictureReader, open_pictures
+from throughtime.tasks.image_features import PictureReader, nearest_pictures, open_pictures
 from throughtime.tasks.model_card import image_classifier_card
 from throughtime.tasks.model_runs import (
     in_model_folder,
@@ -46,7 +45,6 @@ from throughtime.tasks.trained_model import TrainedModel
 from throughtime.training import Display, ModelFolder, choose_device, choose_precision
 
 AT_ONCE = 256
-MOST_COMPARED = 5_000
 
 
 @dataclass(frozen=True)
@@ -243,18 +241,10 @@ class ImageClassifier(TrainedModel[Network, Settings]):
     def _beside(self, inputs: Frames) -> dict[str, Tensor]:
         """What needs no network: the most frequent class, and the label of the training picture that is nearest."""
         train = LabelledImages.load(self.folder.tokens / "train.jsonl", "train")
-        frames = open_pictures(self.folder, "train")
-        rows = np.linspace(0, len(frames) - 1, min(MOST_COMPARED, len(frames))).astype(int)
-        from sklearn.neighbors import NearestNeighbors  # noqa: PLC0415 - slow to import
-
-        compared = frames.array[frames.rows[rows]].reshape(len(rows), -1).astype(np.float32)
-        asked = inputs.array[inputs.rows].reshape(len(inputs), -1).astype(np.float32)
-        nearest = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(compared).kneighbors(asked)[1][:, 0]
-        labels = self.targets.encode(train)
-        few = "" if len(rows) == len(frames) else f" of {len(rows):,}"
+        rows = nearest_pictures(inputs, open_pictures(self.folder, "train"))
         return {
             "most frequent class": most_frequent(train, len(inputs), self.targets),
-            f"nearest picture{few}": labels[torch.from_numpy(rows[nearest])],
+            "nearest picture": self.targets.encode(train)[torch.from_numpy(rows)],
         }
 
     def _found(

@@ -5,7 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from throughtime.errors import ModelFolderError
-from throughtime.tasks import image_classification, language_modelling, text_classification, translation, word2vec
+from throughtime.tasks import (
+    captioning,
+    image_classification,
+    language_modelling,
+    text_classification,
+    translation,
+    word2vec,
+)
+from throughtime.tasks.captioner import Captioner
 from throughtime.tasks.image_classifier import ImageClassifier
 from throughtime.tasks.language_model import LanguageModel
 from throughtime.tasks.text_classifier import TextClassifier
@@ -16,7 +24,7 @@ from throughtime.training import ModelFolder
 
 def load(
     folder: Path | str, *, device: str = "auto"
-) -> ImageClassifier | LanguageModel | TextClassifier | Translator | Word2Vec:
+) -> Captioner | ImageClassifier | LanguageModel | TextClassifier | Translator | Word2Vec:
     """Load the model in a folder, whatever its task.
 
     Args:
@@ -31,6 +39,8 @@ def load(
         return LanguageModel.load(folder, device=device)
     if task == text_classification.TASK:
         return TextClassifier.load(folder, device=device)
+    if task == captioning.TASK:
+        return Captioner.load(folder, device=device)
     if task == image_classification.TASK:
         return ImageClassifier.load(folder, device=device)
     if task == translation.TASK:

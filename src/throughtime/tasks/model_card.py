@@ -10,8 +10,14 @@ from torch import nn
 from throughtime import __version__
 from throughtime.data import Splits
 from throughtime.files import write_text
-from throughtime.models import EncoderDecoder, ImageClassifier, RecurrentLanguageModel, RecurrentTextClassifier
-from throughtime.tasks import image_classification, text_classification, translation, word2vec
+from throughtime.models import (
+    Captioner,
+    EncoderDecoder,
+    ImageClassifier,
+    RecurrentLanguageModel,
+    RecurrentTextClassifier,
+)
+from throughtime.tasks import captioning, image_classification, text_classification, translation, word2vec
 from throughtime.tasks.class_targets import ClassTargets
 from throughtime.tasks.image_classification import ClassifiedImages
 from throughtime.tasks.language_modelling import Settings, TextData
@@ -134,6 +140,41 @@ def translator_card(
         ],
         settings=settings,
         use=[f"{command} < sentences.txt", f"throughtime translate evaluate {folder.path.name}"],
+    )
+
+
+def captioner_card(
+    folder: ModelFolder, settings: captioning.Settings, data: captioning.CaptionData, network: Captioner
+) -> None:
+    """Write the model card of a captioner into its folder."""
+
+    def reached(best: dict[str, Any]) -> str:
+        return (
+            f"**CIDEr-D {best['validation_cider']:.1f}**, BLEU-4 {best['validation_bleu_4']:.1f}, "
+            f"{best['validation_loss']:.4f} nats per token"
+        )
+
+    how = data.reader.preprocessing
+    _write_card(
+        folder,
+        "A captioner of pictures",
+        f"{settings.network_name[0].upper()}{settings.network_name[1:]}; {_weights(network)}, a vocabulary of "
+        f"{data.tokenizer.vocabulary_size:,}. It looks at pictures of {how.height} x {how.width} pixels. Trained by "
+        f"throughtime {__version__}.",
+        _training(folder, network, "Best validation, by greedy search", reached, decisive=settings.select_by),
+        data=[
+            "| part | pictures | captions |",
+            "|---|---:|---:|",
+            *(
+                f"| {name} | {len(part):,} | {sum(map(len, part.captions)):,} |"
+                for name, part in data.splits.parts().items()
+            ),
+        ],
+        settings=settings,
+        use=[
+            f"throughtime caption predict {folder.path.name} photo.jpg --attention looked.png",
+            f"throughtime caption evaluate {folder.path.name}",
+        ],
     )
 
 
