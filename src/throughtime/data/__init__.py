@@ -21,11 +21,20 @@ from throughtime.data.labelled_examples import LabelledExamples, label_order, sp
 from throughtime.data.labelled_files import find_labelled, split_labelled
 from throughtime.data.labelled_formats import Columns, read_labelled
 from throughtime.data.labelled_images import ImageExample, LabelledImages
+from throughtime.data.labelled_sequences import LabelledSequences, NumericSequences, SequenceExample
 from throughtime.data.labelled_text import Example, LabelledText
+from throughtime.data.long_term_sequences import (
+    LONG_TERM_TASKS,
+    AddingProblem,
+    CopyTask,
+    GeneratedBatch,
+    LongTermSequences,
+)
 from throughtime.data.normalisation import normalised
 from throughtime.data.pair_batches import PairBatch, PairBatches
 from throughtime.data.parallel_files import find_parallel, find_sentences
 from throughtime.data.parallel_text import Pair, ParallelText, split_parallel
+from throughtime.data.sample_gestures import sample_gestures
 from throughtime.data.sample_numbers import sample_numbers
 from throughtime.data.sample_reviews import sample_reviews
 from throughtime.data.sample_scenes import Scene, SceneObject, sample_scenes
@@ -33,6 +42,8 @@ from throughtime.data.sample_world import little_world, little_world_analogies
 from throughtime.data.samples import captioned_scenes, python_language_reference, sample_digits
 from throughtime.data.scene_captions import is_right, mentions, scene_captions
 from throughtime.data.sentence_tokenizer import SentenceTokenizer, with_ends
+from throughtime.data.sequence_files import find_sequences, holds_sequences, split_sequences
+from throughtime.data.sequence_tables import SequenceColumns
 from throughtime.data.sequences import Sequences, TokenSequences, evaluation_batches, pad_sequences, sequences_of
 from throughtime.data.splits import PARTS, Splits, load_splits, save_splits
 from throughtime.data.text import (
@@ -51,12 +62,15 @@ from throughtime.data.tokenizer import Ids, Tokenizer
 from throughtime.data.tokenizers import train_tokenizer
 
 __all__ = [
+    "LONG_TERM_TASKS",
     "PARTS",
+    "AddingProblem",
     "CaptionBatches",
     "CaptionColumns",
     "CaptionedImage",
     "CaptionedImages",
     "Columns",
+    "CopyTask",
     "Corpus",
     "CorpusSource",
     "DecodedFile",
@@ -67,13 +81,17 @@ __all__ = [
     "ExampleBatches",
     "FeatureCache",
     "Frames",
+    "GeneratedBatch",
     "Ids",
     "ImageColumns",
     "ImageExample",
     "LabelledExamples",
     "LabelledImages",
+    "LabelledSequences",
     "LabelledText",
     "Lanes",
+    "LongTermSequences",
+    "NumericSequences",
     "Pair",
     "PairBatch",
     "PairBatches",
@@ -84,6 +102,8 @@ __all__ = [
     "Scene",
     "SceneObject",
     "SentenceTokenizer",
+    "SequenceColumns",
+    "SequenceExample",
     "Sequences",
     "Splits",
     "StandardInput",
@@ -107,8 +127,10 @@ __all__ = [
     "find_labelled",
     "find_parallel",
     "find_sentences",
+    "find_sequences",
     "find_splits",
     "find_texts",
+    "holds_sequences",
     "image_of",
     "is_picture",
     "is_right",
@@ -127,6 +149,7 @@ __all__ = [
     "read_labelled",
     "read_text_file",
     "sample_digits",
+    "sample_gestures",
     "sample_numbers",
     "sample_reviews",
     "sample_scenes",
@@ -139,6 +162,7 @@ __all__ = [
     "split_off",
     "split_parallel",
     "split_pictures",
+    "split_sequences",
     "train_tokenizer",
     "with_ends",
     "write_tokens",
