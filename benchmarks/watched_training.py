@@ -1,6 +1,6 @@
 """What ``watch_gradients`` costs: the same language model trained with it and without, turn about.
 
-    python benchmarks/watched_training.py
+python benchmarks/watched_training.py
 """
 
 from __future__ import annotations

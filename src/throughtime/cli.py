@@ -54,6 +54,11 @@ app.command(
     name="inspect",
     help="Look inside a model: gradients, gates, memory, neurons, attention, maps of words.",
 )
+for name, summary in (
+    ("caption", "Captioning: learn to say what is in pictures, caption, judge, show where it looked."),
+    ("image", "Image classification: learn labels of pictures, judge, predict."),
+):
+    app.command(f"throughtime.commands.{name}:app", name=name, help=summary)
 app.command(
     "throughtime.commands.translate:app",
     name="translate",

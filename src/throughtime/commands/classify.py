@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from throughtime.commands import STANDARD_INPUT
-from throughtime.commands.classification_results import print_evaluation
+from throughtime.commands.classification_results import print_evaluation, print_prediction
 from throughtime.commands.results import given_paths, print_json, training_result
 from throughtime.data import find_sequences, read_text_file, sample_gestures, sample_reviews
 from throughtime.errors import ArgumentError, DataError
@@ -199,7 +199,7 @@ def predict(
     if text and file is not None:
         raise ArgumentError("give texts or --file, not both")
     loaded = load_classifier(model, device=device)
-    asks_standard_input = not text and file is None or text == (STANDARD_INPUT,)
+    asks_standard_input = (not text and file is None) or text == (STANDARD_INPUT,)
     if isinstance(loaded, SequenceClassifier):
         if explain:
             raise ArgumentError("--explain shows what each word does, and this is a model of sequences of numbers")
@@ -284,9 +284,7 @@ def _print_prediction(
             content["explanation"] = asdict(explanation)
         print(dumps(content, ensure_ascii=False), flush=True)
         return
-    ranked = sorted(prediction.probabilities.items(), key=lambda pair: -pair[1])[:5]
-    shown = "  ".join(f"{label} {probability:.1%}" for label, probability in ranked)
-    print(f"{', '.join(prediction.labels) or '(none)'}\t{shown}", flush=True)
+    print_prediction(prediction.labels, prediction.probabilities)
     if explanation is not None:
         _print_explanation(explanation)
 

@@ -63,7 +63,7 @@ def language_reading(network: RecurrentLanguageModel, tokens: Tensor, pieces: Se
 
 @torch.no_grad()
 def classifier_reading(
-    network: RecurrentClassifier,
+    network: nn.Module,
     examples: Sequences | Sequence[Ids],
     pieces: Sequence[Sequence[str]] = (),
     *,
@@ -75,15 +75,17 @@ def classifier_reading(
     of a reader who has what stands there alone: how unsure the class is that the whole example was given.
 
     Args:
-        network: in evaluation mode.
+        network: a classifier in evaluation mode.
         examples: tokens or numbers of each, (length, ...); those without any are left out.
         pieces: the text of each token of those that have some.
         most: how many to read; None for all.
     """
+    if not isinstance(network, RecurrentClassifier) or network.recurrent is None:
+        return None
     layer = network.recurrent
     readable = sequences_of(examples)
     rows = np.flatnonzero(readable.lengths)[:most].tolist()
-    if layer is None or not rows:
+    if not rows:
         return None
     steps = readable.batch(rows)
     device = next(network.parameters()).device

@@ -33,9 +33,9 @@ from throughtime.models import EncoderDecoder
 from throughtime.tasks.network_training import CellName, Run, TrainingSettings, optimizers_of, train_network
 from throughtime.tasks.reading import translation_readings
 from throughtime.tasks.sentence_tokenizers import TokenKind, learn_tokenizers, open_tokenizers, save_tokenizers
+from throughtime.tasks.sequence_search import teacher_forced_loss, write_greedily
 from throughtime.tasks.settings import Positive, Probability
 from throughtime.tasks.translation_scores import score_translations
-from throughtime.tasks.translation_search import teacher_forced_loss, write_greedily
 from throughtime.training import (
     Checkpoints,
     ModelFolder,
