@@ -24,7 +24,9 @@ def onnx() -> Any:
     try:
         import onnx as package  # noqa: PLC0415 - an extra
     except ImportError as error:
-        raise ArgumentError("ONNX needs the package onnx; install it with: pip install 'throughtime[export]'") from error
+        raise ArgumentError(
+            "ONNX needs the package onnx; install it with: pip install 'throughtime[export]'"
+        ) from error
     return package
 
 

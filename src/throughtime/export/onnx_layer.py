@@ -120,4 +120,6 @@ def _cell_name(node: Any, name: str, attributes: dict[str, Any]) -> str:
             and operator.peepholes == has_peepholes
         ):
             return cell_name
-    raise ArgumentError(f"node {name!r}: our cells have no {node.op_type} with the activations {', '.join(activations)}")
+    raise ArgumentError(
+        f"node {name!r}: our cells have no {node.op_type} with the activations {', '.join(activations)}"
+    )

@@ -115,7 +115,9 @@ def decoder_step(network: EncoderDecoder) -> Any:
     output, finals = add_recurrent(graph, decoder.recurrent, values, initial=initial, prefix="decoder.")
     hidden = graph.op("Squeeze", output, graph.integers(0))
     if look is None:
-        readout = hidden if isinstance(decoder.readout, nn.Identity) else _linear(graph, decoder.readout, hidden, "readout")
+        readout = (
+            hidden if isinstance(decoder.readout, nn.Identity) else _linear(graph, decoder.readout, hidden, "readout")
+        )
     else:
         if context is None:
             context, weights = look.attend(hidden)
@@ -155,7 +157,9 @@ class _Look:
         """Context (batch, value size) and weights (batch, source) of a query (batch, query size)."""
         graph = self.graph
         if isinstance(self.attention, AdditiveAttention):
-            asked = graph.op("Unsqueeze", _linear(graph, self.attention.query, query, "attention.query"), graph.integers(1))
+            asked = graph.op(
+                "Unsqueeze", _linear(graph, self.attention.query, query, "attention.query"), graph.integers(1)
+            )
             compared = graph.op("Tanh", graph.op("Add", asked, self.keys))
             energies = _linear(graph, self.attention.energy, compared, "attention.energy")
         else:
@@ -213,7 +217,9 @@ def _convolved(graph: OnnxGraph, convolution: Convolution, values: str, mask: st
     for place, (width, filters) in enumerate(zip(convolution.widths, convolution.filters, strict=True)):
         weight = graph.weight(f"convolution.{place}.weight", filters.get_parameter("weight"))
         bias = graph.weight(f"convolution.{place}.bias", filters.get_parameter("bias"))
-        outputs.append(graph.op("Conv", by_row, weight, bias, pads=[(width - 1) // 2, width // 2], kernel_shape=[width]))
+        outputs.append(
+            graph.op("Conv", by_row, weight, bias, pads=[(width - 1) // 2, width // 2], kernel_shape=[width])
+        )
     joined = outputs[0] if len(outputs) == 1 else graph.op("Concat", *outputs, axis=1)
     return graph.op("Transpose", joined, perm=[2, 0, 1])
 

@@ -71,9 +71,7 @@ def add_recurrent(
             own = [graph.op("Slice", part, *rows, graph.integers(0)) for part in initial]
         values, final = add(graph, layer, number, values, lengths, own, prefix)
         finals.append(final)
-    states = [
-        graph.op("Concat", *parts, axis=0) if len(parts) > 1 else parts[0] for parts in zip(*finals, strict=True)
-    ]
+    states = [graph.op("Concat", *parts, axis=0) if len(parts) > 1 else parts[0] for parts in zip(*finals, strict=True)]
     return values, states
 
 

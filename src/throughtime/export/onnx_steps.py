@@ -95,9 +95,7 @@ def _lstm(write: StepWriter, gates: str, recurrent: str, state: Sequence[str]) -
     elif peephole is not None:
         i = write.sum(i, write.product(cell, write.vector("peephole", "i", peephole[0])))
         f = write.sum(f, write.product(cell, write.vector("peephole", "f", peephole[1])))
-    new = write.sum(
-        write.product(write.logistic(f), cell), write.product(write.logistic(i), write.tanh(g))
-    )
+    new = write.sum(write.product(write.logistic(f), cell), write.product(write.logistic(i), write.tanh(g)))
     if peephole is not None and is_full:
         o = write.sum(o, write.times(new, "weight_peephole", slice(2 * size, 3 * size)))
     elif peephole is not None:
