@@ -20,7 +20,7 @@ def sigmoid(a: np.ndarray) -> np.ndarray:
 
 
 def keras_layer(kind: str, x: np.ndarray, arrays: list[np.ndarray], options: dict[str, object]) -> np.ndarray:
-    """Keras's equations from its documentation, in NumPy: outputs (time, batch, units) of inputs (time, batch, feature)."""
+    """Keras's equations from its documentation, in NumPy; inputs and outputs are time first."""
     kernel, recurrent = arrays[:2]
     units = recurrent.shape[0]
     bias = arrays[2] if len(arrays) == 3 else np.zeros((2, kernel.shape[1]))
@@ -30,7 +30,9 @@ def keras_layer(kind: str, x: np.ndarray, arrays: list[np.ndarray], options: dic
     for x_t in x:
         a = x_t @ kernel + first
         if kind == "SimpleRNN":
-            activation = {"relu": lambda v: np.maximum(v, 0), "sigmoid": sigmoid}.get(str(options.get("activation")), np.tanh)
+            activation = {"relu": lambda v: np.maximum(v, 0), "sigmoid": sigmoid}.get(
+                str(options.get("activation")), np.tanh
+            )
             h = activation(a + h @ recurrent)
         elif kind == "LSTM":
             i, f, g, o = np.split(a + h @ recurrent, 4, axis=-1)
@@ -109,15 +111,16 @@ def test_torchs_layer_computes_the_same_and_comes_back(name: str, bias: bool) ->
         torch.testing.assert_close(module(x)[0], layer(x)[0], rtol=0, atol=1e-12)
     back = from_torch(module)
     assert all(torch.equal(back.state_dict()[key], value) for key, value in layer.state_dict().items())
-    assert all(own.data_ptr() != other.data_ptr() for own, other in zip(layer.parameters(), module.parameters()))
+    assert layer.weight_ih_l0.data_ptr() != module.get_parameter("weight_ih_l0").data_ptr()
 
 
+@pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
 def test_projections_go_to_torch_and_what_it_has_not_is_refused() -> None:
     layer = nn.LSTM(INPUT, HIDDEN, proj_size=2)
     x = torch.randn(TIME, BATCH, INPUT)
     with torch.no_grad():
         torch.testing.assert_close(to_torch(layer)(x)[0], layer(x)[0])
-    with pytest.raises(ArgumentError, match="torch.nn has no layer of the cell 'gru_reset_before'"):
+    with pytest.raises(ArgumentError, match=r"torch\.nn has no layer of the cell 'gru_reset_before'"):
         to_torch(nn.GRU(INPUT, HIDDEN, reset="before"))
     with pytest.raises(ArgumentError, match="no zoneout"):
         to_torch(nn.GRU(INPUT, HIDDEN, zoneout=0.1))
