@@ -29,12 +29,12 @@ language_model.command(
     help="Tell how well a model predicts a text.",
 )
 language_model.command("throughtime.commands.language_model:generate", name="generate", help="Let a model write.")
-classify = App(name="classify", help="Text classification: learn labels from examples, judge, predict, explain.")
+classify = App(name="classify", help="Classification of texts and of sequences of numbers: learn labels, judge, predict, explain.")
 app.command(classify)
 for name, summary in (
-    ("train", "Train a classifier on labelled texts, or cross-validate it."),
+    ("train", "Train a classifier on labelled texts or sequences, or cross-validate it."),
     ("evaluate", "Tell how well a model classifies."),
-    ("predict", "Give the label and the probabilities of texts."),
+    ("predict", "Give the label and the probabilities of texts or sequences."),
 ):
     classify.command(f"throughtime.commands.classify:{name}", name=name, help=summary)
 vectors = App(name="vectors", help="Word vectors: learn them from text, ask, judge, convert and draw them.")
@@ -59,6 +59,13 @@ app.command(
     "throughtime.commands.translate:app",
     name="translate",
     help="Translation: learn it from pairs of sentences, translate, judge, show the alignment.",
+)
+bench = App(name="bench", help="What recurrent cells can and can't do, measured.")
+app.command(bench)
+bench.command(
+    "throughtime.commands.bench:dependencies",
+    name="dependencies",
+    help="Compare cells on sequences in which the beginning decides about the end.",
 )
 app.command(
     "throughtime.commands.reproduce:reproduce",

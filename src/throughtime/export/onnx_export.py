@@ -23,13 +23,22 @@ from throughtime.export.onnx_networks import (
     language_model_step,
 )
 from throughtime.files import replacing, write_text
-from throughtime.models import EncoderDecoder, RecurrentLanguageModel, RecurrentTextClassifier
+from throughtime.models import (
+    EncoderDecoder,
+    RecurrentLanguageModel,
+    RecurrentSequenceClassifier,
+    RecurrentTextClassifier,
+)
 from throughtime.sequence import SequenceBatch
 from throughtime.tasks.language_model import LanguageModel
 from throughtime.tasks.sentence_tokenizers import save_tokenizers
+from throughtime.tasks.sequence_classifier import SequenceClassifier
 from throughtime.tasks.text_classifier import TextClassifier
 from throughtime.tasks.translator import Translator
 from throughtime.training import ModelFolder
+
+Exportable = LanguageModel | SequenceClassifier | TextClassifier | Translator
+"""What can be written."""
 
 Arrays = dict[str, npt.NDArray[Any]]
 CONFIG = "config.json"
@@ -70,7 +79,7 @@ class OnnxExport:
     errors: dict[str, float] = field(default_factory=dict[str, float])
 
 
-def export_onnx(model: LanguageModel | TextClassifier | Translator, folder: Path | str) -> OnnxExport:
+def export_onnx(model: Exportable, folder: Path | str) -> OnnxExport:
     """Write a trained model as ONNX files into a new folder, and what goes with them: vocabulary, classes, names.
 
     A language model becomes model.onnx and step.onnx, a classifier model.onnx, a translator encoder.onnx and step.onnx.
@@ -97,16 +106,18 @@ def export_onnx(model: LanguageModel | TextClassifier | Translator, folder: Path
         with replacing(place / f"{file.name}.onnx") as temporary:
             onnx().save(file.model, str(temporary))
     config: dict[str, Any] = {
+        "task": model.folder.read_config()["task"],
         "files": {f"{file.name}.onnx": _described(file.model) for file in files},
         "settings": model.settings.model_dump(exclude_none=True),
     }
     if isinstance(model, Translator):
         save_tokenizers(ModelFolder(place), model.source, model.target)
-        config |= {"task": "translation", "end": model.network.end}
-    else:
+        config["end"] = model.network.end
+    elif not isinstance(model, SequenceClassifier):
         model.tokenizer.save(place / "tokenizer.json")
-        config["task"] = "language_modelling" if isinstance(model, LanguageModel) else "text_classification"
-    if isinstance(model, TextClassifier):
+    if isinstance(model, SequenceClassifier):
+        config["channels"] = list(model.channels)
+    if isinstance(model, TextClassifier | SequenceClassifier):
         config["classes"] = list(model.targets.classes)
     write_text(place / CONFIG, json.dumps(config, indent=2, ensure_ascii=False) + "\n")
     sizes = {path.name: path.stat().st_size for path in sorted(place.iterdir()) if path.is_file()}
@@ -222,15 +233,20 @@ def language_files(network: RecurrentLanguageModel) -> list[OnnxFile]:
     ]
 
 
-def classifier_files(network: RecurrentTextClassifier) -> list[OnnxFile]:
-    """The file of a text classifier."""
+def classifier_files(network: RecurrentTextClassifier | RecurrentSequenceClassifier) -> list[OnnxFile]:
+    """The file of a classifier."""
     generator = torch.Generator().manual_seed(0)
 
     @torch.no_grad()
     def whole(time: int, batch: int) -> tuple[Arrays, Arrays]:
-        tokens = torch.randint(network.vocabulary_size, (time, batch), generator=generator)
+        if isinstance(network, RecurrentTextClassifier):
+            name, inputs = "tokens", torch.randint(network.vocabulary_size, (time, batch), generator=generator)
+        else:
+            drawn = torch.randn(time, batch, network.input_size, generator=generator)
+            name, inputs = "values", drawn * network.scale + network.mean
         lengths = _random_lengths(time, batch, generator)
-        return _arrays(tokens=tokens, lengths=lengths), _arrays(scores=network(SequenceBatch(tokens, lengths)))
+        expected = network(SequenceBatch(inputs, lengths))
+        return _arrays(**{name: inputs, "lengths": lengths}), _arrays(scores=expected)
 
     return [OnnxFile("model", classifier_graph(network), whole)]
 
@@ -278,6 +294,7 @@ def translator_files(network: EncoderDecoder) -> list[OnnxFile]:
 
 _FILES: dict[type[Any], Callable[[Any], Sequence[OnnxFile]]] = {
     LanguageModel: language_files,
+    SequenceClassifier: classifier_files,
     TextClassifier: classifier_files,
     Translator: translator_files,
 }

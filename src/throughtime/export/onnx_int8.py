@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -13,16 +13,28 @@ import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
-from throughtime.data import LabelledText, ParallelText, TokenFile, evaluation_batches, with_ends
+from throughtime.data import (
+    Ids,
+    LabelledSequences,
+    LabelledText,
+    ParallelText,
+    Sequences,
+    TokenFile,
+    evaluation_batches,
+    with_ends,
+)
 from throughtime.errors import ArgumentError
-from throughtime.export.onnx_export import run_onnx, runtime, session_of
+from throughtime.export.onnx_export import Exportable, run_onnx, runtime, session_of
+from throughtime.tasks.class_targets import ClassTargets
 from throughtime.tasks.language_model import LanguageModel
+from throughtime.tasks.sequence_classification import SUFFIX
+from throughtime.tasks.sequence_classifier import SequenceClassifier
 from throughtime.tasks.text_classification import encode
 from throughtime.tasks.text_classifier import TextClassifier
 from throughtime.tasks.translator import Translator
 
-SUFFIX = ".int8.onnx"
-LANES, WINDOW, MOST_TEXTS, MOST_PAIRS = 16, 256, 1000, 64
+INT8 = ".int8.onnx"
+LANES, WINDOW, MOST_PAIRS = 16, 256, 64
 
 
 @dataclass(frozen=True)
@@ -58,12 +70,12 @@ def quantise(folder: Path | str) -> list[Path]:
     runtime()
     from onnxruntime.quantization import QuantType, quantize_dynamic  # noqa: PLC0415 - an extra
 
-    files = [path for path in sorted(Path(folder).glob("*.onnx")) if not path.name.endswith(SUFFIX)]
+    files = [path for path in sorted(Path(folder).glob("*.onnx")) if not path.name.endswith(INT8)]
     if not files:
         raise ArgumentError(f"{folder}: has no ONNX file to bring to int8")
     written: list[Path] = []
     for path in files:
-        target = path.with_name(path.name.removesuffix(".onnx") + SUFFIX)
+        target = path.with_name(path.name.removesuffix(".onnx") + INT8)
         logging.disable(logging.WARNING)  # it advises to merge nodes first, which is done when a session is opened
         try:
             quantize_dynamic(path, target, per_channel=True, weight_type=QuantType.QInt8)
@@ -73,7 +85,7 @@ def quantise(folder: Path | str) -> list[Path]:
     return written
 
 
-def measure_int8(model: LanguageModel | TextClassifier | Translator, folder: Path | str) -> Int8Figures:
+def measure_int8(model: Exportable, folder: Path | str) -> Int8Figures:
     """Measure the files of a folder on the model's validation part, in float32 and in int8.
 
     Raises:
@@ -85,8 +97,8 @@ def measure_int8(model: LanguageModel | TextClassifier | Translator, folder: Pat
     results: list[float] = []
     sizes: list[int] = []
     count = 0
-    for ending in (".onnx", SUFFIX):
-        files = [path for path in place.glob("*.onnx") if path.name.endswith(SUFFIX) == (ending == SUFFIX)]
+    for ending in (".onnx", INT8):
+        files = [path for path in place.glob("*.onnx") if path.name.endswith(INT8) == (ending == INT8)]
         sessions = {path.name.removesuffix(ending): session_of(path) for path in files}
         result, count = measure(model, sessions)
         results.append(result)
@@ -109,17 +121,29 @@ def _language(model: LanguageModel, sessions: dict[str, Any]) -> tuple[float, in
     return float(cross_entropy(torch.from_numpy(scores).flatten(0, 1), targets)), targets.numel()
 
 
-def _classifier(model: TextClassifier, sessions: dict[str, Any]) -> tuple[float, int]:
+def _texts(model: TextClassifier, sessions: dict[str, Any]) -> tuple[float, int]:
     part = LabelledText.load(_part(model.folder.tokens / "valid.jsonl"), "valid")
-    texts, labels = part.texts[:MOST_TEXTS], part.labels[:MOST_TEXTS]
+    texts = encode(part.texts, model.tokenizer, model.settings)
+    return _accuracy(sessions["model"], "tokens", texts, part.labels, model.targets), len(texts)
+
+
+def _numbers(model: SequenceClassifier, sessions: dict[str, Any]) -> tuple[float, int]:
+    part = LabelledSequences.load(_part(model.folder.tokens / f"valid{SUFFIX}"), "valid")
+    return _accuracy(sessions["model"], "values", part.sequences, part.labels, model.targets), len(part)
+
+
+def _accuracy(
+    session: Any, name: str, sequences: Sequences | Sequence[Ids], labels: Sequence[Any], targets: ClassTargets
+) -> float:
     right = 0
-    for rows, batch in evaluation_batches(encode(texts, model.tokenizer, model.settings), 64):
+    for rows, batch in evaluation_batches(sequences, 64):
         lengths = batch.lengths if batch.lengths is not None else torch.full((len(rows),), len(batch.values))
-        given = {"tokens": batch.values.numpy(), "lengths": lengths.numpy()}
-        scores = torch.from_numpy(run_onnx(sessions["model"], given)["scores"])
-        likely = model.targets.names(model.targets.likely(model.targets.probabilities(scores)))
+        values = batch.values if name == "tokens" else batch.values.float()
+        given = {name: values.numpy(), "lengths": lengths.numpy()}
+        scores = torch.from_numpy(run_onnx(session, given)["scores"])
+        likely = targets.names(targets.likely(targets.probabilities(scores)))
         right += sum(set(labels[row]) == set(own) for row, own in zip(rows.tolist(), likely, strict=True))
-    return right / len(texts), len(texts)
+    return right / len(labels)
 
 
 def _translator(model: Translator, sessions: dict[str, Any]) -> tuple[float, int]:
@@ -145,6 +169,7 @@ def _translator(model: Translator, sessions: dict[str, Any]) -> tuple[float, int
 _Measure = Callable[[Any, dict[str, Any]], tuple[float, int]]
 _MEASURES: dict[type[Any], tuple[str, _Measure]] = {
     LanguageModel: ("nats per token", _language),
-    TextClassifier: ("accuracy", _classifier),
+    SequenceClassifier: ("accuracy", _numbers),
+    TextClassifier: ("accuracy", _texts),
     Translator: ("nats per token", _translator),
 }

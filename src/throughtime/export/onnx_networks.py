@@ -10,7 +10,12 @@ from torch import nn
 
 from throughtime.export.onnx_graph import OnnxGraph
 from throughtime.export.onnx_recurrent import add_recurrent, valid_steps
-from throughtime.models import EncoderDecoder, RecurrentLanguageModel, RecurrentTextClassifier
+from throughtime.models import (
+    EncoderDecoder,
+    RecurrentLanguageModel,
+    RecurrentSequenceClassifier,
+    RecurrentTextClassifier,
+)
 from throughtime.nn import AdditiveAttention, Attention, Convolution, OneHot, Pooling, Recurrent
 
 LOWEST = -3.4e38
@@ -43,12 +48,20 @@ def language_model_step(network: RecurrentLanguageModel) -> Any:
     return graph.model("language_model_step")
 
 
-def classifier_graph(network: RecurrentTextClassifier) -> Any:
-    """``tokens`` (time, batch), int64, and ``lengths`` (batch,), int64, to ``scores`` (batch, classes)."""
+def classifier_graph(network: RecurrentTextClassifier | RecurrentSequenceClassifier) -> Any:
+    """What is read and ``lengths`` (batch,), int64, to ``scores`` (batch, classes).
+
+    A text classifier reads ``tokens`` (time, batch), int64, one of numbers ``values`` (time, batch, channel), float32.
+    """
     graph = OnnxGraph()
-    tokens = graph.input("tokens", "INT64", ["time", "batch"])
+    if isinstance(network, RecurrentTextClassifier):
+        tokens = graph.input("tokens", "INT64", ["time", "batch"])
+        values = _embedded(graph, network.embedding, tokens)
+    else:
+        numbers = graph.input("values", "FLOAT", ["time", "batch", network.input_size])
+        centred = graph.op("Sub", numbers, graph.weight("mean", network.mean))
+        values = graph.op("Div", centred, graph.weight("scale", network.scale))
     lengths = graph.input("lengths", "INT64", ["batch"])
-    values = _embedded(graph, network.embedding, tokens)
     mask = valid_steps(graph, values, lengths)
     if network.convolution is not None:
         values = graph.op("Relu", _convolved(graph, network.convolution, values, mask))
@@ -59,7 +72,7 @@ def classifier_graph(network: RecurrentTextClassifier) -> Any:
         vector = graph.op("Relu", _linear(graph, network.hidden, vector, "hidden"))
     graph.op("Identity", _linear(graph, network.output, vector, "output"), name="scores")
     graph.output("scores", "FLOAT", ["batch", network.num_classes])
-    return graph.model("text_classifier")
+    return graph.model("classifier")
 
 
 def encoder_graph(network: EncoderDecoder) -> Any:

@@ -13,21 +13,22 @@ from torch import nn
 
 from throughtime.errors import ArgumentError
 from throughtime.files import replacing, write_text
-from throughtime.inspection import classifier_report, language_report, translation_report
+from throughtime.inspection import classifier_report, language_report, sequence_report, translation_report
 from throughtime.inspection.coloured_text import STYLE
 from throughtime.inspection.page import Section, page
 from throughtime.inspection.recurrent_report import Numbers, flow_of
 from throughtime.inspection.word_report import word_sections
 from throughtime.nn.gradient_flow import GradientFlow
-from throughtime.tasks import language_modelling, text_classification, translation
+from throughtime.tasks import language_modelling, sequence_classification, text_classification, translation
 from throughtime.tasks.language_model import LanguageModel
 from throughtime.tasks.loading import load
 from throughtime.tasks.reading import Reading
+from throughtime.tasks.sequence_classifier import SequenceClassifier
 from throughtime.tasks.text_classifier import TextClassifier
 from throughtime.tasks.translator import Translator
 from throughtime.tasks.word2vec_model import Word2Vec
 from throughtime.training import ModelFolder
-from throughtime.word2vec import WordVectors, write_projector
+from throughtime.word2vec import WordVectors
 
 PAGE, NUMBERS, FIGURES, PROJECTOR = "index.html", "numbers.json", "figures", "projector"
 
@@ -67,7 +68,7 @@ class Report:
                     temporary.write_bytes(picture.light)
         if self.vectors is not None:
             (place / PROJECTOR).mkdir(exist_ok=True)
-            write_projector(self.vectors, place / PROJECTOR)
+            self.vectors.save(place / PROJECTOR / "vectors.tsv", "projector")
         write_text(place / NUMBERS, json.dumps(_finite(self.numbers), ensure_ascii=False, indent=1) + "\n")
         write_text(place / PAGE, page(self.title, self.facts, self.sections, style=STYLE))
 
@@ -157,7 +158,13 @@ _LOOKS: dict[type[Any], _Look] = {
         text_classification.TASK,
         classifier_report.classifier_sections,
         classifier_report.flow_reading,
-        lambda model: model.settings.stages,
+        lambda model: model.settings.name,
+    ),
+    SequenceClassifier: _Look(
+        sequence_classification.TASK,
+        sequence_report.sequence_sections,
+        sequence_report.flow_reading,
+        lambda model: model.settings.name,
     ),
     Translator: _Look(
         translation.TASK,

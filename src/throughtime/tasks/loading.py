@@ -5,15 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from throughtime.errors import ModelFolderError
-from throughtime.tasks import language_modelling, text_classification, translation, word2vec
+from throughtime.tasks import language_modelling, sequence_classification, text_classification, translation, word2vec
 from throughtime.tasks.language_model import LanguageModel
+from throughtime.tasks.sequence_classifier import SequenceClassifier
 from throughtime.tasks.text_classifier import TextClassifier
 from throughtime.tasks.translator import Translator
 from throughtime.tasks.word2vec_model import Word2Vec
 from throughtime.training import ModelFolder
 
 
-def load(folder: Path | str, *, device: str = "auto") -> LanguageModel | TextClassifier | Translator | Word2Vec:
+def load(
+    folder: Path | str, *, device: str = "auto"
+) -> LanguageModel | SequenceClassifier | TextClassifier | Translator | Word2Vec:
     """Load the model in a folder, whatever its task.
 
     Args:
@@ -28,6 +31,8 @@ def load(folder: Path | str, *, device: str = "auto") -> LanguageModel | TextCla
         return LanguageModel.load(folder, device=device)
     if task == text_classification.TASK:
         return TextClassifier.load(folder, device=device)
+    if task == sequence_classification.TASK:
+        return SequenceClassifier.load(folder, device=device)
     if task == translation.TASK:
         return Translator.load(folder, device=device)
     if task == word2vec.TASK:

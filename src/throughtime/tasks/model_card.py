@@ -9,8 +9,15 @@ from torch import nn
 
 from throughtime import __version__
 from throughtime.files import write_text
-from throughtime.models import EncoderDecoder, RecurrentLanguageModel, RecurrentTextClassifier
-from throughtime.tasks import text_classification, translation, word2vec
+from throughtime.models import (
+    EncoderDecoder,
+    RecurrentClassifier,
+    RecurrentLanguageModel,
+    RecurrentSequenceClassifier,
+    RecurrentTextClassifier,
+)
+from throughtime.tasks import sequence_classification, text_classification, translation, word2vec
+from throughtime.tasks.classification import ClassifiedData, ClassifierSettings
 from throughtime.tasks.language_modelling import Settings, TextData
 from throughtime.tasks.settings import TaskSettings
 from throughtime.tasks.text_classification import ClassifiedText
@@ -52,11 +59,39 @@ def text_classifier_card(
     folder: ModelFolder, settings: text_classification.Settings, data: ClassifiedText, network: RecurrentTextClassifier
 ) -> None:
     """Write the model card of a text classifier into its folder."""
+    vocabulary = f"a vocabulary of {data.tokenizer.vocabulary_size:,}"
+    _classifier_card(folder, "A text classifier", settings, data, network, reads=vocabulary, example="'a text'")
+
+
+def sequence_classifier_card(
+    folder: ModelFolder,
+    settings: sequence_classification.Settings,
+    data: sequence_classification.ClassifiedSequences,
+    network: RecurrentSequenceClassifier,
+) -> None:
+    """Write the model card of a classifier of numeric sequences into its folder."""
+    channels = data.splits.train.channels
+    reads = f"{len(channels)} numbers a step ({', '.join(channels[:12])}{', ...' if len(channels) > 12 else ''})"
+    title = "A classifier of sequences of numbers"
+    _classifier_card(folder, title, settings, data, network, reads=reads, example="DATA")
+
+
+def _classifier_card(
+    folder: ModelFolder,
+    title: str,
+    settings: ClassifierSettings,
+    data: ClassifiedData,
+    network: RecurrentClassifier,
+    *,
+    reads: str,
+    example: str,
+) -> None:
+    unit = data.splits.train.UNIT.removesuffix("s")
 
     def reached(best: dict[str, Any]) -> str:
         return (
             f"**accuracy {best['validation_accuracy']:.2%}**, macro F1 {best['validation_macro_f1']:.4f}, "
-            f"{best['validation_loss']:.4f} nats per text"
+            f"{best['validation_loss']:.4f} nats per {unit}"
         )
 
     parts = data.splits.parts()
@@ -66,14 +101,14 @@ def text_classifier_card(
     ]
     _write_card(
         folder,
-        "A text classifier",
-        f"{settings.stages[0].upper()}{settings.stages[1:]}; {_weights(network)}, a vocabulary of "
-        f"{data.tokenizer.vocabulary_size:,}. Trained by throughtime {__version__}.",
+        title,
+        f"{settings.name[0].upper()}{settings.name[1:]}; {_weights(network)}, {reads}. "
+        f"Trained by throughtime {__version__}.",
         _training(folder, network, "Best validation", reached, decisive=settings.decisive),
         data=[f"| class | {' | '.join(parts)} |", f"|---|{'---:|' * len(parts)}", *rows],
         settings=settings,
         use=[
-            f"throughtime classify predict {folder.path.name} 'a text'",
+            f"throughtime classify predict {folder.path.name} {example}",
             f"throughtime classify evaluate {folder.path.name} DATA",
         ],
     )

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from throughtime.cells import State
-from throughtime.data import Ids, pad_sequences, with_ends
-from throughtime.models import EncoderDecoder, RecurrentLanguageModel, RecurrentTextClassifier
+from throughtime.data import Ids, Sequences, pad_sequences, sequences_of, with_ends
+from throughtime.models import EncoderDecoder, RecurrentClassifier, RecurrentLanguageModel
 from throughtime.nn import Recurrent
 from throughtime.nn.gradient_flow import StepLoss
 from throughtime.sequence import SequenceBatch
@@ -62,34 +62,40 @@ def language_reading(network: RecurrentLanguageModel, tokens: Tensor, pieces: Se
 
 @torch.no_grad()
 def classifier_reading(
-    network: RecurrentTextClassifier, texts: Sequence[Ids], pieces: Sequence[Sequence[str]] = ()
+    network: RecurrentClassifier,
+    sequences: Sequences | Sequence[Ids],
+    pieces: Sequence[Sequence[str]] = (),
+    *,
+    most: int | None = None,
 ) -> Reading | None:
-    """What a text classifier's recurrent layers read; None where it has none, or no text has a token.
+    """What a classifier's recurrent layers read; None where it has none, or no sequence has a step.
 
-    Pooling would bring a text's loss to every step at once, and past the recurrence. So the loss at a step is that of
-    a reader who has what stands there alone: how unsure the class is that the whole text was given.
+    Pooling would bring a sequence's loss to every step at once, and past the recurrence. So the loss at a step is that
+    of a reader who has what stands there alone: how unsure the class is that the whole sequence was given.
 
     Args:
         network: in evaluation mode.
-        texts: tokens of each, shape (length,); those without any are left out.
-        pieces: the text of each token of those that have some.
+        sequences: token ids of shape (length,) each, or others; those without a step are left out.
+        pieces: what is read at each step of those that have some, for people to read.
+        most: how many of them.
     """
     layer = network.recurrent
-    texts = [own for own in texts if len(own)]
-    if layer is None or not texts:
+    readable = sequences_of(sequences)
+    rows = [row for row, length in enumerate(readable.lengths.tolist()) if length][:most]
+    if layer is None or not rows:
         return None
-    tokens = pad_sequences(texts)
+    inputs = readable.batch(rows)
     device = next(network.parameters()).device
     scores: list[Tensor] = []
-    on_device = SequenceBatch(tokens.values.to(device), tokens.lengths)
-    inputs, state = _heard(layer, lambda: scores.append(network(on_device)))
+    on_device = SequenceBatch(inputs.values.to(device), inputs.lengths)
+    heard, state = _heard(layer, lambda: scores.append(network(on_device)))
     chosen = scores[0].argmax(-1)
 
     def loss(outputs: Tensor, _: Tensor) -> Tensor:
         vector = outputs if network.hidden is None else functional.relu(network.hidden(outputs))
         return functional.cross_entropy(network.output(vector), chosen, reduction="none")
 
-    return Reading("recurrent layers", layer, inputs, state, loss, _frozen(pieces))
+    return Reading("recurrent layers", layer, heard, state, loss, _frozen(pieces))
 
 
 @torch.no_grad()

@@ -87,7 +87,7 @@ class Settings(TrainingSettings):
 
     cell: CellName = "lstm"
     embedding_size: Positive = 256
-    """Features of a token's vector."""
+    """Features of a token's vector; 128 in an autoencoder by default."""
     hidden_size: Positive = 512
     """Units of each recurrent layer of the decoder, and of both directions of the encoder together."""
     encoder_hidden_size: Positive | None = None
@@ -105,10 +105,11 @@ class Settings(TrainingSettings):
     tied: bool = True
     """Whether the output layer shares the target embedding's weights."""
     dropout: Probability = 0.4
-    """Probability of dropping a unit after the embeddings, between the layers and before the output."""
+    """Probability of dropping a unit after the embeddings, between the layers and before the output; an autoencoder
+    drops none by default."""
 
     label_smoothing: Probability = 0.1
-    """Share of the target's probability that is spread over the vocabulary."""
+    """Share of the target's probability that is spread over the vocabulary; 0 in an autoencoder by default."""
     scheduled_sampling: Probability = 0.0
     """How often, in the end, the decoder's inputs are its own outputs in training; 0 is teacher forcing."""
     scheduled_sampling_after: Annotated[float, Field(ge=1)] = 1000.0
