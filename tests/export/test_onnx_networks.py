@@ -37,10 +37,9 @@ PAIRS = ParallelText.of(["a b c", "b c", "c a", "a"] * 10, ["x y z", "y z", "z x
 def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     torch.set_num_threads(1)
     place = tmp_path_factory.mktemp("models")
+    longer: dict[str, Any] = {**QUICK, "steps": 60}
     return {
-        "lm": LanguageModel.fit(
-            TEXT, output=place / "lm", batch_size=4, bptt=16, num_layers=2, **{**QUICK, "steps": 60}
-        ),
+        "lm": LanguageModel.fit(TEXT, output=place / "lm", batch_size=4, bptt=16, num_layers=2, **longer),
         "classifier": TextClassifier.fit(sample_reviews(60), output=place / "classifier", **QUICK),
         "translator": Translator.fit(PAIRS, output=place / "translator", tokens="word", **QUICK),
     }
@@ -101,7 +100,8 @@ def test_classifiers_of_all_stages(
     ids=str,
 )
 def test_translators_encoder_and_step(options: dict[str, Any]) -> None:
-    network = EncoderDecoder(7, 8, **{"embedding_size": 6, "hidden_size": 8, **options}).eval()
+    sizes: dict[str, Any] = {"embedding_size": 6, "hidden_size": 8, **options}
+    network = EncoderDecoder(7, 8, **sizes).eval()
     assert max(check_file(file) for file in translator_files(network)) < 1e-5
 
 
@@ -118,7 +118,8 @@ def test_a_language_model_writes_on_with_its_step_alone(models: dict[str, Any], 
     export_onnx(model, tmp_path / "out")
     session = session_of(tmp_path / "out" / "step.onnx")
     states = {name: np.zeros((2, 1, 8), np.float32) for name in ("hidden", "cell")}
-    tokens, written = model.tokenizer.encode("one t").tolist(), []
+    tokens, written = model.tokenizer.encode("one t").tolist(), list[int]()
+    found = states
     for _ in range(20):
         for token in tokens:
             found = run_onnx(session, {"tokens": np.array([token]), **states})

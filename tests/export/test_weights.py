@@ -19,6 +19,10 @@ def sigmoid(a: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-a))
 
 
+def relu(a: np.ndarray) -> np.ndarray:
+    return np.maximum(a, 0)
+
+
 def keras_layer(kind: str, x: np.ndarray, arrays: list[np.ndarray], options: dict[str, object]) -> np.ndarray:
     """Keras's equations from its documentation, in NumPy; inputs and outputs are time first."""
     kernel, recurrent = arrays[:2]
@@ -30,9 +34,7 @@ def keras_layer(kind: str, x: np.ndarray, arrays: list[np.ndarray], options: dic
     for x_t in x:
         a = x_t @ kernel + first
         if kind == "SimpleRNN":
-            activation = {"relu": lambda v: np.maximum(v, 0), "sigmoid": sigmoid}.get(
-                str(options.get("activation")), np.tanh
-            )
+            activation = {"relu": relu, "sigmoid": sigmoid}.get(str(options.get("activation")), np.tanh)
             h = activation(a + h @ recurrent)
         elif kind == "LSTM":
             i, f, g, o = np.split(a + h @ recurrent, 4, axis=-1)

@@ -64,15 +64,15 @@ def add_recurrent(
     add = _add_operator if is_operator(layer) else _add_scans
     finals: list[list[str]] = []
     for number in range(layer.num_layers):
-        own = None
+        own: list[str] | None = None
         if initial is not None:
             first = number * layer.num_directions
-            rows = graph.integers(first), graph.integers(first + layer.num_directions)
-            own = [graph.op("Slice", part, *rows, graph.integers(0)) for part in initial]
+            start, stop = graph.integers(first), graph.integers(first + layer.num_directions)
+            own = [graph.op("Slice", part, start, stop, graph.integers(0)) for part in initial]
         values, final = add(graph, layer, number, values, lengths, own, prefix)
         finals.append(final)
-    states = [graph.op("Concat", *parts, axis=0) if len(parts) > 1 else parts[0] for parts in zip(*finals, strict=True)]
-    return values, states
+    by_state = [[final[place] for final in finals] for place in range(len(layer.cell.states))]
+    return values, [graph.op("Concat", *parts, axis=0) if len(parts) > 1 else parts[0] for parts in by_state]
 
 
 def _add_operator(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from torch import nn
 from throughtime.errors import ArgumentError
 from throughtime.nn import Recurrent
 
-MODULES: dict[str, tuple[type[nn.RNNBase], dict[str, Any]]] = {
+MODULES: dict[str, tuple[Callable[..., nn.RNNBase], dict[str, Any]]] = {
     "rnn_tanh": (nn.RNN, {"nonlinearity": "tanh"}),
     "rnn_relu": (nn.RNN, {"nonlinearity": "relu"}),
     "lstm": (nn.LSTM, {}),
@@ -39,7 +40,8 @@ def to_torch(layer: Recurrent) -> nn.RNNBase:
         raise ArgumentError(f"torch.nn has no layer of the cell {layer.cell_name!r}; it has {', '.join(MODULES)}")
     if layer.zoneout:
         raise ArgumentError("torch.nn's layers have no zoneout, which moves the states in evaluation as well")
-    kind, options = MODULES[layer.cell_name]
+    kind, given = MODULES[layer.cell_name]
+    options: dict[str, Any] = dict(given)
     if layer.proj_size:
         options = {**options, "proj_size": layer.proj_size}
     module = kind(

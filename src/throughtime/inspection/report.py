@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
 from throughtime.errors import ArgumentError
 from throughtime.files import replacing, write_text
 from throughtime.inspection import classifier_report, language_report, sequence_report, translation_report
@@ -176,9 +174,7 @@ _LOOKS: dict[type[Any], _Look] = {
 """One line a task."""
 
 
-def _flow_beside(
-    folder: Path | str, model: nn.Module | Any, look: _Look, texts: Sequence[str], device: str
-) -> GradientFlow:
+def _flow_beside(folder: Path | str, model: Any, look: _Look, texts: Sequence[str], device: str) -> GradientFlow:
     task = ModelFolder(folder).read_config()["task"]
     if task != look.task:
         raise ArgumentError(f"{folder}: holds a model for {task}, which can't stand beside one for {look.task}")
