@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -15,7 +16,14 @@ from throughtime import LanguageModel
 from throughtime.data import python_language_reference
 
 STEPS, TURNS = 150, 3
-SETTINGS = {"steps": STEPS, "hidden_size": 256, "embedding_size": 64, "num_layers": 1, "batch_size": 32, "validations": 1}
+SETTINGS: dict[str, Any] = {
+    "steps": STEPS,
+    "hidden_size": 256,
+    "embedding_size": 64,
+    "num_layers": 1,
+    "batch_size": 32,
+    "validations": 1,
+}
 
 
 def seconds(cell: str, *, watch: bool) -> float:

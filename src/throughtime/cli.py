@@ -49,6 +49,7 @@ for name, summary in (
     ("plot", "Draw words, or pairs of words as arrows."),
 ):
     vectors.command(f"throughtime.commands.vectors:{name.replace('-', '_')}", name=name, help=summary)
+app.command("throughtime.commands.export:export", name="export", help="Write a model as ONNX, in int8 as well.")
 app.command(
     "throughtime.commands.inspect:inspect",
     name="inspect",
