@@ -45,7 +45,7 @@ def test_evaluate_prints_the_model_beside_the_others(
     columns = ("--text-column", "says", "--label-column", "what")
     code, out, _ = run(capsys, "classify", "evaluate", model, other, *columns, "--no-baselines", "--json")
     result = json.loads(out)
-    assert result["texts"] == 60
+    assert result["examples"] == 60
     assert [row["model"] for row in result["rows"]] == ["bidirectional LSTM 1 x 16, max pooling"]
     assert sum(map(sum, result["confusion"])) == 60
 

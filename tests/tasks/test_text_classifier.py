@@ -247,7 +247,7 @@ def test_folds_are_dealt_evenly_and_their_table_has_the_means() -> None:
     accuracies = [fold.rows[0].accuracy for fold in found.folds]
     assert found.rows[0].accuracy == pytest.approx(np.mean(accuracies))
     assert found.deviation == pytest.approx(np.std(accuracies, ddof=1))
-    assert sum(fold.texts for fold in found.folds) == 120
+    assert sum(fold.examples for fold in found.folds) == 120
     with pytest.raises(DataError, match=r"has .* examples, fewer than the 100 folds"):
         cross_validate([reviews], Settings(), 100)
     with pytest.raises(ArgumentError, match="`folds` must be at least 2, got 1"):

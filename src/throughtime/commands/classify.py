@@ -16,10 +16,11 @@ from rich.table import Table
 from rich.text import Text
 
 from throughtime.commands import STANDARD_INPUT
+from throughtime.commands.classification_results import print_evaluation
 from throughtime.commands.results import given_paths, print_json, training_result
 from throughtime.data import LabelledText, read_text_file, sample_reviews
 from throughtime.errors import ArgumentError
-from throughtime.tasks.classification_evaluation import Evaluation, EvaluationRow, summary
+from throughtime.tasks.classification_evaluation import summary
 from throughtime.tasks.classification_figures import plot_confusion
 from throughtime.tasks.cross_validation import cross_validate
 from throughtime.tasks.text_classification import Settings
@@ -29,7 +30,6 @@ from throughtime.training import Display, keep_freed_memory
 Output = Annotated[Path | None, Parameter(name=["--output", "-o"])]
 ClassifierSettings = Annotated[Settings, Parameter(name="*")]
 DEFAULTS = Settings()
-MOST_SHOWN = 20
 SAMPLE_EPOCHS = 12.0
 TEXTS_AT_ONCE = 64
 
@@ -79,7 +79,7 @@ def train(
     if json:
         print_json(training_result(model.folder, summary(evaluation)))
         return 0
-    _print_evaluation(evaluation, "validation")
+    print_evaluation(evaluation, "validation", unit="texts")
     print(f"\nThe model is in {output}; go on with: throughtime classify predict {output} 'a text'")
     return 0
 
@@ -119,7 +119,7 @@ def evaluate(
     if json:
         print_json(summary(evaluation))
     else:
-        _print_evaluation(evaluation, ", ".join(map(str, data)) or part or "validation")
+        print_evaluation(evaluation, ", ".join(map(str, data)) or part or "validation", unit="texts")
     return 0
 
 
@@ -215,48 +215,3 @@ def _print_explanation(explanation: Explanation) -> None:
     strongest = sorted(explanation.contributions, key=lambda one: -abs(one.change))[:8]
     shown = "  ".join(f"{one.word} {one.change:+.2f}" for one in strongest)
     console.print(f"  log-odds of {explanation.label}, by which word: {shown}", markup=False, soft_wrap=True)
-
-
-def _print_evaluation(evaluation: Evaluation, title: str) -> None:
-    console = Console(highlight=False)
-    table = Table(title=f"{title}: {evaluation.texts:,} texts", title_justify="left")
-    table.add_column("model")
-    for column in ("accuracy", "macro F1"):
-        table.add_column(column, justify="right")
-    for row in evaluation.rows:
-        table.add_row(row.model, f"{row.accuracy:.2%}", f"{row.macro_f1:.4f}")
-    if len(evaluation.rows) == 1:
-        table.caption = "nothing beside it: it would be learned from the model folder's tokens/train.jsonl"
-    console.print(table)
-    remark = _verdict(evaluation.rows)
-    if remark:
-        console.print(remark)
-    _print_classes(console, evaluation)
-    console.print(
-        f"calibration: the probabilities are off by {evaluation.calibration_error:.1%} on average "
-        "(expected calibration error)"
-    )
-
-
-def _verdict(rows: Sequence[EvaluationRow]) -> str | None:
-    better = [row.model for row in rows[1:] if row.accuracy > rows[0].accuracy]
-    return f"{better[-1]} has the better accuracy here" if better else None
-
-
-def _print_classes(console: Console, evaluation: Evaluation) -> None:
-    table = Table(title="classes", title_justify="left")
-    table.add_column("class")
-    for column in ("precision", "recall", "F1", "texts"):
-        table.add_column(column, justify="right")
-    for one in evaluation.classes:
-        table.add_row(one.label, f"{one.precision:.1%}", f"{one.recall:.1%}", f"{one.f1:.4f}", f"{one.examples:,}")
-    console.print(table)
-    if evaluation.confusion is None or len(evaluation.classes) > MOST_SHOWN:
-        return
-    matrix = Table(title="confusion: what the texts of each class (row) were taken for", title_justify="left")
-    matrix.add_column("class")
-    for one in evaluation.classes:
-        matrix.add_column(one.label, justify="right")
-    for one, counts in zip(evaluation.classes, evaluation.confusion, strict=True):
-        matrix.add_row(one.label, *(f"{count:,}" for count in counts))
-    console.print(matrix)

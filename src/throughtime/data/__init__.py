@@ -9,19 +9,28 @@ from throughtime.data.batching import (
     largest_batch_size,
 )
 from throughtime.data.corpus import Corpus, CorpusSource, Words, open_corpus
-from throughtime.data.example_batches import ExampleBatch, ExampleBatches, evaluation_batches, pad_sequences
+from throughtime.data.example_batches import ExampleBatch, ExampleBatches
+from throughtime.data.feature_cache import FeatureCache, open_features
+from throughtime.data.frames import Frames
+from throughtime.data.image_files import ImageColumns, find_images, is_picture, split_images
+from throughtime.data.images import Picture, Pixels, Preprocessing, checked_pixels, image_of, open_image
+from throughtime.data.labelled_examples import LabelledExamples, label_order, split_off
 from throughtime.data.labelled_files import find_labelled, split_labelled
 from throughtime.data.labelled_formats import Columns, read_labelled
-from throughtime.data.labelled_text import Example, LabelledText, label_order, split_off
+from throughtime.data.labelled_images import ImageExample, LabelledImages
+from throughtime.data.labelled_text import Example, LabelledText
 from throughtime.data.normalisation import normalised
 from throughtime.data.pair_batches import PairBatch, PairBatches
 from throughtime.data.parallel_files import find_parallel, find_sentences
 from throughtime.data.parallel_text import Pair, ParallelText, split_parallel
 from throughtime.data.sample_numbers import sample_numbers
 from throughtime.data.sample_reviews import sample_reviews
+from throughtime.data.sample_scenes import Scene, SceneObject, sample_scenes
 from throughtime.data.sample_world import little_world, little_world_analogies
 from throughtime.data.samples import python_language_reference
+from throughtime.data.scene_captions import is_right, mentions, scene_captions
 from throughtime.data.sentence_tokenizer import SentenceTokenizer, with_ends
+from throughtime.data.sequences import Sequences, TokenSequences, evaluation_batches, pad_sequences
 from throughtime.data.splits import PARTS, Splits, load_splits, save_splits
 from throughtime.data.text import (
     StandardInput,
@@ -49,14 +58,26 @@ __all__ = [
     "Example",
     "ExampleBatch",
     "ExampleBatches",
+    "FeatureCache",
+    "Frames",
     "Ids",
+    "ImageColumns",
+    "ImageExample",
+    "LabelledExamples",
+    "LabelledImages",
     "LabelledText",
     "Lanes",
     "Pair",
     "PairBatch",
     "PairBatches",
     "ParallelText",
+    "Picture",
+    "Pixels",
+    "Preprocessing",
+    "Scene",
+    "SceneObject",
     "SentenceTokenizer",
+    "Sequences",
     "Splits",
     "StandardInput",
     "Text",
@@ -65,31 +86,43 @@ __all__ = [
     "TextSource",
     "TokenCounts",
     "TokenFile",
+    "TokenSequences",
     "Tokenizer",
     "Tokens",
     "TrainingWindow",
     "Words",
+    "checked_pixels",
     "evaluation_batches",
     "evaluation_windows",
+    "find_images",
     "find_labelled",
     "find_parallel",
     "find_sentences",
     "find_splits",
     "find_texts",
+    "image_of",
+    "is_picture",
+    "is_right",
     "label_order",
     "largest_batch_size",
     "little_world",
     "little_world_analogies",
     "load_splits",
+    "mentions",
     "normalised",
     "open_corpus",
+    "open_features",
+    "open_image",
     "pad_sequences",
     "python_language_reference",
     "read_labelled",
     "read_text_file",
     "sample_numbers",
     "sample_reviews",
+    "sample_scenes",
     "save_splits",
+    "scene_captions",
+    "split_images",
     "split_labelled",
     "split_off",
     "split_parallel",

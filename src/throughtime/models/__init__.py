@@ -2,8 +2,28 @@
 
 from throughtime.models.decoder import DecoderState
 from throughtime.models.encoder_decoder import EncoderDecoder
+from throughtime.models.image_encoder import (
+    ConvolutionalEncoder,
+    FullyConnectedEncoder,
+    GivenFeatures,
+    ImageEncoder,
+    with_coordinates,
+)
 from throughtime.models.language_model import RecurrentLanguageModel
 from throughtime.models.ngram import NGramModel
+from throughtime.models.pretrained_encoder import PretrainedEncoder
 from throughtime.models.text_classifier import RecurrentTextClassifier
 
-__all__ = ["DecoderState", "EncoderDecoder", "NGramModel", "RecurrentLanguageModel", "RecurrentTextClassifier"]
+__all__ = [
+    "ConvolutionalEncoder",
+    "DecoderState",
+    "EncoderDecoder",
+    "FullyConnectedEncoder",
+    "GivenFeatures",
+    "ImageEncoder",
+    "NGramModel",
+    "PretrainedEncoder",
+    "RecurrentLanguageModel",
+    "RecurrentTextClassifier",
+    "with_coordinates",
+]

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-import torch
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from throughtime.data import (
@@ -24,7 +23,6 @@ from throughtime.data import (
     LabelledText,
     Splits,
     Tokenizer,
-    evaluation_batches,
     find_labelled,
     load_splits,
     normalised,
@@ -34,34 +32,29 @@ from throughtime.data import (
 )
 from throughtime.errors import ArgumentError, DataError
 from throughtime.models import RecurrentTextClassifier
-from throughtime.sequence import SequenceBatch
-from throughtime.tasks.class_targets import ClassTargets, checked_class_weights
-from throughtime.tasks.classification_figures import accuracy, macro_f1
+from throughtime.tasks.class_targets import ClassTargets
+from throughtime.tasks.classification_training import ClassificationSettings, enough_epochs, judged, scores_of
 from throughtime.tasks.network_training import (
     CellName,
     Run,
-    TrainingSettings,
     optimizers_of,
     train_network,
 )
-from throughtime.tasks.settings import Duration, Positive, Probability
+from throughtime.tasks.settings import Positive, Probability
 from throughtime.training import (
     ClassificationObjective,
     ModelFolder,
     Position,
     Processes,
     Validation,
-    autocast,
-    classification_loss,
 )
 
 TASK = "text_classification"
-EVALUATION_BATCH = 128
 FEWEST_EXAMPLES = 4
 MOST_WORDS = 30_000
 
 
-class Settings(TrainingSettings):
+class Settings(ClassificationSettings):
     """Settings of a text classifier. What is None is chosen from the data."""
 
     text_column: str | None = None
@@ -70,13 +63,8 @@ class Settings(TrainingSettings):
     """The column of the label."""
     label_separator: str | None = None
     """What stands between several labels of a row (CSV, TSV), such as a semicolon."""
-    multi_label: bool = False
-    """Whether a text may have several labels, or none."""
     encoding: str | None = None
     """The files' encoding; UTF-8, or else recognised and told, by default."""
-    validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    """Share of each class that is kept for validation where no validation file is given."""
-
     tokens: Literal["word", "char", "byte", "bpe"] = "word"
     """What a token is: a word, a character, a byte, or a byte-pair encoding's piece."""
     lower: bool = True
@@ -122,12 +110,6 @@ class Settings(TrainingSettings):
     embedding_dropout: Probability = 0.3
     """Probability of dropping a token's whole vector, anew for each batch."""
 
-    class_weights: Annotated[str, AfterValidator(checked_class_weights)] | None = None
-    """How much each class counts: balanced, or as in spam=3,ham=1."""
-    time_budget: Duration | None = None
-    """Time to train at most, such as 90s, 10m or 1h30m; training ends sooner when it has read enough."""
-    select_by: Literal["accuracy", "macro_f1", "loss"] | None = None
-    """What decides on the weights that are kept; accuracy, or macro F1 where a text may have several labels."""
     batch_size: Positive = 32
     """Texts of a batch, of each process."""
     learning_rate: Annotated[float, Field(gt=0)] = 2e-3
@@ -161,11 +143,6 @@ class Settings(TrainingSettings):
     def columns(self) -> Columns:
         """Where a row has its text and its label."""
         return Columns(self.text_column, self.label_column, self.label_separator)
-
-    @property
-    def decisive(self) -> str:
-        """The figure that decides on the weights that are kept."""
-        return self.select_by or ("macro_f1" if self.multi_label else "accuracy")
 
 
 @dataclass(frozen=True)
@@ -330,48 +307,12 @@ def fit(network: RecurrentTextClassifier, data: ClassifiedText, settings: Settin
     )
 
 
-def enough_epochs(texts: int) -> int:
-    """How many passes over so many texts are enough, fewer where there are more.
-
-    >>> enough_epochs(500), enough_epochs(10_000), enough_epochs(1_000_000)
-    (30, 10, 4)
-    """
-    return min(30, max(4, round(100_000 / texts)))
-
-
 def validate(
     network: RecurrentTextClassifier, data: ClassifiedText, settings: Settings, processes: Processes
 ) -> Validation:
     """Judge the network on the validation texts: loss, accuracy and macro F1, the same in all processes."""
     scores = scores_of(network, data.valid, precision=settings.precision, device=processes.device)
-    targets = data.targets.encode(data.splits.valid)
-    loss = processes.first(classification_loss(scores, targets).item())
-    likely = data.targets.likely(data.targets.probabilities(scores))
-    figures = {
-        "accuracy": processes.first(accuracy(likely, targets)),
-        "macro_f1": processes.first(macro_f1(likely, targets)),
-    }
-    return Validation(loss, figures, figures.get(settings.decisive))
-
-
-@torch.inference_mode()
-def scores_of(
-    network: RecurrentTextClassifier, sequences: Sequence[Ids], *, precision: str, device: torch.device
-) -> Tensor:
-    """The network's scores of texts, shape (texts, classes), float32, on the CPU.
-
-    Args:
-        network: in evaluation mode.
-        sequences: the tokens of each text, shape (length,).
-        precision: 32 or bf16.
-        device: of the network.
-    """
-    scores = torch.zeros(len(sequences), network.num_classes)
-    for rows, tokens in evaluation_batches(sequences, EVALUATION_BATCH):
-        with autocast(precision, device):
-            found = network(SequenceBatch(tokens.values.to(device), tokens.lengths))
-        scores[torch.from_numpy(rows)] = found.float().cpu()
-    return scores
+    return judged(scores, data.targets.encode(data.splits.valid), data.targets, settings, processes)
 
 
 def predict(

@@ -10,11 +10,12 @@ from typing import Self
 import torch
 
 from throughtime.data import PARTS, Columns, LabelledText, Tokenizer, find_labelled, normalised
-from throughtime.errors import ArgumentError, ModelFolderError, check_choice
+from throughtime.errors import ArgumentError, check_choice
 from throughtime.models import RecurrentTextClassifier
 from throughtime.nn import Embedding
 from throughtime.tasks.class_targets import ClassTargets
-from throughtime.tasks.classification_evaluation import Evaluation, evaluate_probabilities
+from throughtime.tasks.classification_evaluation import Evaluation, beside_texts, evaluate_probabilities
+from throughtime.tasks.classification_training import saved_targets
 from throughtime.tasks.model_card import text_classifier_card
 from throughtime.tasks.model_runs import (
     in_model_folder,
@@ -181,7 +182,7 @@ class TextClassifier(TrainedModel[RecurrentTextClassifier, Settings]):
         """
         place = ModelFolder(folder)
         settings = read_settings(place, TASK, Settings)
-        targets = ClassTargets(tuple(_classes(place)), settings.multi_label)
+        targets = saved_targets(place, settings)
         chosen = choose_device(device)
         tokenizer = Tokenizer.load(place.tokenizer_file)
         network = build_model(settings, tokenizer.vocabulary_size, len(targets.classes))
@@ -271,7 +272,8 @@ class TextClassifier(TrainedModel[RecurrentTextClassifier, Settings]):
         train = LabelledText.load(saved, "train") if baselines and saved.exists() else None
         examples = self._found(data, part, columns) if data else self._own(part or "valid")
         probabilities = predict(self.network, examples.texts, self.tokenizer, self.targets, self.settings)
-        return evaluate_probabilities(probabilities, examples, self.targets, name=self.name, train=train)
+        beside = beside_texts(train, examples.texts, self.targets)
+        return evaluate_probabilities(probabilities, examples, self.targets, name=self.name, beside=beside)
 
     def _own(self, part: str) -> LabelledText:
         return LabelledText.load(self.folder.tokens / f"{part}.jsonl", part)
@@ -338,10 +340,3 @@ def _network(settings: Settings, data: ClassifiedText, run: Run) -> RecurrentTex
     torch.manual_seed(settings.seed)
     network = build_model(settings, data.tokenizer.vocabulary_size, len(data.targets.classes))
     return network.to(run.processes.device)
-
-
-def _classes(folder: ModelFolder) -> list[str]:
-    classes: object = folder.read_config().get("classes")
-    if not isinstance(classes, list) or not classes:
-        raise ModelFolderError(f"{folder.config_file}: its classes are missing or damaged")
-    return [str(name) for name in classes]
