@@ -24,9 +24,9 @@ def product(values: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tenso
     """W x + b, or W * x + b where W is a kernel.
 
     Args:
-        values: shape (..., feature), or (..., y, x, feature) for a kernel of two axes, (..., x, feature) for one of one.
-        weight: shape (outputs, feature), or (outputs, feature, kernel height, kernel width) of odd sizes, stride 1;
-            beyond the edges stand zeros.
+        values: shape (..., feature); (..., y, x, feature) for a kernel of two axes, (..., x, feature) for one of one.
+        weight: shape (outputs, feature), or (outputs, feature, kernel height, kernel width), odd; beyond the edges
+            stand zeros.
         bias: shape (outputs,), or None.
 
     Returns:

@@ -60,7 +60,7 @@ class _Steps(ABC):
 
 
 class _Lstm(_Steps):
-    """Equations (6) to (14) of docs/backpropagation_through_time.md; gates stand in the order input, forget, candidate, output."""
+    """Equations (6) to (14) of docs/backpropagation_through_time.md; gates: input, forget, candidate, output."""
 
     def forward(self, gates: Tensor, recurrent: Tensor, before: State, after: State) -> None:
         gates.add_(recurrent)
@@ -80,6 +80,7 @@ class _Lstm(_Steps):
     def backward(
         self, gates: Tensor, recurrent: Tensor, before: State, after: State, gradient: State, found: Tensor
     ) -> State:
+        del recurrent  # is a part of the gates
         i, f, g, o = gates.chunk(4, -1)
         d_i, d_f, d_g, d_o = found.chunk(4, -1)
         d_hidden, d_cell = gradient
@@ -114,6 +115,7 @@ class _Gru(_Steps):
     def backward(
         self, gates: Tensor, recurrent: Tensor, before: State, after: State, gradient: State, found: Tensor
     ) -> State:
+        del after  # is not needed
         r, z, n = gates.chunk(3, -1)
         d_r, d_z, d_n = found.chunk(3, -1)
         (d_hidden,) = gradient
@@ -160,7 +162,7 @@ def refusal(cell: Cell, sequence: SequenceBatch, directions: Sequence[Direction]
 def run_convolution(
     cell: Cell, sequence: SequenceBatch, directions: Sequence[Direction]
 ) -> tuple[SequenceBatch, list[State]]:
-    """Run ``cell`` in all ``directions``; values of shape (time, batch, y, x, feature), or (time, batch, x, feature)."""
+    """Run ``cell`` in all directions; values of shape (time, batch, y, x, feature) or (time, batch, x, feature)."""
     outputs: list[Tensor] = []
     final: list[State] = []
     for direction in directions:

@@ -31,9 +31,13 @@ def refusal(cell: Cell, _sequence: SequenceBatch, directions: Sequence[Direction
         return f"torch has no kernel for the cell {cell.name!r}"
     weights = directions[0].weights
     if space_of(weights["weight_ih"]):
-        return "torch's recurrent kernels take products with matrices, not convolutions"
+        return "torch's kernels take products with matrices, not convolutions"
     if ("bias_ih" in weights) != ("bias_hh" in weights):
         return "torch's kernels need both bias_ih and bias_hh or neither"
+    return _refused_directions(directions)
+
+
+def _refused_directions(directions: Sequence[Direction]) -> str | None:
     if any(direction.regularised for direction in directions):
         return "torch's kernels know neither resets nor dropout or zoneout of the recurrent state"
     if any(direction.watches_gradients for direction in directions):
