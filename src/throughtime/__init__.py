@@ -15,7 +15,7 @@ __version__ = "0.1.0.dev0"
 if TYPE_CHECKING:
     from throughtime import bptt, cells, data, decoding, models, nn, recurrence, training, word2vec
     from throughtime.configuration import show_config
-    from throughtime.data import LabelledText, ParallelText, TextInMemory
+    from throughtime.data import LabelledText, ParallelText, TextInMemory, VisualQuestions
     from throughtime.errors import ThroughTimeError
     from throughtime.nn.replacement import replace_recurrent
     from throughtime.sequence import SequenceBatch
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from throughtime.tasks.loading import load
     from throughtime.tasks.text_classifier import TextClassifier
     from throughtime.tasks.translator import Translator
+    from throughtime.tasks.visual_question_answerer import VisualQuestionAnswerer
     from throughtime.tasks.word2vec_model import Word2Vec
     from throughtime.word2vec.vectors import WordVectors
 
@@ -37,6 +38,8 @@ _NAMES = {
     "TextInMemory": "throughtime.data",
     "ThroughTimeError": "throughtime.errors",
     "Translator": "throughtime.tasks.translator",
+    "VisualQuestionAnswerer": "throughtime.tasks.visual_question_answerer",
+    "VisualQuestions": "throughtime.data",
     "Word2Vec": "throughtime.tasks.word2vec_model",
     "WordVectors": "throughtime.word2vec.vectors",
     "load": "throughtime.tasks.loading",
@@ -53,6 +56,8 @@ __all__ = [
     "TextInMemory",
     "ThroughTimeError",
     "Translator",
+    "VisualQuestionAnswerer",
+    "VisualQuestions",
     "Word2Vec",
     "WordVectors",
     "bptt",

@@ -55,6 +55,11 @@ app.command(
     help="Translation: learn it from pairs of sentences, translate, judge, show the alignment.",
 )
 app.command(
+    "throughtime.commands.vqa:app",
+    name="vqa",
+    help="Questions about pictures: learn to answer them, judge, ask.",
+)
+app.command(
     "throughtime.commands.reproduce:reproduce",
     name="reproduce",
     help="Run a recipe and compare with its target.",

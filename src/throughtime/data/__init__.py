@@ -24,6 +24,7 @@ from throughtime.data.pair_batches import PairBatch, PairBatches
 from throughtime.data.parallel_files import find_parallel, find_sentences
 from throughtime.data.parallel_text import Pair, ParallelText, split_parallel
 from throughtime.data.sample_numbers import sample_numbers
+from throughtime.data.sample_questions import sample_questions, sort_of_clevr
 from throughtime.data.sample_reviews import sample_reviews
 from throughtime.data.sample_scenes import Scene, SceneObject, sample_scenes
 from throughtime.data.sample_world import little_world, little_world_analogies
@@ -46,6 +47,9 @@ from throughtime.data.token_decoders import Decoder
 from throughtime.data.token_files import TokenCounts, TokenFile, write_tokens
 from throughtime.data.tokenizer import Ids, Tokenizer
 from throughtime.data.tokenizers import train_tokenizer
+from throughtime.data.visual_question_batches import QuestionBatch, QuestionBatches, QuestionSequences
+from throughtime.data.visual_question_files import QuestionColumns, find_questions, split_questions
+from throughtime.data.visual_questions import VisualQuestion, VisualQuestions, best_answer, kind_of, normalised_answer
 
 __all__ = [
     "PARTS",
@@ -74,6 +78,10 @@ __all__ = [
     "Picture",
     "Pixels",
     "Preprocessing",
+    "QuestionBatch",
+    "QuestionBatches",
+    "QuestionColumns",
+    "QuestionSequences",
     "Scene",
     "SceneObject",
     "SentenceTokenizer",
@@ -90,19 +98,24 @@ __all__ = [
     "Tokenizer",
     "Tokens",
     "TrainingWindow",
+    "VisualQuestion",
+    "VisualQuestions",
     "Words",
+    "best_answer",
     "checked_pixels",
     "evaluation_batches",
     "evaluation_windows",
     "find_images",
     "find_labelled",
     "find_parallel",
+    "find_questions",
     "find_sentences",
     "find_splits",
     "find_texts",
     "image_of",
     "is_picture",
     "is_right",
+    "kind_of",
     "label_order",
     "largest_batch_size",
     "little_world",
@@ -110,6 +123,7 @@ __all__ = [
     "load_splits",
     "mentions",
     "normalised",
+    "normalised_answer",
     "open_corpus",
     "open_features",
     "open_image",
@@ -118,14 +132,17 @@ __all__ = [
     "read_labelled",
     "read_text_file",
     "sample_numbers",
+    "sample_questions",
     "sample_reviews",
     "sample_scenes",
     "save_splits",
     "scene_captions",
+    "sort_of_clevr",
     "split_images",
     "split_labelled",
     "split_off",
     "split_parallel",
+    "split_questions",
     "train_tokenizer",
     "with_ends",
     "write_tokens",

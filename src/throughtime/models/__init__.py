@@ -13,6 +13,7 @@ from throughtime.models.language_model import RecurrentLanguageModel
 from throughtime.models.ngram import NGramModel
 from throughtime.models.pretrained_encoder import PretrainedEncoder
 from throughtime.models.text_classifier import RecurrentTextClassifier
+from throughtime.models.visual_question_answering import VisualQuestionNetwork
 
 __all__ = [
     "ConvolutionalEncoder",
@@ -25,5 +26,6 @@ __all__ = [
     "PretrainedEncoder",
     "RecurrentLanguageModel",
     "RecurrentTextClassifier",
+    "VisualQuestionNetwork",
     "with_coordinates",
 ]

@@ -9,8 +9,13 @@ from torch import nn
 
 from throughtime import __version__
 from throughtime.files import write_text
-from throughtime.models import EncoderDecoder, RecurrentLanguageModel, RecurrentTextClassifier
-from throughtime.tasks import text_classification, translation, word2vec
+from throughtime.models import (
+    EncoderDecoder,
+    RecurrentLanguageModel,
+    RecurrentTextClassifier,
+    VisualQuestionNetwork,
+)
+from throughtime.tasks import text_classification, translation, visual_question_answering, word2vec
 from throughtime.tasks.language_modelling import Settings, TextData
 from throughtime.tasks.settings import TaskSettings
 from throughtime.tasks.text_classification import ClassifiedText
@@ -104,6 +109,34 @@ def translator_card(
         ],
         settings=settings,
         use=[f"{command} < sentences.txt", f"throughtime translate evaluate {folder.path.name}"],
+    )
+
+
+def visual_question_card(
+    folder: ModelFolder,
+    settings: visual_question_answering.Settings,
+    data: visual_question_answering.QuestionData,
+    network: VisualQuestionNetwork,
+) -> None:
+    """Write the model card of a network that answers questions about pictures into its folder."""
+
+    def reached(best: dict[str, Any]) -> str:
+        return f"**accuracy {best['validation_accuracy']:.2%}**, {best['validation_loss']:.4f} nats per question"
+
+    how = data.reader.preprocessing
+    _write_card(
+        folder,
+        "Answers to questions about pictures",
+        f"{settings.network_name}; {_weights(network)}, a vocabulary of {data.tokenizer.vocabulary_size:,}, "
+        f"{len(data.answers):,} answers, pictures of {how.height} x {how.width} pixels. Trained by throughtime "
+        f"{__version__}.",
+        _training(folder, network, "Best validation", reached, decisive="accuracy"),
+        data=[f"- {name}: {part.summary()}" for name, part in data.splits.parts().items()],
+        settings=settings,
+        use=[
+            f"throughtime vqa predict {folder.path.name} picture.png 'what colour is it?'",
+            f"throughtime vqa evaluate {folder.path.name} DATA",
+        ],
     )
 
 

@@ -1,5 +1,6 @@
 """The training loop, what it optimises, and what it leaves behind."""
 
+from throughtime.training.answer_objective import AnswerObjective, answer_loss
 from throughtime.training.averaging import Checkpoints
 from throughtime.training.checkpoint import load_tree, save_tree
 from throughtime.training.figures import save_loss_curve
@@ -24,6 +25,7 @@ from throughtime.training.translation_objective import TranslationObjective, tar
 __all__ = [
     "OPTIMIZERS",
     "SCHEDULES",
+    "AnswerObjective",
     "Batches",
     "Checkpoints",
     "ClassificationObjective",
@@ -41,6 +43,7 @@ __all__ = [
     "Trainer",
     "TranslationObjective",
     "Validation",
+    "answer_loss",
     "autocast",
     "build_optimizers",
     "choose_device",
