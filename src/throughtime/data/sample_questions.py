@@ -135,15 +135,26 @@ _Objects = dict[str, tuple[str, int, int]]
 
 
 def _clevr_objects(random: Random) -> _Objects:
-    objects: _Objects = {}
-    for colour in CLEVR_COLOURS:
-        while True:
-            row, column = (random.randint(CLEVR_RADIUS, CLEVR_SIDE - CLEVR_RADIUS - 1) for _ in range(2))
-            far = all((row - y) ** 2 + (column - x) ** 2 > (2 * CLEVR_RADIUS) ** 2 for _, y, x in objects.values())
-            if far:
-                break
-        objects[colour] = random.choice(("circle", "square")), row, column
-    return objects
+    """Place the objects, none over another, so that it is clear which is nearest to each, and which farthest."""
+    while True:
+        objects: _Objects = {}
+        for colour in CLEVR_COLOURS:
+            objects[colour] = random.choice(("circle", "square")), *_free_place(random, objects)
+        if all(len(_by_distance(objects, colour)) == len(objects) - 1 for colour in objects):
+            return objects
+
+
+def _free_place(random: Random, objects: _Objects) -> tuple[int, int]:
+    while True:
+        row, column = (random.randint(CLEVR_RADIUS, CLEVR_SIDE - CLEVR_RADIUS - 1) for _ in range(2))
+        if all(max(abs(row - y), abs(column - x)) > 2 * CLEVR_RADIUS for _, y, x in objects.values()):
+            return row, column
+
+
+def _by_distance(objects: _Objects, colour: str) -> dict[int, str]:
+    """The shapes of the other objects by the square of their distance."""
+    _, row, column = objects[colour]
+    return {(y - row) ** 2 + (x - column) ** 2: shape for name, (shape, y, x) in objects.items() if name != colour}
 
 
 def _clevr_picture(objects: _Objects) -> Pixels:
@@ -169,8 +180,7 @@ def _non_relational(random: Random, objects: _Objects) -> tuple[str, str]:
 
 def _relational(random: Random, objects: _Objects) -> tuple[str, str]:
     colour = random.choice(list(objects))
-    shape, row, column = objects[colour]
-    others = {(y - row) ** 2 + (x - column) ** 2: other for name, (other, y, x) in objects.items() if name != colour}
+    shape, others = objects[colour][0], _by_distance(objects, colour)
     alike = sum(other == shape for other, _, _ in objects.values())
     return random.choice((
         (f"what is the shape of the object nearest to the {colour} object?", others[min(others)]),

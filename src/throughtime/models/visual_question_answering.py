@@ -119,7 +119,7 @@ class RelationNetwork(Combination):
 
     def __init__(self, place_size: int, question_size: int, hidden_size: int, num_layers: int) -> None:
         super().__init__()
-        check_range("num_layers", num_layers, low=2)
+        check_range("relation_layers", num_layers, low=2)
         self.first = nn.Linear(place_size, hidden_size, bias=False)
         self.second = nn.Linear(place_size, hidden_size, bias=False)
         self.question = nn.Linear(question_size, hidden_size)

@@ -31,6 +31,7 @@ from throughtime.data import (
     VisualQuestions,
     find_questions,
     load_splits,
+    normalised,
     save_splits,
     split_questions,
     train_tokenizer,
@@ -178,7 +179,10 @@ def load_data(sources: Sequence[VisualQuestions | Path | str], settings: Setting
     kept = {name: _without(part, set(broken[name])) for name, part in splits.parts().items()}
     splits = Splits(kept["train"], kept["valid"], kept.get("test"))
     tokenizer = train_tokenizer(
-        "word", (question.lower() + " " for question in splits.train.questions), min_count=settings.min_count
+        "word",
+        (normalised(question, lower=True) + " " for question in splits.train.questions),
+        min_count=settings.min_count,
+        split_punctuation=True,
     )
     tokenizer.save(run.folder.tokenizer_file)
     save_splits(splits, run.folder.tokens)
