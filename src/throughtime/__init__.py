@@ -15,7 +15,7 @@ __version__ = "0.1.0.dev0"
 if TYPE_CHECKING:
     from throughtime import bptt, cells, data, decoding, models, nn, recurrence, training, word2vec
     from throughtime.configuration import show_config
-    from throughtime.data import LabelledText, ParallelText, TextInMemory, VisualQuestions
+    from throughtime.data import LabelledText, LabelledVideos, ParallelText, TextInMemory, VisualQuestions
     from throughtime.errors import ThroughTimeError
     from throughtime.nn.replacement import replace_recurrent
     from throughtime.sequence import SequenceBatch
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from throughtime.tasks.loading import load
     from throughtime.tasks.text_classifier import TextClassifier
     from throughtime.tasks.translator import Translator
+    from throughtime.tasks.video_predictor import VideoPredictor
     from throughtime.tasks.visual_question_answerer import VisualQuestionAnswerer
     from throughtime.tasks.word2vec_model import Word2Vec
     from throughtime.word2vec.vectors import WordVectors
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 _MODULES = ("bptt", "cells", "data", "decoding", "models", "nn", "recurrence", "training", "word2vec")
 _NAMES = {
     "LabelledText": "throughtime.data",
+    "LabelledVideos": "throughtime.data",
     "LanguageModel": "throughtime.tasks.language_model",
     "ParallelText": "throughtime.data",
     "SequenceBatch": "throughtime.sequence",
@@ -38,6 +40,7 @@ _NAMES = {
     "TextInMemory": "throughtime.data",
     "ThroughTimeError": "throughtime.errors",
     "Translator": "throughtime.tasks.translator",
+    "VideoPredictor": "throughtime.tasks.video_predictor",
     "VisualQuestionAnswerer": "throughtime.tasks.visual_question_answerer",
     "VisualQuestions": "throughtime.data",
     "Word2Vec": "throughtime.tasks.word2vec_model",
@@ -49,6 +52,7 @@ _NAMES = {
 
 __all__ = [
     "LabelledText",
+    "LabelledVideos",
     "LanguageModel",
     "ParallelText",
     "SequenceBatch",
@@ -56,6 +60,7 @@ __all__ = [
     "TextInMemory",
     "ThroughTimeError",
     "Translator",
+    "VideoPredictor",
     "VisualQuestionAnswerer",
     "VisualQuestions",
     "Word2Vec",

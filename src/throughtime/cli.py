@@ -55,6 +55,11 @@ app.command(
     help="Translation: learn it from pairs of sentences, translate, judge, show the alignment.",
 )
 app.command(
+    "throughtime.commands.next_frame:app",
+    name="next-frame",
+    help="Videos: learn to predict each next frame, judge, let a video go on.",
+)
+app.command(
     "throughtime.commands.vqa:app",
     name="vqa",
     help="Questions about pictures: learn to answer them, judge, ask.",

@@ -56,8 +56,8 @@ def black_or_white(count: int) -> VisualQuestions:
 @pytest.mark.parametrize("combination", ["joined", "attention", "relation"])
 def test_a_network_learns_to_look(combination: str) -> None:
     answerer = VisualQuestionAnswerer.fit(
-        black_or_white(40), combination=combination, epochs=25, hidden_size=8, joint_size=16, channels=[4], batch_size=16,
-        embedding_size=8, dropout=0.0, learning_rate=0.01, precision="32",
+        black_or_white(40), combination=combination, epochs=25, hidden_size=8, joint_size=16, channels=[4],
+        batch_size=16, embedding_size=8, dropout=0.0, learning_rate=0.01, precision="32",
     )  # fmt: skip
     found = answerer.evaluate(black_or_white(20))
     network, question_only = found.rows[:2]

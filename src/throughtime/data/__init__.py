@@ -23,6 +23,7 @@ from throughtime.data.normalisation import normalised
 from throughtime.data.pair_batches import PairBatch, PairBatches
 from throughtime.data.parallel_files import find_parallel, find_sentences
 from throughtime.data.parallel_text import Pair, ParallelText, split_parallel
+from throughtime.data.sample_digits import gliding_digits, moving_digits
 from throughtime.data.sample_numbers import sample_numbers
 from throughtime.data.sample_questions import sample_questions, sort_of_clevr
 from throughtime.data.sample_reviews import sample_reviews
@@ -47,12 +48,15 @@ from throughtime.data.token_decoders import Decoder
 from throughtime.data.token_files import TokenCounts, TokenFile, write_tokens
 from throughtime.data.tokenizer import Ids, Tokenizer
 from throughtime.data.tokenizers import train_tokenizer
+from throughtime.data.video_files import find_videos, split_videos
+from throughtime.data.videos import AllFrames, LabelledVideos, Video, VideoSequences, frames_of, save_animation
 from throughtime.data.visual_question_batches import QuestionBatch, QuestionBatches, QuestionSequences
 from throughtime.data.visual_question_files import QuestionColumns, find_questions, split_questions
 from throughtime.data.visual_questions import VisualQuestion, VisualQuestions, best_answer, kind_of, normalised_answer
 
 __all__ = [
     "PARTS",
+    "AllFrames",
     "Columns",
     "Corpus",
     "CorpusSource",
@@ -70,6 +74,7 @@ __all__ = [
     "LabelledExamples",
     "LabelledImages",
     "LabelledText",
+    "LabelledVideos",
     "Lanes",
     "Pair",
     "PairBatch",
@@ -98,6 +103,8 @@ __all__ = [
     "Tokenizer",
     "Tokens",
     "TrainingWindow",
+    "Video",
+    "VideoSequences",
     "VisualQuestion",
     "VisualQuestions",
     "Words",
@@ -112,6 +119,9 @@ __all__ = [
     "find_sentences",
     "find_splits",
     "find_texts",
+    "find_videos",
+    "frames_of",
+    "gliding_digits",
     "image_of",
     "is_picture",
     "is_right",
@@ -122,6 +132,7 @@ __all__ = [
     "little_world_analogies",
     "load_splits",
     "mentions",
+    "moving_digits",
     "normalised",
     "normalised_answer",
     "open_corpus",
@@ -135,6 +146,7 @@ __all__ = [
     "sample_questions",
     "sample_reviews",
     "sample_scenes",
+    "save_animation",
     "save_splits",
     "scene_captions",
     "sort_of_clevr",
@@ -143,6 +155,7 @@ __all__ = [
     "split_off",
     "split_parallel",
     "split_questions",
+    "split_videos",
     "train_tokenizer",
     "with_ends",
     "write_tokens",

@@ -2,6 +2,7 @@
 
 from throughtime.models.decoder import DecoderState
 from throughtime.models.encoder_decoder import EncoderDecoder
+from throughtime.models.frame_predictor import FramePredictor
 from throughtime.models.image_encoder import (
     ConvolutionalEncoder,
     FullyConnectedEncoder,
@@ -19,6 +20,7 @@ __all__ = [
     "ConvolutionalEncoder",
     "DecoderState",
     "EncoderDecoder",
+    "FramePredictor",
     "FullyConnectedEncoder",
     "GivenFeatures",
     "ImageEncoder",

@@ -7,6 +7,7 @@ from pathlib import Path
 from throughtime.errors import ModelFolderError
 from throughtime.tasks import (
     language_modelling,
+    next_frame,
     text_classification,
     translation,
     visual_question_answering,
@@ -15,6 +16,7 @@ from throughtime.tasks import (
 from throughtime.tasks.language_model import LanguageModel
 from throughtime.tasks.text_classifier import TextClassifier
 from throughtime.tasks.translator import Translator
+from throughtime.tasks.video_predictor import VideoPredictor
 from throughtime.tasks.visual_question_answerer import VisualQuestionAnswerer
 from throughtime.tasks.word2vec_model import Word2Vec
 from throughtime.training import ModelFolder
@@ -22,7 +24,7 @@ from throughtime.training import ModelFolder
 
 def load(
     folder: Path | str, *, device: str = "auto"
-) -> LanguageModel | TextClassifier | Translator | VisualQuestionAnswerer | Word2Vec:
+) -> LanguageModel | TextClassifier | Translator | VideoPredictor | VisualQuestionAnswerer | Word2Vec:
     """Load the model in a folder, whatever its task.
 
     Args:
@@ -41,6 +43,8 @@ def load(
         return Translator.load(folder, device=device)
     if task == visual_question_answering.TASK:
         return VisualQuestionAnswerer.load(folder, device=device)
+    if task == next_frame.TASK:
+        return VideoPredictor.load(folder, device=device)
     if task == word2vec.TASK:
         return Word2Vec.load(folder)
     raise ModelFolderError(f"{folder}: holds a model for {task!r}, which this throughtime doesn't know")

@@ -11,11 +11,12 @@ from throughtime import __version__
 from throughtime.files import write_text
 from throughtime.models import (
     EncoderDecoder,
+    FramePredictor,
     RecurrentLanguageModel,
     RecurrentTextClassifier,
     VisualQuestionNetwork,
 )
-from throughtime.tasks import text_classification, translation, visual_question_answering, word2vec
+from throughtime.tasks import next_frame, text_classification, translation, visual_question_answering, word2vec
 from throughtime.tasks.language_modelling import Settings, TextData
 from throughtime.tasks.settings import TaskSettings
 from throughtime.tasks.text_classification import ClassifiedText
@@ -136,6 +137,32 @@ def visual_question_card(
         use=[
             f"throughtime vqa predict {folder.path.name} picture.png 'what colour is it?'",
             f"throughtime vqa evaluate {folder.path.name} DATA",
+        ],
+    )
+
+
+def frame_predictor_card(
+    folder: ModelFolder, settings: next_frame.Settings, data: next_frame.VideoData, network: FramePredictor
+) -> None:
+    """Write the model card of a network that predicts frames into its folder."""
+
+    def reached(best: dict[str, Any]) -> str:
+        return (
+            f"**{best['validation_loss']:.5f} nats per pixel**, squared error of a frame {best['validation_mse']:.3f}"
+        )
+
+    how = data.reader.preprocessing
+    _write_card(
+        folder,
+        "The next frame of a video",
+        f"{settings.network_name}; {_weights(network)}, frames of {how.height} x {how.width} pixels. Trained by "
+        f"throughtime {__version__}.",
+        _training(folder, network, "Best validation", reached),
+        data=[f"- {name}: {part.summary()}" for name, part in data.splits.parts().items()],
+        settings=settings,
+        use=[
+            f"throughtime next-frame predict {folder.path.name} video.gif -o future.gif",
+            f"throughtime next-frame evaluate {folder.path.name} DATA",
         ],
     )
 

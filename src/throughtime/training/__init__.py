@@ -4,6 +4,7 @@ from throughtime.training.answer_objective import AnswerObjective, answer_loss
 from throughtime.training.averaging import Checkpoints
 from throughtime.training.checkpoint import load_tree, save_tree
 from throughtime.training.figures import save_loss_curve
+from throughtime.training.frame_objective import NextFrameObjective, next_frame_losses
 from throughtime.training.interrupts import interrupts
 from throughtime.training.memory import keep_freed_memory
 from throughtime.training.model_folder import ModelFolder, keep_metrics_until, read_metrics
@@ -33,6 +34,7 @@ __all__ = [
     "Limits",
     "ModelFolder",
     "Moment",
+    "NextFrameObjective",
     "NextTokenObjective",
     "Objective",
     "Position",
@@ -55,6 +57,7 @@ __all__ = [
     "keep_freed_memory",
     "keep_metrics_until",
     "load_tree",
+    "next_frame_losses",
     "next_token_loss",
     "perplexity",
     "read_metrics",
