@@ -93,7 +93,7 @@ def test_bad_videos_are_named(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.txt").write_text("no video", encoding="utf-8")
     for name, message in (
-        ("broken.gif", "broken"), ("empty", "has no videos in it"), ("text.txt", "is no video"), ("none", "no such file"),
+        ("broken.gif", "broken"), ("empty", "has no videos in it"), ("text.txt", "is no video"), ("none", "no such"),
     ):  # fmt: skip
         with pytest.raises(DataError, match=message):
             find_videos([tmp_path / name])
@@ -147,6 +147,6 @@ def test_digits_move_as_they_are_said_to() -> None:
         assert isinstance(video, np.ndarray)
         assert video.shape == (30, 32, 32)
         assert len({int(frame.sum()) for frame in video}) == 1  # the digit is there as a whole in each frame
-        assert (video[1:] != video[:-1]).any((1, 2)).all()
+        assert (video[1:] != video[:-1]).any((1, 2)).mean() > 0.9  # but where it turns around
     with pytest.raises(ArgumentError, match="`side` must be at least 16"):
         moving_digits(1, side=8)

@@ -34,7 +34,7 @@ def running_bar(count: int, frames: int = 6) -> LabelledVideos:
 
 def test_a_network_learns_what_moves_and_goes_on_freely(tmp_path: Path) -> None:
     model = VideoPredictor.fit(
-        running_bar(24), epochs=60, hidden_channels=16, num_layers=1, kernel_size=3, patch_size=4, batch_size=8,
+        running_bar(24), epochs=40, hidden_channels=16, num_layers=1, kernel_size=3, patch_size=4, batch_size=8,
         learning_rate=0.02,
     )  # fmt: skip
     found = model.evaluate(running_bar(8), observed=3)

@@ -1,4 +1,4 @@
-"""A network that predicts frames, to hold in the hand: fit it, judge it, let it go on with a video, save and load it."""
+"""A network that predicts frames, to hold in the hand: fit it, judge it, let videos go on, save it, load it."""
 
 from __future__ import annotations
 
