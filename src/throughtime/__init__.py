@@ -15,14 +15,25 @@ __version__ = "0.1.0.dev0"
 if TYPE_CHECKING:
     from throughtime import bptt, cells, data, decoding, models, nn, recurrence, training, word2vec
     from throughtime.configuration import show_config
-    from throughtime.data import LabelledText, LabelledVideos, ParallelText, TextInMemory, VisualQuestions
+    from throughtime.data import (
+        CaptionedImages,
+        LabelledImages,
+        LabelledText,
+        LabelledVideos,
+        ParallelText,
+        TextInMemory,
+        VisualQuestions,
+    )
     from throughtime.errors import ThroughTimeError
     from throughtime.nn.replacement import replace_recurrent
     from throughtime.sequence import SequenceBatch
+    from throughtime.tasks.captioner import Captioner
+    from throughtime.tasks.image_classifier import ImageClassifier
     from throughtime.tasks.language_model import LanguageModel
     from throughtime.tasks.loading import load
     from throughtime.tasks.text_classifier import TextClassifier
     from throughtime.tasks.translator import Translator
+    from throughtime.tasks.video_classifier import VideoClassifier
     from throughtime.tasks.video_predictor import VideoPredictor
     from throughtime.tasks.visual_question_answerer import VisualQuestionAnswerer
     from throughtime.tasks.word2vec_model import Word2Vec
@@ -31,6 +42,10 @@ if TYPE_CHECKING:
 # Importing torch takes a second, which `throughtime --help` need not wait for.
 _MODULES = ("bptt", "cells", "data", "decoding", "models", "nn", "recurrence", "training", "word2vec")
 _NAMES = {
+    "CaptionedImages": "throughtime.data",
+    "Captioner": "throughtime.tasks.captioner",
+    "ImageClassifier": "throughtime.tasks.image_classifier",
+    "LabelledImages": "throughtime.data",
     "LabelledText": "throughtime.data",
     "LabelledVideos": "throughtime.data",
     "LanguageModel": "throughtime.tasks.language_model",
@@ -40,6 +55,7 @@ _NAMES = {
     "TextInMemory": "throughtime.data",
     "ThroughTimeError": "throughtime.errors",
     "Translator": "throughtime.tasks.translator",
+    "VideoClassifier": "throughtime.tasks.video_classifier",
     "VideoPredictor": "throughtime.tasks.video_predictor",
     "VisualQuestionAnswerer": "throughtime.tasks.visual_question_answerer",
     "VisualQuestions": "throughtime.data",
@@ -51,6 +67,10 @@ _NAMES = {
 }
 
 __all__ = [
+    "CaptionedImages",
+    "Captioner",
+    "ImageClassifier",
+    "LabelledImages",
     "LabelledText",
     "LabelledVideos",
     "LanguageModel",
@@ -60,6 +80,7 @@ __all__ = [
     "TextInMemory",
     "ThroughTimeError",
     "Translator",
+    "VideoClassifier",
     "VideoPredictor",
     "VisualQuestionAnswerer",
     "VisualQuestions",

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from throughtime.commands import STANDARD_INPUT
-from throughtime.commands.classification_results import print_evaluation
+from throughtime.commands.classification_results import print_evaluation, print_prediction
 from throughtime.commands.results import given_paths, print_json, training_result
 from throughtime.data import LabelledText, read_text_file, sample_reviews
 from throughtime.errors import ArgumentError
@@ -194,9 +194,7 @@ def _print_prediction(text: str, prediction: Prediction, explanation: Explanatio
             content["explanation"] = asdict(explanation)
         print(dumps(content, ensure_ascii=False), flush=True)
         return
-    ranked = sorted(prediction.probabilities.items(), key=lambda pair: -pair[1])[:5]
-    shown = "  ".join(f"{label} {probability:.1%}" for label, probability in ranked)
-    print(f"{', '.join(prediction.labels) or '(none)'}\t{shown}", flush=True)
+    print_prediction(prediction.labels, prediction.probabilities)
     if explanation is not None:
         _print_explanation(explanation)
 

@@ -8,6 +8,9 @@ from throughtime.data.batching import (
     evaluation_windows,
     largest_batch_size,
 )
+from throughtime.data.caption_batches import CaptionBatches
+from throughtime.data.caption_files import CaptionColumns, find_captioned
+from throughtime.data.captioned_images import CaptionedImage, CaptionedImages, split_captioned, split_pictures
 from throughtime.data.corpus import Corpus, CorpusSource, Words, open_corpus
 from throughtime.data.example_batches import ExampleBatch, ExampleBatches
 from throughtime.data.feature_cache import FeatureCache, open_features
@@ -29,11 +32,11 @@ from throughtime.data.sample_questions import sample_questions, sort_of_clevr
 from throughtime.data.sample_reviews import sample_reviews
 from throughtime.data.sample_scenes import Scene, SceneObject, sample_scenes
 from throughtime.data.sample_world import little_world, little_world_analogies
-from throughtime.data.samples import python_language_reference
+from throughtime.data.samples import captioned_scenes, python_language_reference, sample_digits
 from throughtime.data.scene_captions import is_right, mentions, scene_captions
 from throughtime.data.sentence_tokenizer import SentenceTokenizer, with_ends
-from throughtime.data.sequences import Sequences, TokenSequences, evaluation_batches, pad_sequences
-from throughtime.data.splits import PARTS, Splits, load_splits, save_splits
+from throughtime.data.sequences import Sequences, TokenSequences, evaluation_batches, pad_sequences, sequences_of
+from throughtime.data.splits import PARTS, Splits, chosen_part, load_splits, save_splits
 from throughtime.data.text import (
     StandardInput,
     Text,
@@ -57,6 +60,10 @@ from throughtime.data.visual_questions import VisualQuestion, VisualQuestions, b
 __all__ = [
     "PARTS",
     "AllFrames",
+    "CaptionBatches",
+    "CaptionColumns",
+    "CaptionedImage",
+    "CaptionedImages",
     "Columns",
     "Corpus",
     "CorpusSource",
@@ -109,9 +116,12 @@ __all__ = [
     "VisualQuestions",
     "Words",
     "best_answer",
+    "captioned_scenes",
     "checked_pixels",
+    "chosen_part",
     "evaluation_batches",
     "evaluation_windows",
+    "find_captioned",
     "find_images",
     "find_labelled",
     "find_parallel",
@@ -142,6 +152,7 @@ __all__ = [
     "python_language_reference",
     "read_labelled",
     "read_text_file",
+    "sample_digits",
     "sample_numbers",
     "sample_questions",
     "sample_reviews",
@@ -149,11 +160,14 @@ __all__ = [
     "save_animation",
     "save_splits",
     "scene_captions",
+    "sequences_of",
     "sort_of_clevr",
+    "split_captioned",
     "split_images",
     "split_labelled",
     "split_off",
     "split_parallel",
+    "split_pictures",
     "split_questions",
     "split_videos",
     "train_tokenizer",

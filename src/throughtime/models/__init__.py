@@ -1,8 +1,11 @@
 """One network for each problem, and the simple models that they are compared with."""
 
+from throughtime.models.captioner import Captioner
 from throughtime.models.decoder import DecoderState
+from throughtime.models.decoding_network import DecodingNetwork
 from throughtime.models.encoder_decoder import EncoderDecoder
 from throughtime.models.frame_predictor import FramePredictor
+from throughtime.models.image_classifier import ImageClassifier
 from throughtime.models.image_encoder import (
     ConvolutionalEncoder,
     FullyConnectedEncoder,
@@ -14,20 +17,25 @@ from throughtime.models.language_model import RecurrentLanguageModel
 from throughtime.models.ngram import NGramModel
 from throughtime.models.pretrained_encoder import PretrainedEncoder
 from throughtime.models.text_classifier import RecurrentTextClassifier
+from throughtime.models.video_classifier import RecurrentVideoClassifier
 from throughtime.models.visual_question_answering import VisualQuestionNetwork
 
 __all__ = [
+    "Captioner",
     "ConvolutionalEncoder",
     "DecoderState",
+    "DecodingNetwork",
     "EncoderDecoder",
     "FramePredictor",
     "FullyConnectedEncoder",
     "GivenFeatures",
+    "ImageClassifier",
     "ImageEncoder",
     "NGramModel",
     "PretrainedEncoder",
     "RecurrentLanguageModel",
     "RecurrentTextClassifier",
+    "RecurrentVideoClassifier",
     "VisualQuestionNetwork",
     "with_coordinates",
 ]

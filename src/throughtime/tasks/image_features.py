@@ -15,6 +15,7 @@ from torch import Tensor
 from throughtime.data import (
     FeatureCache,
     Frames,
+    Ids,
     Picture,
     Pixels,
     Preprocessing,
@@ -34,6 +35,7 @@ from throughtime.training import ModelFolder
 USUAL_SIDE = 64
 LOOKED_AT = 50
 MEASURED = 5_000
+MOST_COMPARED = 5_000
 AT_ONCE = 64
 
 
@@ -248,6 +250,22 @@ def build_image_encoder(
         convolutions=settings.convolutions,
         dropout=settings.image_dropout,
     )
+
+
+def nearest_pictures(asked: Frames, known: Frames) -> Ids:
+    """Which of the known pictures is nearest to each, by the distance of pixels or features, shape (pictures,), int64.
+
+    Of many known ones only 5,000 at equal distances are compared.
+    """
+    from sklearn.neighbors import NearestNeighbors  # noqa: PLC0415 - slow to import
+
+    rows = np.linspace(0, len(known) - 1, min(MOST_COMPARED, len(known))).astype(np.int64)
+    compared, own = (
+        frames.array[chosen].reshape(len(chosen), -1).astype(np.float32)
+        for frames, chosen in ((known, known.rows[rows]), (asked, asked.rows))
+    )
+    nearest = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(compared).kneighbors(own)[1][:, 0]
+    return rows[nearest]
 
 
 def pictures_file(folder: ModelFolder, part: str) -> Path:

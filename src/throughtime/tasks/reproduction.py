@@ -16,6 +16,7 @@ import yaml
 from throughtime.data import VisualQuestions, sample_questions, sort_of_clevr
 from throughtime.errors import ArgumentError, check_choice
 from throughtime.tasks.cross_validation import cross_validate
+from throughtime.tasks.image_classifier import ImageClassifier
 from throughtime.tasks.language_model import LanguageModel
 from throughtime.tasks.text_classification import Settings as ClassifierSettings
 from throughtime.tasks.text_classifier import TextClassifier
@@ -160,6 +161,13 @@ def _run_translator(
     return model.evaluate(part=recipe.part).rows
 
 
+def _run_image_classifier(
+    recipe: Recipe, data: Sequence[Path], output: Path | None, display: Display | None, seed: int
+) -> tuple[Any, ...]:
+    model = ImageClassifier.fit(*data, output=output, display=display, **recipe.settings, seed=seed)
+    return model.evaluate(part=recipe.part).rows
+
+
 def _run_questions(
     recipe: Recipe, data: Sequence[Path], output: Path | None, display: Display | None, seed: int
 ) -> tuple[Any, ...]:
@@ -180,6 +188,7 @@ GENERATED: dict[str, Callable[[], tuple[VisualQuestions, VisualQuestions]]] = {
 
 _Run = Callable[[Recipe, Sequence[Path], Path | None, Display | None, int], tuple[Any, ...]]
 _RUNS: dict[str, _Run] = {
+    "image": _run_image_classifier,
     "lm": _run_language_model,
     "classify": _run_classifier,
     "translate": _run_translator,

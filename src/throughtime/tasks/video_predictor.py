@@ -18,6 +18,7 @@ from throughtime.data import (
     Pixels,
     Video,
     VideoSequences,
+    chosen_part,
     find_videos,
     frames_of,
 )
@@ -233,7 +234,7 @@ class VideoPredictor(TrainedModel[FramePredictor, Settings]):
         """
         check_choice("part", part or "valid", PARTS)
         if data:
-            videos = self._found(data, part)
+            videos = chosen_part(find_videos(data), part)
             frames = AllFrames(videos)
             array = Frames(self.reader.inputs(frames[:], frames.places).numpy())
         else:
@@ -249,14 +250,6 @@ class VideoPredictor(TrainedModel[FramePredictor, Settings]):
             for name, own, freely in zip(names, errors, continued, strict=True)
         ]
         return FrameEvaluation(len(videos), given, tuple(rows))
-
-    def _found(self, data: Sequence[LabelledVideos | Path | str], part: str | None) -> LabelledVideos:
-        found = find_videos(data)
-        if part is None:
-            part = "test" if "test" in found else next(iter(found))
-        if part not in found:
-            raise ArgumentError(f"`part` must be one of those in the data, {', '.join(found)}, got {part!r}")
-        return found[part]
 
 
 def _begin(

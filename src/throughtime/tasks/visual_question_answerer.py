@@ -18,6 +18,7 @@ from throughtime.data import (
     SentenceTokenizer,
     VisualQuestion,
     VisualQuestions,
+    chosen_part,
     find_questions,
     kind_of,
 )
@@ -250,7 +251,7 @@ class VisualQuestionAnswerer(TrainedModel[VisualQuestionNetwork, Settings]):
         saved = self.folder.tokens / "train.jsonl"
         train = VisualQuestions.load(saved, "train") if baselines and saved.exists() else None
         if data:
-            questions = self._found(data, part, columns)
+            questions = chosen_part(find_questions(data, columns or self.settings.columns), part)
             frames = Frames(self.reader.inputs(questions.pictures, questions.picture_places).numpy())
         else:
             own = part or "valid"
@@ -269,16 +270,6 @@ class VisualQuestionAnswerer(TrainedModel[VisualQuestionNetwork, Settings]):
         tokens, pieces = self.tokenizer.encode(question), self.tokenizer.pieces(question)
         rows = np.flatnonzero(tokens == (-1 if unknown is None else unknown))
         return tuple(pieces[row] for row in rows.tolist())
-
-    def _found(
-        self, data: Sequence[VisualQuestions | Path | str], part: str | None, columns: QuestionColumns | None
-    ) -> VisualQuestions:
-        found = find_questions(data, columns or self.settings.columns)
-        if part is None:
-            part = "test" if "test" in found else next(iter(found))
-        if part not in found:
-            raise ArgumentError(f"`part` must be one of those in the data, {', '.join(found)}, got {part!r}")
-        return found[part]
 
 
 def _begin(
