@@ -38,9 +38,9 @@ def train(
 ) -> int:
     """Train a classifier on labelled videos and write a model folder.
 
-    Data: a folder for each class with animated GIFs or folders of pictures, a picture for each frame; or NPZ with videos
-    of shape (videos, time, height, width) or (..., channel) and labels. Files or folders named train, valid and test are
-    those parts; else a tenth is for validation.
+    Data: a folder for each class with animated GIFs or folders of pictures, a picture for each frame; or NPZ with
+    videos of shape (videos, time, height, width) or (..., channel) and labels. Files or folders named train, valid and
+    test are those parts; else a tenth is for validation.
 
     Args:
         data: Files or folders.

@@ -18,8 +18,8 @@ RECURRENCES = ("vectors", "convolutional")
 class RecurrentVideoClassifier(nn.Module):
     """A network that looks at each frame, and recurrent layers that read what it saw (Donahue et al. 2015).
 
-    https://arxiv.org/abs/1411.4389. The recurrent layers read a vector for each frame; or, convolutional, the picture of
-    its vectors, so that they see what moves from one place to the next (Shi et al. 2015).
+    https://arxiv.org/abs/1411.4389. The recurrent layers read a vector for each frame; or, convolutional, the picture
+    of its vectors, so that they see what moves from one place to the next (Shi et al. 2015).
 
     Args:
         images: from frames to vectors of their places.
