@@ -9,6 +9,7 @@ from torch.nn.functional import cross_entropy
 from throughtime.errors import ArgumentError
 from throughtime.models import ConvolutionalEncoder, VisualQuestionNetwork
 from throughtime.models.visual_question_answering import RelationNetwork, StackedAttention
+from throughtime.nn import AdditiveAttention
 from throughtime.sequence import SequenceBatch
 from throughtime.training import answer_loss
 
@@ -41,6 +42,7 @@ def test_stacked_attention_is_what_the_paper_writes() -> None:
     for row, picture in enumerate(which.tolist()):
         seen, asked = torch.tanh(attention.place(places[picture])), torch.tanh(attention.question(question[row]))
         for hop, one in enumerate(attention.attentions):
+            assert isinstance(one, AdditiveAttention)
             energies = one.energy(torch.tanh(one.query(asked) + one.key(seen))).squeeze(-1)
             weights = energies.softmax(0)
             torch.testing.assert_close(looks[row, hop], weights)

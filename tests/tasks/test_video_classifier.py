@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ def brightening(count: int) -> LabelledVideos:
 
 @pytest.mark.parametrize("recurrence", ["vectors", "convolutional"])
 def test_a_network_learns_what_no_frame_tells(recurrence: str, tmp_path: Path) -> None:
-    options = {"hidden_size": 8, "frame_size": 8, "channels": [4], "dropout": 0.0, "batch_size": 8}
+    options: dict[str, Any] = {"hidden_size": 8, "frame_size": 8, "channels": [4], "dropout": 0.0, "batch_size": 8}
     model = VideoClassifier.fit(brightening(40), recurrence=recurrence, epochs=15, learning_rate=0.01, **options)
     found = model.evaluate(brightening(20))
     assert [row.model for row in found.rows[1:]] == ["most frequent class", "nearest middle frame"]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from throughtime.models import FramePredictor
 from throughtime.sequence import SequenceBatch
 from throughtime.training import next_frame_losses
 
-TINY = {"hidden_channels": 4, "num_layers": 1, "batch_size": 8}
+TINY: dict[str, Any] = {"hidden_channels": 4, "num_layers": 1, "batch_size": 8}
 
 
 def running_bar(count: int, frames: int = 6) -> LabelledVideos:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -77,7 +78,7 @@ def losses(folder: Path) -> list[tuple[int, float]]:
 
 
 def test_a_run_that_goes_on_makes_the_same_losses_and_what_is_saved_answers_alike(tmp_path: Path) -> None:
-    options = {"hidden_size": 8, "joint_size": 8, "channels": [4], "batch_size": 16, "precision": "32"}
+    options: dict[str, Any] = {"hidden_size": 8, "joint_size": 8, "channels": [4], "batch_size": 16, "precision": "32"}
     options |= {"schedule": "constant", "validations": 2}
     whole = VisualQuestionAnswerer.fit(black_or_white(20), steps=4, output=tmp_path / "whole", **options)
     VisualQuestionAnswerer.fit(black_or_white(20), steps=2, output=tmp_path / "begun", **options)

@@ -110,5 +110,5 @@ def _flight(random: Random, frames: int, side: int, digits: int) -> Pixels:
             place = place + velocity
             outside = (place < 0) | (place > limit)
             velocity = np.where(outside, -velocity, velocity)
-            place = np.where(place < 0, -place, np.where(place > limit, 2 * limit - place, place))
+            place = np.where(place < 0, -place, np.where(place > limit, 2 * limit - place, place)).clip(0, limit)
     return video

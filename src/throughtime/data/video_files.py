@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from throughtime.data.image_arrays import LABEL_NAMES, read_npz
 from throughtime.data.images import Pixels
@@ -129,17 +131,19 @@ def _arrays(path: Path) -> LabelledVideos:
     return _told(videos, path)
 
 
-def _pixels(array: np.ndarray[tuple[int, ...], np.dtype[np.generic]], path: Path) -> Pixels:
+def _pixels(array: npt.NDArray[Any], path: Path) -> Pixels:
     if array.ndim == 3:
         array = array[None]
     if array.ndim not in {4, 5} or 0 in array.shape:
         wanted = "(videos, time, height, width) or (videos, time, height, width, channel)"
         raise data_error(path, f"its videos must have shape {wanted}, got {array.shape}")
-    values = array.astype(np.float64) if array.dtype != np.uint8 else array
+    if array.dtype == np.uint8:
+        return array
+    values = array.astype(np.float64)
     if not np.isfinite(values).all() or values.min() < 0 or values.max() > 255:
         raise data_error(path, f"its pixels must be numbers from 0 to 255, or from 0 to 1, got {array.dtype}")
     scale = 255 if array.dtype.kind == "f" and values.max() <= 1 else 1
-    return values if values.dtype == np.uint8 else (values * scale).round().astype(np.uint8)
+    return (values * scale).round().astype(np.uint8)
 
 
 def _told(videos: LabelledVideos, path: Path) -> LabelledVideos:

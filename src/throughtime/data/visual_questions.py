@@ -158,7 +158,10 @@ class VisualQuestions:
         """
         try:
             rows = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
-            examples = [VisualQuestion(**{**row, "answers": tuple(row["answers"])}) for row in rows]
+            examples = [
+                VisualQuestion(row["picture"], row["question"], tuple(row["answers"]), row["kind"], row["place"])
+                for row in rows
+            ]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ModelFolderError(f"{path}: the prepared data is missing or damaged ({error})") from error
         return cls(tuple(examples), (), (), name)

@@ -39,7 +39,7 @@ from throughtime.tasks.image_features import (
     open_pictures,
     prepare_pictures,
 )
-from throughtime.tasks.network_training import Run, TrainingSettings, optimizers_of, train_network
+from throughtime.tasks.network_training import OptimizerName, Run, TrainingSettings, optimizers_of, train_network
 from throughtime.tasks.settings import Positive
 from throughtime.training import ModelFolder, NextFrameObjective, Position, Processes, Validation, next_frame_losses
 
@@ -77,8 +77,8 @@ class Settings(TrainingSettings):
 
     batch_size: Positive = 16
     """Videos, or parts of videos, of a batch, of each process."""
-    optimizer: Literal["adamw", "sgd", "muon"] = "adamw"
-    """The optimiser; the weights are kernels, which Muon leaves to AdamW."""
+    optimizer: OptimizerName = "adamw"
+    """The optimiser: adamw or sgd; of kernels Muon moves none."""
     learning_rate: Annotated[float, Field(gt=0)] = 3e-3
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
 
