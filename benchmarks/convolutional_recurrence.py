@@ -96,7 +96,8 @@ def measure(name: str, repeats: int) -> tuple[str, float]:
     seconds = interleaved(calls, repeats=repeats, least_seconds=0.2)
     loop_time, own_time = (statistics.median(seconds[who]) for who in ("loop", "ours"))
     ratio = statistics.median(a / b for a, b in zip(seconds["loop"], seconds["ours"], strict=True))
-    cells = (name, f"{loop_time * 1e3:.0f} ms", f"{own_time * 1e3:.0f} ms", f"{ratio:.2f}", *(f"{e:.0e}" for e in errors))
+    times = f"{loop_time * 1e3:.0f} ms", f"{own_time * 1e3:.0f} ms", f"{ratio:.2f}"
+    cells = name, *times, *(f"{error:.0e}" for error in errors)
     return f"| {' | '.join(cells)} |", ratio
 
 

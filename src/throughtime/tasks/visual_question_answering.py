@@ -315,8 +315,7 @@ def validate(
     scores = scores_of_answers(network, valid, precision=settings.precision, device=processes.device)
     right = valid.batch(range(len(valid))).targets
     loss = 0.0 if right is None else answer_loss(scores, right).item()
-    likely: list[str] = [answers[number] for number in scores.argmax(-1).tolist()]
-    found = accuracy_of(likely, questions)
+    found = accuracy_of([answers[int(number)] for number in scores.argmax(-1)], questions)
     return Validation(processes.first(loss), {"accuracy": processes.first(found)}, processes.first(found))
 
 
