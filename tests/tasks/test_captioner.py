@@ -68,7 +68,7 @@ def test_it_learns_to_say_what_is_in_pictures(trained: Captioner) -> None:
     names = [row.model for row in evaluation.rows]
     assert names[1:] == ["caption of the nearest picture", "most common caption"]
     assert evaluation.rows[0].bleu_4 == pytest.approx(100)
-    assert evaluation.rows[0].cider > 3 * evaluation.rows[2].cider
+    assert evaluation.rows[0].cider > 2 * evaluation.rows[2].cider
     assert 0 < evaluation.nats_per_token < 2
 
 
