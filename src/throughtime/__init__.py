@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from throughtime.data import (
         CaptionedImages,
         LabelledImages,
+        LabelledSequences,
         LabelledText,
         LabelledVideos,
         ParallelText,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from throughtime.tasks.image_classifier import ImageClassifier
     from throughtime.tasks.language_model import LanguageModel
     from throughtime.tasks.loading import load
+    from throughtime.tasks.sequence_classifier import SequenceClassifier
     from throughtime.tasks.text_classifier import TextClassifier
     from throughtime.tasks.translator import Translator
     from throughtime.tasks.video_classifier import VideoClassifier
@@ -46,11 +48,13 @@ _NAMES = {
     "Captioner": "throughtime.tasks.captioner",
     "ImageClassifier": "throughtime.tasks.image_classifier",
     "LabelledImages": "throughtime.data",
+    "LabelledSequences": "throughtime.data",
     "LabelledText": "throughtime.data",
     "LabelledVideos": "throughtime.data",
     "LanguageModel": "throughtime.tasks.language_model",
     "ParallelText": "throughtime.data",
     "SequenceBatch": "throughtime.sequence",
+    "SequenceClassifier": "throughtime.tasks.sequence_classifier",
     "TextClassifier": "throughtime.tasks.text_classifier",
     "TextInMemory": "throughtime.data",
     "ThroughTimeError": "throughtime.errors",
@@ -71,11 +75,13 @@ __all__ = [
     "Captioner",
     "ImageClassifier",
     "LabelledImages",
+    "LabelledSequences",
     "LabelledText",
     "LabelledVideos",
     "LanguageModel",
     "ParallelText",
     "SequenceBatch",
+    "SequenceClassifier",
     "TextClassifier",
     "TextInMemory",
     "ThroughTimeError",

@@ -257,7 +257,7 @@ def test_the_command_judges_and_encodes(
     [
         (["x", "--attention", "look.gif"], "must be a file that ends in .html or .png, got 'look.gif'"),
         (["x", "--beam-size", "0"], "`beam_size` must be a positive integer, got 0"),
-        (["x", "--top-k", "3"], "`top_k` is for drawing translations; give a `temperature`, too"),
+        (["x", "--top-k", "3"], "`top_k` is for drawing sentences; give a `temperature`, too"),
         (["x", "--file", "some.txt"], "give sentences or --file, not both"),
     ],
 )

@@ -21,12 +21,21 @@ from throughtime.data.labelled_examples import LabelledExamples, label_order, sp
 from throughtime.data.labelled_files import find_labelled, split_labelled
 from throughtime.data.labelled_formats import Columns, read_labelled
 from throughtime.data.labelled_images import ImageExample, LabelledImages
+from throughtime.data.labelled_sequences import LabelledSequences, NumericSequences, SequenceExample
 from throughtime.data.labelled_text import Example, LabelledText
+from throughtime.data.long_term_sequences import (
+    LONG_TERM_TASKS,
+    AddingProblem,
+    CopyTask,
+    GeneratedBatch,
+    LongTermSequences,
+)
 from throughtime.data.normalisation import normalised
 from throughtime.data.pair_batches import PairBatch, PairBatches
 from throughtime.data.parallel_files import find_parallel, find_sentences
 from throughtime.data.parallel_text import Pair, ParallelText, split_parallel
 from throughtime.data.sample_digits import gliding_digits, moving_digits
+from throughtime.data.sample_gestures import sample_gestures
 from throughtime.data.sample_numbers import sample_numbers
 from throughtime.data.sample_questions import sample_questions, sort_of_clevr
 from throughtime.data.sample_reviews import sample_reviews
@@ -35,6 +44,8 @@ from throughtime.data.sample_world import little_world, little_world_analogies
 from throughtime.data.samples import captioned_scenes, python_language_reference, sample_digits
 from throughtime.data.scene_captions import is_right, mentions, scene_captions
 from throughtime.data.sentence_tokenizer import SentenceTokenizer, with_ends
+from throughtime.data.sequence_files import find_sequences, holds_sequences, split_sequences
+from throughtime.data.sequence_tables import SequenceColumns
 from throughtime.data.sequences import Sequences, TokenSequences, evaluation_batches, pad_sequences, sequences_of
 from throughtime.data.splits import PARTS, Splits, chosen_part, load_splits, save_splits
 from throughtime.data.text import (
@@ -58,13 +69,16 @@ from throughtime.data.visual_question_files import QuestionColumns, find_questio
 from throughtime.data.visual_questions import VisualQuestion, VisualQuestions, best_answer, kind_of, normalised_answer
 
 __all__ = [
+    "LONG_TERM_TASKS",
     "PARTS",
+    "AddingProblem",
     "AllFrames",
     "CaptionBatches",
     "CaptionColumns",
     "CaptionedImage",
     "CaptionedImages",
     "Columns",
+    "CopyTask",
     "Corpus",
     "CorpusSource",
     "DecodedFile",
@@ -75,14 +89,18 @@ __all__ = [
     "ExampleBatches",
     "FeatureCache",
     "Frames",
+    "GeneratedBatch",
     "Ids",
     "ImageColumns",
     "ImageExample",
     "LabelledExamples",
     "LabelledImages",
+    "LabelledSequences",
     "LabelledText",
     "LabelledVideos",
     "Lanes",
+    "LongTermSequences",
+    "NumericSequences",
     "Pair",
     "PairBatch",
     "PairBatches",
@@ -97,6 +115,8 @@ __all__ = [
     "Scene",
     "SceneObject",
     "SentenceTokenizer",
+    "SequenceColumns",
+    "SequenceExample",
     "Sequences",
     "Splits",
     "StandardInput",
@@ -127,11 +147,13 @@ __all__ = [
     "find_parallel",
     "find_questions",
     "find_sentences",
+    "find_sequences",
     "find_splits",
     "find_texts",
     "find_videos",
     "frames_of",
     "gliding_digits",
+    "holds_sequences",
     "image_of",
     "is_picture",
     "is_right",
@@ -153,6 +175,7 @@ __all__ = [
     "read_labelled",
     "read_text_file",
     "sample_digits",
+    "sample_gestures",
     "sample_numbers",
     "sample_questions",
     "sample_reviews",
@@ -169,6 +192,7 @@ __all__ = [
     "split_parallel",
     "split_pictures",
     "split_questions",
+    "split_sequences",
     "split_videos",
     "train_tokenizer",
     "with_ends",

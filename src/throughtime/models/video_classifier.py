@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import relu
 
 from throughtime.errors import check_choice, check_positive_integer, check_range
+from throughtime.models.classifying_network import ClassifyingNetwork
 from throughtime.models.image_encoder import ImageEncoder
 from throughtime.nn import ConvLSTM, LockedDropout, Pooling, Recurrent
 from throughtime.sequence import SequenceBatch
@@ -15,7 +16,7 @@ from throughtime.sequence import SequenceBatch
 RECURRENCES = ("vectors", "convolutional")
 
 
-class RecurrentVideoClassifier(nn.Module):
+class RecurrentVideoClassifier(ClassifyingNetwork):
     """A network that looks at each frame, and recurrent layers that read what it saw (Donahue et al. 2015).
 
     https://arxiv.org/abs/1411.4389. The recurrent layers read a vector for each frame; or, convolutional, the picture
@@ -92,10 +93,10 @@ class RecurrentVideoClassifier(nn.Module):
         outputs: Any = self.recurrent(SequenceBatch(self.locked_dropout(vectors), frames.lengths))[0]
         return cast("SequenceBatch", outputs)
 
-    def forward(self, frames: SequenceBatch) -> Tensor:
+    def forward(self, inputs: SequenceBatch) -> Tensor:
         """Unnormalised log-probabilities, shape (batch, num_classes).
 
         Args:
-            frames: values of shape (time, batch, ...), as the encoder of pictures takes them.
+            inputs: values of shape (time, batch, ...), as the encoder of pictures takes them.
         """
-        return self.output(self.dropout(self.pooling(self.states(frames))))
+        return self.output(self.dropout(self.pooling(self.states(inputs))))

@@ -11,6 +11,7 @@ from throughtime.nn.attention import (
     Memory,
     build_attention,
 )
+from throughtime.nn.chrono import chrono_biases_
 from throughtime.nn.conversion import negate_update_gate
 from throughtime.nn.convolution import Convolution
 from throughtime.nn.convolutional import ConvGRU, ConvLSTM, ConvolutionalRecurrent
@@ -58,6 +59,7 @@ __all__ = [
     "Streaming",
     "build_attention",
     "check_loop",
+    "chrono_biases_",
     "from_torch",
     "negate_update_gate",
     "orthogonal_blocks_",

@@ -40,8 +40,8 @@ class CaptionScores:
 def caption_tokens(caption: str) -> list[str]:
     """The words of a caption as the evaluation of COCO has them: lower case, no punctuation, contractions parted.
 
-    It follows the Penn Treebank's rules of Stanford's tokeniser, which needs Java, but for brackets: that one keeps them
-    as -lrb- and -rrb-, here they are left out.
+    It follows the Penn Treebank's rules as Stanford's tokeniser has them, which needs Java, but for brackets: that one
+    keeps them as -lrb- and -rrb-, here they are left out.
 
     >>> caption_tokens("A man doesn't ride the boy's well-known bike, here.")
     ['a', 'man', 'does', "n't", 'ride', 'the', 'boy', "'s", 'well-known', 'bike', 'here']

@@ -11,6 +11,7 @@ from throughtime.tasks import (
     image_classification,
     language_modelling,
     next_frame,
+    sequence_classification,
     text_classification,
     translation,
     video_classification,
@@ -20,6 +21,7 @@ from throughtime.tasks import (
 from throughtime.tasks.captioner import Captioner
 from throughtime.tasks.image_classifier import ImageClassifier
 from throughtime.tasks.language_model import LanguageModel
+from throughtime.tasks.sequence_classifier import SequenceClassifier
 from throughtime.tasks.text_classifier import TextClassifier
 from throughtime.tasks.translator import Translator
 from throughtime.tasks.video_classifier import VideoClassifier
@@ -28,10 +30,11 @@ from throughtime.tasks.visual_question_answerer import VisualQuestionAnswerer
 from throughtime.tasks.word2vec_model import Word2Vec
 from throughtime.training import ModelFolder
 
-Model = (
+AnyModel = (
     Captioner
     | ImageClassifier
     | LanguageModel
+    | SequenceClassifier
     | TextClassifier
     | Translator
     | VideoClassifier
@@ -39,21 +42,10 @@ Model = (
     | VisualQuestionAnswerer
     | Word2Vec
 )
-
-_LOADERS: dict[str, Callable[[Path | str, str], Model]] = {
-    captioning.TASK: lambda folder, device: Captioner.load(folder, device=device),
-    image_classification.TASK: lambda folder, device: ImageClassifier.load(folder, device=device),
-    language_modelling.TASK: lambda folder, device: LanguageModel.load(folder, device=device),
-    next_frame.TASK: lambda folder, device: VideoPredictor.load(folder, device=device),
-    text_classification.TASK: lambda folder, device: TextClassifier.load(folder, device=device),
-    translation.TASK: lambda folder, device: Translator.load(folder, device=device),
-    video_classification.TASK: lambda folder, device: VideoClassifier.load(folder, device=device),
-    visual_question_answering.TASK: lambda folder, device: VisualQuestionAnswerer.load(folder, device=device),
-    word2vec.TASK: lambda folder, _: Word2Vec.load(folder),
-}
+"""A model of any task."""
 
 
-def load(folder: Path | str, *, device: str = "auto") -> Model:
+def load(folder: Path | str, *, device: str = "auto") -> AnyModel:
     """Load the model in a folder, whatever its task.
 
     Args:
@@ -64,6 +56,21 @@ def load(folder: Path | str, *, device: str = "auto") -> Model:
         ModelFolderError: where the folder is missing, damaged, foreign or of a newer format.
     """
     task = ModelFolder(folder).read_config()["task"]
+    if task == word2vec.TASK:
+        return Word2Vec.load(folder)
     if task not in _LOADERS:
         raise ModelFolderError(f"{folder}: holds a model for {task!r}, which this throughtime doesn't know")
-    return _LOADERS[task](folder, device)
+    return _LOADERS[task](folder, device=device)
+
+
+_LOADERS: dict[str, Callable[..., AnyModel]] = {
+    captioning.TASK: Captioner.load,
+    image_classification.TASK: ImageClassifier.load,
+    language_modelling.TASK: LanguageModel.load,
+    sequence_classification.TASK: SequenceClassifier.load,
+    text_classification.TASK: TextClassifier.load,
+    next_frame.TASK: VideoPredictor.load,
+    translation.TASK: Translator.load,
+    video_classification.TASK: VideoClassifier.load,
+    visual_question_answering.TASK: VisualQuestionAnswerer.load,
+}

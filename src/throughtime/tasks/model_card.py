@@ -8,14 +8,15 @@ from typing import Any
 from torch import nn
 
 from throughtime import __version__
-from throughtime.data import Splits
 from throughtime.files import write_text
 from throughtime.models import (
     Captioner,
+    ClassifyingNetwork,
     EncoderDecoder,
     FramePredictor,
     ImageClassifier,
     RecurrentLanguageModel,
+    RecurrentSequenceClassifier,
     RecurrentTextClassifier,
     RecurrentVideoClassifier,
     VisualQuestionNetwork,
@@ -24,14 +25,14 @@ from throughtime.tasks import (
     captioning,
     image_classification,
     next_frame,
+    sequence_classification,
     text_classification,
     translation,
     video_classification,
     visual_question_answering,
     word2vec,
 )
-from throughtime.tasks.class_targets import ClassTargets
-from throughtime.tasks.image_classification import ClassifiedImages
+from throughtime.tasks.classification import ClassifiedData, LabelSettings
 from throughtime.tasks.language_modelling import Settings, TextData
 from throughtime.tasks.settings import TaskSettings
 from throughtime.tasks.text_classification import ClassifiedText
@@ -73,58 +74,74 @@ def text_classifier_card(
     folder: ModelFolder, settings: text_classification.Settings, data: ClassifiedText, network: RecurrentTextClassifier
 ) -> None:
     """Write the model card of a text classifier into its folder."""
-    _write_card(
-        folder,
-        "A text classifier",
-        f"{settings.stages[0].upper()}{settings.stages[1:]}; {_weights(network)}, a vocabulary of "
-        f"{data.tokenizer.vocabulary_size:,}. Trained by throughtime {__version__}.",
-        _training(folder, network, "Best validation", _classified("text"), decisive=settings.decisive),
-        data=_classes(data.splits, data.targets),
-        settings=settings,
-        use=[
-            f"throughtime classify predict {folder.path.name} 'a text'",
-            f"throughtime classify evaluate {folder.path.name} DATA",
-        ],
-    )
+    vocabulary = f"a vocabulary of {data.tokenizer.vocabulary_size:,}"
+    _classifier_card(folder, "A text classifier", settings, data, network, reads=vocabulary, example="'a text'")
+
+
+def sequence_classifier_card(
+    folder: ModelFolder,
+    settings: sequence_classification.Settings,
+    data: sequence_classification.ClassifiedSequences,
+    network: RecurrentSequenceClassifier,
+) -> None:
+    """Write the model card of a classifier of numeric sequences into its folder."""
+    channels = data.splits.train.channels
+    reads = f"{len(channels)} numbers a step ({', '.join(channels[:12])}{', ...' if len(channels) > 12 else ''})"
+    title = "A classifier of sequences of numbers"
+    _classifier_card(folder, title, settings, data, network, reads=reads, example="DATA")
 
 
 def image_classifier_card(
-    folder: ModelFolder, settings: image_classification.Settings, data: ClassifiedImages, network: ImageClassifier
+    folder: ModelFolder,
+    settings: image_classification.Settings,
+    data: image_classification.ClassifiedImages,
+    network: ImageClassifier,
 ) -> None:
     """Write the model card of an image classifier into its folder."""
     how = data.reader.preprocessing
-    _write_card(
-        folder,
-        "An image classifier",
-        f"{settings.layers[0].upper()}{settings.layers[1:]}; {_weights(network)}. It looks at pictures of {how.height} "
-        f"x {how.width} pixels, {'grey' if how.channels == 1 else 'in colour'}. Trained by throughtime {__version__}.",
-        _training(folder, network, "Best validation", _classified("picture"), decisive=settings.decisive),
-        data=_classes(data.splits, data.targets),
-        settings=settings,
-        use=[
-            f"throughtime image predict {folder.path.name} picture.png",
-            f"throughtime image evaluate {folder.path.name} DATA",
-        ],
+    reads = f"pictures of {how.height} x {how.width} pixels, {'grey' if how.channels == 1 else 'in colour'}"
+    _classifier_card(
+        folder, "An image classifier", settings, data, network, reads=reads, example="picture.png", command="image"
     )
 
 
-def _classified(unit: str) -> Callable[[dict[str, Any]], str]:
+def _classifier_card(
+    folder: ModelFolder,
+    title: str,
+    settings: LabelSettings,
+    data: ClassifiedData,
+    network: ClassifyingNetwork,
+    *,
+    reads: str,
+    example: str,
+    command: str = "classify",
+) -> None:
+    unit = data.splits.train.UNIT.removesuffix("s")
+
     def reached(best: dict[str, Any]) -> str:
         return (
             f"**accuracy {best['validation_accuracy']:.2%}**, macro F1 {best['validation_macro_f1']:.4f}, "
             f"{best['validation_loss']:.4f} nats per {unit}"
         )
 
-    return reached
-
-
-def _classes(splits: Splits[Any], targets: ClassTargets) -> list[str]:
-    parts = splits.parts()
+    parts = data.splits.parts()
     rows = [
         f"| {label} | {' | '.join(f'{part.counts().get(label, 0):,}' for part in parts.values())} |"
-        for label in targets.classes
+        for label in data.targets.classes
     ]
-    return [f"| class | {' | '.join(parts)} |", f"|---|{'---:|' * len(parts)}", *rows]
+    _write_card(
+        folder,
+        title,
+        f"{settings.name[0].upper()}{settings.name[1:]}; {_weights(network)}, {reads}. "
+        f"Trained by throughtime {__version__}.",
+        _training(folder, network, "Best validation", reached, decisive=settings.decisive),
+        data=[f"| class | {' | '.join(parts)} |", f"|---|{'---:|' * len(parts)}", *rows],
+        settings=settings,
+        use=[
+            f"throughtime {command} predict {folder.path.name} {example}",
+            f"throughtime {command} evaluate {folder.path.name} DATA",
+        ],
+    )
 
 
 def translator_card(
@@ -262,7 +279,7 @@ def video_classifier_card(
     _write_card(
         folder,
         "A video classifier",
-        f"{settings.stages}; {_weights(network)}, frames of {how.height} x {how.width} pixels. Trained by throughtime "
+        f"{settings.name}; {_weights(network)}, frames of {how.height} x {how.width} pixels. Trained by throughtime "
         f"{__version__}.",
         _training(folder, network, "Best validation", reached, decisive=settings.decisive),
         data=[f"- {name}: {part.summary()}" for name, part in data.splits.parts().items()],

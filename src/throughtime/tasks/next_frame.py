@@ -108,16 +108,13 @@ class VideoData:
     reader: PictureReader
 
 
-def load_data(sources: Sequence[LabelledVideos | Path | str], settings: Settings, run: Run) -> PictureReader:
+def load_data(sources: Sequence[LabelledVideos | Path | str], settings: Settings, run: Run) -> None:
     """Find videos, tell what was understood, and write the frames as the network gets them.
 
     Args:
         sources: files, folders, or ``LabelledVideos``.
         settings: how frames are read.
-        run: its folder gets tokens/, its display shows what was understood.
-
-    Returns:
-        How frames are read.
+        run: its folder gets tokens/ and how frames are read, its display shows what was understood.
 
     Raises:
         DataError: naming the video, where one can't be read or there is nothing to learn from it.
@@ -131,18 +128,17 @@ def load_data(sources: Sequence[LabelledVideos | Path | str], settings: Settings
     for part in splits.parts().values():
         if part.lengths.max() < 2:
             raise DataError(f"{part.name}: no video has two frames, of which one could be predicted")
-    reader, _ = choose_reader(AllFrames(splits.train), settings.looks, spatial=True)
+    reader = choose_reader(AllFrames(splits.train), settings.looks, spatial=True)
     frames = {name: AllFrames(part) for name, part in splits.parts().items()}
-    reader, _ = prepare_pictures(reader, {name: (own, own.places) for name, own in frames.items()}, settings.looks, run)
+    prepare_pictures(reader, {name: (own, own.places) for name, own in frames.items()}, settings.looks, run)
     save_splits(splits, run.folder.tokens)
     for name, part in splits.parts().items():
         run.display.line(f"{name}: {part.summary()}")
-    how = reader.preprocessing
+    how = PictureReader.load(run.folder).preprocessing
     run.display.line(f"frames of {how.height} x {how.width} pixels, {'grey' if how.channels == 1 else 'in colour'}")
-    return reader
 
 
-def open_data(folder: ModelFolder, reader: PictureReader, settings: Settings) -> VideoData:
+def open_data(folder: ModelFolder, settings: Settings) -> VideoData:
     """Open the data that ``load_data`` wrote.
 
     Raises:
@@ -153,7 +149,9 @@ def open_data(folder: ModelFolder, reader: PictureReader, settings: Settings) ->
         name: VideoSequences.windows(open_pictures(folder, name), part, settings.window)
         for name, part in splits.parts().items()
     }
-    return VideoData(splits, Splits(windows["train"], windows["valid"], windows.get("test")), reader)
+    return VideoData(
+        splits, Splits(windows["train"], windows["valid"], windows.get("test")), PictureReader.load(folder)
+    )
 
 
 def patch_size_of(settings: Settings, reader: PictureReader) -> int:

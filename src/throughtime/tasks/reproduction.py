@@ -15,11 +15,12 @@ import yaml
 
 from throughtime.data import VisualQuestions, sample_questions, sort_of_clevr
 from throughtime.errors import ArgumentError, check_choice
+from throughtime.tasks.classifiers import classifier_for
 from throughtime.tasks.cross_validation import cross_validate
 from throughtime.tasks.image_classifier import ImageClassifier
 from throughtime.tasks.language_model import LanguageModel
-from throughtime.tasks.text_classification import Settings as ClassifierSettings
-from throughtime.tasks.text_classifier import TextClassifier
+from throughtime.tasks.long_term_dependencies import Settings as DependencySettings
+from throughtime.tasks.long_term_dependencies import compare
 from throughtime.tasks.translator import Translator
 from throughtime.tasks.visual_question_answerer import VisualQuestionAnswerer
 from throughtime.tasks.visual_question_answering import Settings as QuestionSettings
@@ -37,28 +38,26 @@ class Recipe:
         task: the command that trains, such as lm.
         command: the command that does the same.
         title: what is trained on what.
-        data: the files that the user gives.
+        data: the files that the user gives; None where it is generated.
         settings: of the task.
         part: the part of the data that counts: valid, test, or folds.
         metric: the figure that counts, of those in the evaluation's rows.
         target: the figure to reach.
         source: where the target comes from.
         folds: of a cross-validation.
-        generated: the generator that makes the data where the user gives none; see GENERATED.
     """
 
     name: str
     task: str
     command: str
     title: str
-    data: str
+    data: str | None
     settings: dict[str, Any]
     part: str
     metric: str
     target: float
     source: str
     folds: int | None = None
-    generated: str | None = None
 
     @property
     def higher_is_better(self) -> bool:
@@ -117,7 +116,14 @@ def reproduce(
         output: a model folder to keep.
         display: shows progress.
         seed: of everything random.
+
+    Raises:
+        ArgumentError: where its data is missing, or there is some that it doesn't take.
     """
+    if data and recipe.data is None:
+        raise ArgumentError(f"the recipe {recipe.name!r} generates its data; leave out {data[0]}")
+    if not data and recipe.data is not None:
+        raise ArgumentError(f"the recipe {recipe.name!r} needs its data: {recipe.data}")
     begun = time.monotonic()
     rows = _RUNS[recipe.task](recipe, data, output, display, seed)
     result = figure_of(rows[0], recipe.metric)
@@ -144,14 +150,15 @@ def _run_language_model(
 def _run_classifier(
     recipe: Recipe, data: Sequence[Path], output: Path | None, display: Display | None, seed: int
 ) -> tuple[Any, ...]:
-    settings = ClassifierSettings.of({**recipe.settings, "seed": seed})
+    classifier = classifier_for(data)
+    settings = classifier.SETTINGS.of({**recipe.settings, "seed": seed})
     if recipe.folds is None:
-        return TextClassifier.train(data, settings, output=output, display=display).evaluate(part=recipe.part).rows
+        return classifier.train(data, settings, output=output, display=display).evaluate(part=recipe.part).rows
     if output is not None:
         raise ArgumentError(
             f"the recipe {recipe.name!r} trains {recipe.folds} models and keeps none; leave out --output"
         )
-    return cross_validate(data, settings, recipe.folds, display=display).rows
+    return cross_validate(classifier, data, settings, recipe.folds, display=display).rows
 
 
 def _run_translator(
@@ -168,23 +175,30 @@ def _run_image_classifier(
     return model.evaluate(part=recipe.part).rows
 
 
+def _run_dependencies(
+    recipe: Recipe, _data: Sequence[Path], output: Path | None, display: Display | None, seed: int
+) -> tuple[Any, ...]:
+    settings = DependencySettings.of({**recipe.settings, "seed": seed})
+    return compare(settings, output=output, display=display).rows
+
+
 def _run_questions(
     recipe: Recipe, data: Sequence[Path], output: Path | None, display: Display | None, seed: int
 ) -> tuple[Any, ...]:
     settings = QuestionSettings.of({**recipe.settings, "seed": seed})
-    if data or recipe.generated is None:
+    if recipe.name not in QUESTIONS:
         model = VisualQuestionAnswerer.train(data, settings, output=output, display=display)
         return model.evaluate(part=recipe.part).rows
-    train, test = GENERATED[recipe.generated]()
+    train, test = QUESTIONS[recipe.name]()
     model = VisualQuestionAnswerer.train([train], settings, output=output, display=display)
     return model.evaluate(test).rows
 
 
-GENERATED: dict[str, Callable[[], tuple[VisualQuestions, VisualQuestions]]] = {
-    "scenes": lambda: (sample_questions(4_000), sample_questions(1_000, seed=1)),
+QUESTIONS: dict[str, Callable[[], tuple[VisualQuestions, VisualQuestions]]] = {
+    "scenes-vqa": lambda: (sample_questions(4_000), sample_questions(1_000, seed=1)),
     "sort-of-clevr": lambda: (sort_of_clevr(9_800), sort_of_clevr(200, seed=1)),
 }
-"""Data sets that are generated, by name: what is learned from and what is judged."""
+"""The generated data of recipes, by their names: what is learned from and what is judged."""
 
 _Run = Callable[[Recipe, Sequence[Path], Path | None, Display | None, int], tuple[Any, ...]]
 _RUNS: dict[str, _Run] = {
@@ -192,6 +206,7 @@ _RUNS: dict[str, _Run] = {
     "lm": _run_language_model,
     "classify": _run_classifier,
     "translate": _run_translator,
+    "dependencies": _run_dependencies,
     "vqa": _run_questions,
 }
 

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
-from torch import Tensor
 
 from throughtime.data import (
     AllFrames,
-    ExampleBatches,
     LabelledVideos,
     Splits,
     VideoSequences,
@@ -26,26 +23,26 @@ from throughtime.data import (
     save_splits,
     split_videos,
 )
-from throughtime.errors import ArgumentError, DataError
-from throughtime.models import ImageEncoder, RecurrentVideoClassifier
+from throughtime.errors import ArgumentError
+from throughtime.models import RecurrentVideoClassifier
 from throughtime.tasks.class_targets import ClassTargets
-from throughtime.tasks.classification_training import ClassificationSettings, enough_epochs, judged, scores_of
+from throughtime.tasks.classification import LabelSettings, check_examples
 from throughtime.tasks.image_features import (
     ImageSettings,
     PictureReader,
+    build_image_encoder,
     choose_reader,
     open_pictures,
     prepare_pictures,
 )
-from throughtime.tasks.network_training import CellName, Run, optimizers_of, train_network
+from throughtime.tasks.network_training import CellName, Run
 from throughtime.tasks.settings import Positive, Probability
-from throughtime.training import ClassificationObjective, ModelFolder, Position, Processes, Validation
+from throughtime.training import ModelFolder
 
 TASK = "video_classification"
-FEWEST_EXAMPLES = 4
 
 
-class Settings(ClassificationSettings, ImageSettings):
+class Settings(LabelSettings, ImageSettings):
     """Settings of a video classifier. What is None is chosen from the data."""
 
     recurrence: Literal["vectors", "convolutional"] = "vectors"
@@ -82,7 +79,7 @@ class Settings(ClassificationSettings, ImageSettings):
         return self
 
     @property
-    def stages(self) -> str:
+    def name(self) -> str:
         """The network's stages and their sizes, for people to read."""
         looks = self.backbone or f"CNN {' - '.join(map(str, self.channels))}"
         name = self.cell.upper() if self.recurrence == "vectors" else "ConvLSTM"
@@ -96,27 +93,26 @@ class ClassifiedVideos:
 
     Attributes:
         splits: its parts, without the frames themselves.
-        sequences: the frames of each part.
+        train: the frames of the training videos.
+        valid: the frames of the validation videos.
         targets: its classes.
         reader: from other frames to what the network gets.
     """
 
     splits: Splits[LabelledVideos]
-    sequences: Splits[VideoSequences]
+    train: VideoSequences
+    valid: VideoSequences
     targets: ClassTargets
     reader: PictureReader
 
 
-def load_data(sources: Sequence[LabelledVideos | Path | str], settings: Settings, run: Run) -> PictureReader:
+def load_data(sources: Sequence[LabelledVideos | Path | str], settings: Settings, run: Run) -> None:
     """Find labelled videos, tell what was understood, and write the frames as the network gets them.
 
     Args:
         sources: files, folders, or ``LabelledVideos``.
         settings: how frames are read.
-        run: its folder gets tokens/, its display shows what was understood.
-
-    Returns:
-        How frames are read.
+        run: its folder gets tokens/ and how frames are read, its display shows what was understood.
 
     Raises:
         DataError: naming the video, where one can't be read or there is nothing to learn from it.
@@ -127,38 +123,36 @@ def load_data(sources: Sequence[LabelledVideos | Path | str], settings: Settings
         for remark in part.remarks:
             run.display.line(remark)
     splits = split_videos(parts, settings.validation_fraction, seed=settings.seed)
-    train = splits.train
-    if len(train) < FEWEST_EXAMPLES:
-        raise DataError(f"{train.name}: has {len(train)} videos to learn from, at least {FEWEST_EXAMPLES} are needed")
-    others = [part for name, part in splits.parts().items() if name != "train"]
-    ClassTargets.of(train, others, multi_label=settings.multi_label)
+    check_examples(splits, settings)
     frames = {name: AllFrames(part) for name, part in splits.parts().items()}
-    reader, _ = choose_reader(frames["train"], settings, spatial=True)
-    reader, _ = prepare_pictures(reader, {name: (own, own.places) for name, own in frames.items()}, settings, run)
+    reader = choose_reader(frames["train"], settings, spatial=True)
+    prepare_pictures(reader, {name: (own, own.places) for name, own in frames.items()}, settings, run)
     save_splits(splits, run.folder.tokens)
     for name, part in splits.parts().items():
         run.display.line(f"{name}: {part.summary()}")
     how = reader.preprocessing
     run.display.line(f"frames of {how.height} x {how.width} pixels, {'grey' if how.channels == 1 else 'in colour'}")
-    return reader
 
 
-def open_data(folder: ModelFolder, reader: PictureReader, settings: Settings) -> ClassifiedVideos:
+def open_data(folder: ModelFolder, settings: Settings) -> ClassifiedVideos:
     """Open the data that ``load_data`` wrote.
 
     Raises:
         ModelFolderError: where it is missing or damaged.
     """
     splits = load_splits(folder.tokens, LabelledVideos.load)
-    whole = {name: VideoSequences.whole(open_pictures(folder, name), part) for name, part in splits.parts().items()}
+    train, valid = (
+        VideoSequences.whole(open_pictures(folder, name), part)
+        for name, part in (("train", splits.train), ("valid", splits.valid))
+    )
     targets = ClassTargets.of(splits.train, (), multi_label=settings.multi_label)
-    return ClassifiedVideos(splits, Splits(whole["train"], whole["valid"], whole.get("test")), targets, reader)
+    return ClassifiedVideos(splits, train, valid, targets, PictureReader.load(folder))
 
 
-def build_model(settings: Settings, images: ImageEncoder, num_classes: int) -> RecurrentVideoClassifier:
-    """Make the network around the encoder of frames, the rest with fresh weights."""
+def build_model(settings: Settings, reader: PictureReader, num_classes: int) -> RecurrentVideoClassifier:
+    """Make the network with fresh weights."""
     return RecurrentVideoClassifier(
-        images,
+        build_image_encoder(reader, settings),
         num_classes,
         recurrence=settings.recurrence,
         cell=settings.cell,
@@ -169,46 +163,3 @@ def build_model(settings: Settings, images: ImageEncoder, num_classes: int) -> R
         pooling=settings.pooling,
         dropout=settings.dropout,
     )
-
-
-def fit(network: RecurrentVideoClassifier, data: ClassifiedVideos, settings: Settings, run: Run) -> Position:
-    """Train the network; the folder keeps the best weights, the log and what a resumed run needs.
-
-    Raises:
-        TrainingError: where the loss or the gradient is not finite.
-    """
-    right = data.targets.encode(data.splits.train)
-    batches = ExampleBatches(
-        data.sequences.train,
-        right,
-        batch_size=settings.batch_size,
-        seed=settings.seed,
-        rank=run.processes.rank,
-        world_size=run.processes.count,
-    )
-    trained = [weight for weight in network.parameters() if weight.requires_grad]
-    return train_network(
-        network,
-        ClassificationObjective(network, data.targets.weights(settings.class_weights, right)),
-        batches,
-        partial(validate, network, data, settings, run.processes),
-        settings,
-        run,
-        optimizers=optimizers_of(trained, network.hidden_matrices(), settings),
-        unit="video",
-        most_epochs=enough_epochs(len(data.splits.train)),
-    )
-
-
-def validate(
-    network: RecurrentVideoClassifier, data: ClassifiedVideos, settings: Settings, processes: Processes
-) -> Validation:
-    """Judge the network on the validation videos: loss, accuracy and macro F1, the same in all processes."""
-    scores = scores_of(network, data.sequences.valid, precision=settings.precision, device=processes.device)
-    return judged(scores, data.targets.encode(data.splits.valid), data.targets, settings, processes)
-
-
-def predict(network: RecurrentVideoClassifier, sequences: VideoSequences, targets: ClassTargets) -> Tensor:
-    """Probabilities of the classes, shape (videos, classes)."""
-    device = next(network.parameters()).device
-    return targets.probabilities(scores_of(network, sequences, precision="32", device=device))

@@ -2,59 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
 import torch
 from torch import Tensor
 
-from throughtime.data import PARTS, AllFrames, Frames, LabelledVideos, Video, VideoSequences, chosen_part, find_videos
-from throughtime.errors import ArgumentError, check_choice
+from throughtime.data import AllFrames, Frames, LabelledVideos, Video, VideoSequences, find_videos
+from throughtime.errors import ArgumentError
 from throughtime.models import RecurrentVideoClassifier
 from throughtime.tasks.class_targets import ClassTargets
-from throughtime.tasks.classification_evaluation import Evaluation, evaluate_probabilities, most_frequent
-from throughtime.tasks.classification_training import enough_epochs, saved_targets
-from throughtime.tasks.image_features import PictureReader, build_image_encoder, nearest_pictures, open_pictures
+from throughtime.tasks.classification import scores_of
+from throughtime.tasks.classification_evaluation import most_frequent
+from throughtime.tasks.classifier import Classifier, Prediction, read_classes
+from throughtime.tasks.image_features import PictureReader, nearest_pictures, open_pictures
 from throughtime.tasks.model_card import video_classifier_card
-from throughtime.tasks.model_runs import (
-    in_model_folder,
-    new_folder,
-    read_settings,
-    resumed_settings,
-    save_copy,
-    write_settings,
-)
+from throughtime.tasks.model_runs import read_settings, save_copy, write_settings
 from throughtime.tasks.network_training import Run
-from throughtime.tasks.trained_model import TrainedModel
 from throughtime.tasks.video_classification import (
     TASK,
     ClassifiedVideos,
     Settings,
     build_model,
-    fit,
     load_data,
     open_data,
-    predict,
 )
-from throughtime.training import Display, ModelFolder, choose_device
+from throughtime.training import ModelFolder, choose_device
 
 
-@dataclass(frozen=True)
-class VideoPrediction:
-    """What a classifier says about a video.
-
-    Attributes:
-        labels: the likeliest class; where a video may have several, each that is likelier than not.
-        probabilities: of all classes, by name.
-    """
-
-    labels: tuple[str, ...]
-    probabilities: dict[str, float]
-
-
-class VideoClassifier(TrainedModel[RecurrentVideoClassifier, Settings]):
+class VideoClassifier(Classifier[RecurrentVideoClassifier, Settings, LabelledVideos]):
     """A trained video classifier.
 
     Attributes:
@@ -67,6 +44,10 @@ class VideoClassifier(TrainedModel[RecurrentVideoClassifier, Settings]):
         is_main: False in all but one of the processes that trained it together.
     """
 
+    TASK = TASK
+    SETTINGS = Settings
+    WANTED = "a file or folder of labelled videos"
+
     def __init__(
         self,
         network: RecurrentVideoClassifier,
@@ -76,70 +57,44 @@ class VideoClassifier(TrainedModel[RecurrentVideoClassifier, Settings]):
         folder: ModelFolder,
         device: torch.device,
     ) -> None:
-        super().__init__(network, settings, folder, device)
+        super().__init__(network, targets, settings, folder, device)
         self.reader = reader
-        self.targets = targets
 
     @classmethod
-    def fit(
-        cls,
-        *data: LabelledVideos | Path | str,
-        output: Path | str | None = None,
-        resume: bool = False,
-        display: Display | None = None,
-        **settings: object,
-    ) -> Self:
-        """Train a classifier on labelled videos.
-
-        Args:
-            *data: files, folders, or ``LabelledVideos``; see ``find_videos``.
-            output: the model folder to make; a temporary one, kept as long as the model, if None.
-            resume: go on with the run in ``output``; the data is then not needed.
-            display: shows progress; nothing is shown if None.
-            **settings: see ``Settings``.
-
-        Raises:
-            ArgumentError: for an unknown setting or a value that can't be used.
-            DataError: where the data can't be used.
-            ModelFolderError: where the folder can't be used.
-            TrainingError: where training fails; what was saved stays.
-        """
-        return cls.train(data, Settings.of(settings), output=output, resume=resume, display=display)
+    def read(cls, sources: Sequence[LabelledVideos | Path | str], settings: Settings) -> dict[str, LabelledVideos]:
+        """The parts of a labelled set of videos; see ``data.find_videos``."""
+        del settings  # say nothing of where videos are
+        return find_videos(sources)
 
     @classmethod
-    def train(
-        cls,
-        data: Sequence[LabelledVideos | Path | str],
-        settings: Settings,
-        *,
-        output: Path | str | None = None,
-        resume: bool = False,
-        display: Display | None = None,
-    ) -> Self:
-        """``fit``, with its settings made already."""
-        return in_model_folder(output, lambda folder: cls._train(data, settings, folder, resume, display))
+    def _prepare(cls, sources: Sequence[LabelledVideos | Path | str], settings: Settings, run: Run) -> None:
+        load_data(sources, settings, run)
 
     @classmethod
-    def _train(
-        cls,
-        sources: Sequence[LabelledVideos | Path | str],
-        settings: Settings,
-        folder: ModelFolder,
-        resume: bool,
-        display: Display | None,
-    ) -> Self:
-        with Run.started(folder, settings, display, resume=resume) as run:
-            if run.has_begun:
-                if sources:
-                    run.display.line(f"going on with the videos that were prepared in {folder.tokens}")
-                settings = resumed_settings(folder, TASK, settings)
-                data = open_data(folder, PictureReader.load(folder), settings)
-                network = _network(data, settings, run)
-            else:
-                settings, data, network = _begin(sources, settings, run)
-            fit(network, data, settings, run)
-        model = cls(network, data.reader, data.targets, settings, folder, run.processes.device)
-        return model.finish(run, lambda: video_classifier_card(folder, settings, data, network))
+    def _open(cls, folder: ModelFolder, settings: Settings) -> ClassifiedVideos:
+        return open_data(folder, settings)
+
+    @classmethod
+    def _network(cls, settings: Settings, data: ClassifiedVideos, run: Run) -> RecurrentVideoClassifier:
+        torch.manual_seed(settings.seed)
+        return build_model(settings, data.reader, len(data.targets.classes)).to(run.processes.device)
+
+    @classmethod
+    def _fresh(cls, data: ClassifiedVideos, settings: Settings, run: Run) -> tuple[Settings, RecurrentVideoClassifier]:
+        changes: dict[str, object] = {"precision": "32" if settings.precision == "auto" else settings.precision}
+        if settings.epochs is settings.steps is settings.time_budget is None:
+            changes["epochs"] = float(settings.enough_epochs(len(data.splits.train)))
+        settings = settings.replaced(**changes)
+        return settings, cls._network(settings, data, run)
+
+    @classmethod
+    def _config(cls, data: ClassifiedVideos) -> Mapping[str, object]:
+        return {"classes": data.targets.classes}
+
+    @classmethod
+    def _made(cls, network: RecurrentVideoClassifier, data: ClassifiedVideos, settings: Settings, run: Run) -> Self:
+        model = cls(network, data.reader, data.targets, settings, run.folder, run.processes.device)
+        return model.finish(run, lambda: video_classifier_card(run.folder, settings, data, network))
 
     @classmethod
     def load(cls, folder: Path | str, *, device: str = "auto") -> Self:
@@ -150,8 +105,9 @@ class VideoClassifier(TrainedModel[RecurrentVideoClassifier, Settings]):
         """
         place = ModelFolder(folder)
         settings = read_settings(place, TASK, Settings)
-        targets, reader, chosen = saved_targets(place, settings), PictureReader.load(place), choose_device(device)
-        network = build_model(settings, build_image_encoder(reader, settings), len(targets.classes))
+        targets = ClassTargets(read_classes(place), settings.multi_label)
+        reader, chosen = PictureReader.load(place), choose_device(device)
+        network = build_model(settings, reader, len(targets.classes))
         place.load_weights(network, chosen)
         return cls(network, reader, targets, settings, place, chosen)
 
@@ -163,104 +119,46 @@ class VideoClassifier(TrainedModel[RecurrentVideoClassifier, Settings]):
         """
         target = ModelFolder(folder)
         save_copy(self.folder, target, self.network)
-        write_settings(target, TASK, self.settings, classes=self.targets.classes, **self.reader.save(target))
+        self.reader.save(target)
+        write_settings(target, TASK, self.settings, classes=self.targets.classes)
 
-    @property
-    def name(self) -> str:
-        """The stages and their sizes, for tables."""
-        return self.settings.stages
-
-    def predict(self, videos: Sequence[Video | str]) -> list[VideoPrediction]:
-        """Classify videos.
-
-        Args:
-            videos: folders of pictures, GIFs, or pixels of shape (time, height, width) or (..., channel).
+    def predict(self, videos: Sequence[Video | str]) -> list[Prediction]:
+        """Classify videos: folders of pictures, GIFs, or pixels of shape (time, height, width) or (..., channel).
 
         Raises:
-            ArgumentError: where one video is given in place of a list.
+            ArgumentError: where one video's name is given in place of a list.
             DataError: naming the video, where one can't be read.
         """
         if isinstance(videos, str | Path):
-            raise ArgumentError("`videos` must be a list of videos, got a single one")
+            raise ArgumentError("`videos` must be a list of videos, got one name")
         if not len(videos):
             return []
-        given = LabelledVideos.of(videos)
-        probabilities = predict(self.network, VideoSequences.whole(self._frames(given), given), self.targets)
-        names = self.targets.names(self.targets.likely(probabilities))
-        return [
-            VideoPrediction(labels, dict(zip(self.targets.classes, row, strict=True)))
-            for labels, row in zip(names, probabilities.tolist(), strict=True)
-        ]
+        return self.predictions(self.probabilities(LabelledVideos.of(videos)))
 
-    def evaluate(
-        self, *data: LabelledVideos | Path | str, part: str | None = None, baselines: bool = True
-    ) -> Evaluation:
-        """How well the model classifies, beside the most frequent class and a single frame's nearest neighbour.
+    def probabilities(self, examples: LabelledVideos) -> Tensor:
+        """Probabilities of the classes, shape (videos, classes)."""
+        scores = scores_of(self.network, self._sequences(examples), precision="32", device=self.device)
+        return self.targets.probabilities(scores)
 
-        Args:
-            *data: files, folders, or ``LabelledVideos``; if none is given, a part of the model's own data.
-            part: which: of the model's own data valid by default; of other data the only one, or else test.
-            baselines: whether the other models are shown.
+    def _sequences(self, examples: LabelledVideos) -> VideoSequences:
+        """What the network gets; of the model's own data it stands in the folder."""
+        if examples.examples[0].video is None:
+            return VideoSequences.whole(open_pictures(self.folder, examples.name), examples)
+        frames = AllFrames(examples)
+        return VideoSequences.whole(self.reader.frames(frames, frames.places), examples)
 
-        Raises:
-            DataError: where the data can't be read or has a class that the model doesn't know.
-            ModelFolderError: where the model's own data is asked for and not there any more.
-        """
-        check_choice("part", part or "valid", PARTS)
-        if data:
-            videos = chosen_part(find_videos(data), part)
-            frames = self._frames(videos)
-        else:
-            videos = LabelledVideos.load(self.folder.tokens / f"{part or 'valid'}.jsonl", part or "valid")
-            frames = open_pictures(self.folder, part or "valid")
-        sequences = VideoSequences.whole(frames, videos)
-        probabilities = predict(self.network, sequences, self.targets)
-        beside = self._beside(sequences) if baselines and (self.folder.tokens / "train.jsonl").exists() else {}
-        return evaluate_probabilities(probabilities, videos, self.targets, name=self.name, beside=beside)
-
-    def _beside(self, sequences: VideoSequences) -> dict[str, Tensor]:
+    def _beside(self, train: LabelledVideos, examples: LabelledVideos) -> dict[str, Tensor]:
         """What sees nothing move: the most frequent class, and the training video whose middle frame is nearest."""
-        train = LabelledVideos.load(self.folder.tokens / "train.jsonl", "train")
-        known = VideoSequences.whole(open_pictures(self.folder, "train"), train)
-        rows = nearest_pictures(_middle(sequences), _middle(known))
+        rows = nearest_pictures(_middle(self._sequences(examples)), _middle(self._sequences(train)))
         return {
-            "most frequent class": most_frequent(train, len(sequences), self.targets),
+            "most frequent class": most_frequent(train, len(examples), self.targets),
             "nearest middle frame": self.targets.encode(train)[torch.from_numpy(rows)],
         }
 
-    def _frames(self, videos: LabelledVideos) -> Frames:
-        frames = AllFrames(videos)
-        return Frames(self.reader.inputs(frames[:], frames.places).numpy())
+    def _own(self, part: str) -> LabelledVideos | None:
+        file = self.folder.tokens / f"{part}.jsonl"
+        return None if part == "train" and not file.exists() else LabelledVideos.load(file, part)
 
 
 def _middle(sequences: VideoSequences) -> Frames:
     return Frames(sequences.frames.array, sequences.begins + sequences.lengths // 2)
-
-
-def _begin(
-    sources: Sequence[LabelledVideos | Path | str], settings: Settings, run: Run
-) -> tuple[Settings, ClassifiedVideos, RecurrentVideoClassifier]:
-    """Prepare a new run: its folder, data, settings and network."""
-    if not sources:
-        missing = f"{run.folder.path}: holds no run to resume" if run.resume else "there are no videos to learn from"
-        raise ArgumentError(f"{missing}; give a file or folder of labelled videos, or --sample")
-    if run.processes.count > 1:
-        raise ArgumentError("video classifiers are trained by one process; start it without torchrun")
-    with new_folder(run.folder, run.processes, may_exist=run.resume):
-        reader = load_data(sources, settings, run)
-        data = open_data(run.folder, reader, settings)
-        changes: dict[str, object] = {"precision": "32" if settings.precision == "auto" else settings.precision}
-        if settings.epochs is settings.steps is settings.time_budget is None:
-            changes["epochs"] = float(enough_epochs(len(data.splits.train)))
-        settings = settings.replaced(**changes)
-        network = _network(data, settings, run)
-    write_settings(run.folder, TASK, settings, classes=data.targets.classes, **reader.save(run.folder))
-    weights = sum(weight.numel() for weight in network.parameters())
-    run.display.line(f"{settings.stages}; {weights:,} weights, dropout {settings.dropout}")
-    return settings, data, network
-
-
-def _network(data: ClassifiedVideos, settings: Settings, run: Run) -> RecurrentVideoClassifier:
-    torch.manual_seed(settings.seed)
-    images = build_image_encoder(data.reader, settings)
-    return build_model(settings, images, len(data.targets.classes)).to(run.processes.device)

@@ -13,7 +13,6 @@ import torch
 from throughtime.data import (
     PARTS,
     AllFrames,
-    Frames,
     LabelledVideos,
     Pixels,
     Video,
@@ -158,7 +157,7 @@ class VideoPredictor(TrainedModel[FramePredictor, Settings]):
                 if sources:
                     run.display.line(f"going on with the videos that were prepared in {folder.tokens}")
                 settings = resumed_settings(folder, TASK, settings)
-                data = open_data(folder, PictureReader.load(folder), settings)
+                data = open_data(folder, settings)
                 network = _network(data, settings, run)
             else:
                 settings, data, network = _begin(sources, settings, run)
@@ -188,7 +187,8 @@ class VideoPredictor(TrainedModel[FramePredictor, Settings]):
         """
         target = ModelFolder(folder)
         save_copy(self.folder, target, self.network)
-        write_settings(target, TASK, self.settings, **self.reader.save(target))
+        self.reader.save(target)
+        write_settings(target, TASK, self.settings)
 
     @property
     def name(self) -> str:
@@ -212,7 +212,7 @@ class VideoPredictor(TrainedModel[FramePredictor, Settings]):
         """
         check_positive_integer("count", count)
         own = Path(video) if isinstance(video, str) else video
-        seen = self.reader.inputs(frames_of(own))
+        seen = torch.from_numpy(np.asarray(self.reader.frames(frames_of(own)).array))
         found = self.network.continued(SequenceBatch(seen.unsqueeze(1).to(self.device)), count)
         predicted = (found[:, 0] * 255).round().to(torch.uint8).cpu()
         return np.concatenate([seen.numpy(), predicted.numpy()])
@@ -236,7 +236,7 @@ class VideoPredictor(TrainedModel[FramePredictor, Settings]):
         if data:
             videos = chosen_part(find_videos(data), part)
             frames = AllFrames(videos)
-            array = Frames(self.reader.inputs(frames[:], frames.places).numpy())
+            array = self.reader.frames(frames, frames.places)
         else:
             videos = LabelledVideos.load(self.folder.tokens / f"{part or 'valid'}.jsonl", part or "valid")
             array = open_pictures(self.folder, part or "valid")
@@ -262,15 +262,15 @@ def _begin(
     if run.processes.count > 1:
         raise ArgumentError("networks that predict frames are trained by one process; start it without torchrun")
     with new_folder(run.folder, run.processes, may_exist=run.resume):
-        reader = load_data(sources, settings, run)
-        data = open_data(run.folder, reader, settings)
+        load_data(sources, settings, run)
+        data = open_data(run.folder, settings)
         # Convolutions in bfloat16 would run step by step; in float32 their way back is our own.
         changes: dict[str, object] = {"precision": "32" if settings.precision == "auto" else settings.precision}
         if settings.epochs is settings.steps is settings.time_budget is None:
             changes["epochs"] = float(enough_epochs(len(data.sequences.train)))
         settings = settings.replaced(**changes)
         network = _network(data, settings, run)
-    write_settings(run.folder, TASK, settings, **reader.save(run.folder))
+    write_settings(run.folder, TASK, settings)
     weights = sum(weight.numel() for weight in network.parameters())
     run.display.line(f"{settings.network_name}; {weights:,} weights, patches of {network.patch_size} pixels")
     return settings, data, network

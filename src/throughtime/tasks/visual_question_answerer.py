@@ -150,7 +150,7 @@ class VisualQuestionAnswerer(TrainedModel[VisualQuestionNetwork, Settings]):
                 if sources:
                     run.display.line(f"going on with the questions that were prepared in {folder.tokens}")
                 settings = resumed_settings(folder, TASK, settings)
-                data = open_data(folder, PictureReader.load(folder), settings)
+                data = open_data(folder, settings)
                 network = _network(data, settings, run)
             else:
                 settings, data, network = _begin(sources, settings, run)
@@ -186,7 +186,8 @@ class VisualQuestionAnswerer(TrainedModel[VisualQuestionNetwork, Settings]):
         target = ModelFolder(folder)
         save_copy(self.folder, target, self.network)
         self.tokenizer.tokenizer.save(target.tokenizer_file)
-        write_settings(target, TASK, self.settings, answers=self.answers, **self.reader.save(target))
+        self.reader.save(target)
+        write_settings(target, TASK, self.settings, answers=self.answers)
 
     @property
     def name(self) -> str:
@@ -213,7 +214,7 @@ class VisualQuestionAnswerer(TrainedModel[VisualQuestionNetwork, Settings]):
         if not questions:
             return []
         own = Path(picture) if isinstance(picture, str) else picture
-        frames = Frames(self.reader.inputs([own]).numpy())
+        frames = self.reader.frames([own])
         asked = VisualQuestions(
             tuple(VisualQuestion(0, question, (), kind_of(question), "") for question in questions), (), (), ""
         )
@@ -252,7 +253,7 @@ class VisualQuestionAnswerer(TrainedModel[VisualQuestionNetwork, Settings]):
         train = VisualQuestions.load(saved, "train") if baselines and saved.exists() else None
         if data:
             questions = chosen_part(find_questions(data, columns or self.settings.columns), part)
-            frames = Frames(self.reader.inputs(questions.pictures, questions.picture_places).numpy())
+            frames = self.reader.frames(questions.pictures, questions.picture_places)
         else:
             own = part or "valid"
             questions = VisualQuestions.load(self.folder.tokens / f"{own}.jsonl", own)
@@ -284,14 +285,14 @@ def _begin(
     if run.processes.count > 1:
         raise ArgumentError("networks that answer questions are trained by one process; start it without torchrun")
     with new_folder(run.folder, run.processes, may_exist=run.resume):
-        reader = load_data(sources, settings, run)
-        data = open_data(run.folder, reader, settings)
+        load_data(sources, settings, run)
+        data = open_data(run.folder, settings)
         changes: dict[str, object] = {"precision": choose_precision(settings.precision, run.processes.device)}
         if settings.epochs is settings.steps is settings.time_budget is None:
             changes["epochs"] = float(enough_epochs(len(data.splits.train)))
         settings = settings.replaced(**changes)
         network = _network(data, settings, run)
-    write_settings(run.folder, TASK, settings, answers=data.answers, **reader.save(run.folder))
+    write_settings(run.folder, TASK, settings, answers=data.answers)
     weights = sum(weight.numel() for weight in network.parameters())
     run.display.line(f"{settings.network_name}; {weights:,} weights, {len(data.answers):,} answers to choose from")
     return settings, data, network

@@ -148,16 +148,13 @@ class QuestionData:
     reader: PictureReader
 
 
-def load_data(sources: Sequence[VisualQuestions | Path | str], settings: Settings, run: Run) -> PictureReader:
+def load_data(sources: Sequence[VisualQuestions | Path | str], settings: Settings, run: Run) -> None:
     """Find questions, tell what was understood, and write questions and pictures as the network gets them.
 
     Args:
         sources: files, folders, or ``VisualQuestions``.
         settings: where a row has what, and how pictures are read.
-        run: its folder gets tokens/ and tokenizer.json, its display shows what was understood.
-
-    Returns:
-        How pictures are read.
+        run: its folder gets tokens/, tokenizer.json and how pictures are read; its display shows what was understood.
 
     Raises:
         DataError: naming file and line, where the data can't be read or there is nothing to learn from it.
@@ -173,9 +170,9 @@ def load_data(sources: Sequence[VisualQuestions | Path | str], settings: Setting
         raise DataError(
             f"{train.name}: has {len(train)} questions to learn from, at least {FEWEST_QUESTIONS} are needed"
         )
-    reader, _ = choose_reader(train.pictures, settings, spatial=True)
+    reader = choose_reader(train.pictures, settings, spatial=True)
     named = {name: (part.pictures, part.picture_places) for name, part in splits.parts().items()}
-    reader, broken = prepare_pictures(reader, named, settings, run)
+    broken = prepare_pictures(reader, named, settings, run)
     kept = {name: _without(part, set(broken[name])) for name, part in splits.parts().items()}
     splits = Splits(kept["train"], kept["valid"], kept.get("test"))
     tokenizer = train_tokenizer(
@@ -190,7 +187,6 @@ def load_data(sources: Sequence[VisualQuestions | Path | str], settings: Setting
         run.display.line(f"{name}: {part.summary()}")
     first = splits.train.examples[0]
     run.display.line(f"first question: {first.question} {', '.join(dict.fromkeys(first.answers))}")
-    return reader
 
 
 def _without(questions: VisualQuestions, broken: set[int]) -> VisualQuestions:
@@ -213,7 +209,7 @@ def answers_of(train: VisualQuestions, most: int) -> tuple[str, ...]:
     return tuple(sorted(sorted(weights), key=lambda answer: -weights[answer])[:most])
 
 
-def open_data(folder: ModelFolder, reader: PictureReader, settings: Settings) -> QuestionData:
+def open_data(folder: ModelFolder, settings: Settings) -> QuestionData:
     """Open the data that ``load_data`` wrote.
 
     Raises:
@@ -223,7 +219,7 @@ def open_data(folder: ModelFolder, reader: PictureReader, settings: Settings) ->
     pictures = {name: open_pictures(folder, name) for name in splits.parts()}
     parts = Splits(pictures["train"], pictures["valid"], pictures.get("test"))
     answers = answers_of(splits.train, settings.num_answers)
-    return QuestionData(splits, parts, open_tokenizer(folder), answers, reader)
+    return QuestionData(splits, parts, open_tokenizer(folder), answers, PictureReader.load(folder))
 
 
 def open_tokenizer(folder: ModelFolder) -> SentenceTokenizer:
