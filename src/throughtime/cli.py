@@ -29,7 +29,9 @@ language_model.command(
     help="Tell how well a model predicts a text.",
 )
 language_model.command("throughtime.commands.language_model:generate", name="generate", help="Let a model write.")
-classify = App(name="classify", help="Classification of texts and of sequences of numbers: learn labels, judge, predict, explain.")
+classify = App(
+    name="classify", help="Classification of texts and of sequences of numbers: learn labels, judge, predict, explain."
+)
 app.command(classify)
 for name, summary in (
     ("train", "Train a classifier on labelled texts or sequences, or cross-validate it."),
@@ -71,6 +73,21 @@ bench.command(
     "throughtime.commands.bench:dependencies",
     name="dependencies",
     help="Compare cells on sequences in which the beginning decides about the end.",
+)
+app.command(
+    "throughtime.commands.video:app",
+    name="video",
+    help="Video classification: learn labels from videos, judge, predict.",
+)
+app.command(
+    "throughtime.commands.next_frame:app",
+    name="next-frame",
+    help="Videos: learn to predict each next frame, judge, let a video go on.",
+)
+app.command(
+    "throughtime.commands.vqa:app",
+    name="vqa",
+    help="Questions about pictures: learn to answer them, judge, ask.",
 )
 app.command(
     "throughtime.commands.reproduce:reproduce",
