@@ -91,7 +91,7 @@ def test_the_commands_train_evaluate_and_predict(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["train", "-o", "OUT"], "there are no videos to learn from; give a file or folder of labelled videos"),
+        (["train", "-o", "OUT"], "there is nothing to learn from; give a file or folder of labelled videos"),
         (["train", "CLIPS"], "give --output"),
         (["train", "CLIPS", "-o", "OUT", "--skip-broken"], "`skip_broken` is for single pictures"),
         (["train", "CLIPS", "-o", "OUT", "--pooling", "sum"], "sum"),
