@@ -165,7 +165,7 @@ def test_bad_input_is_one_sentence(
     model: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
     places = {"DATA": data, "MODEL": model, "OUT": tmp_path / "out", "BROKEN": tmp_path / "broken.csv"}
-    rows = [f"{data / 'images' / '0.png'},what?,this"] * 5 + ["missing.png,what?,that"] * 5
+    rows = [f"{data / 'images' / f'{number}.png'},what?,this" for number in range(8)] + ["missing.png,what?,that"]
     places["BROKEN"].write_text("image,question,answer\n" + "\n".join(rows), encoding="utf-8")
     code, out, err = run(capsys, "vqa", *(places.get(argument, argument) for argument in arguments))
     assert code != 0
