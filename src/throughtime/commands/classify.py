@@ -199,7 +199,7 @@ def predict(
     if text and file is not None:
         raise ArgumentError("give texts or --file, not both")
     loaded = load_classifier(model, device=device)
-    asks_standard_input = not text and file is None or text == (STANDARD_INPUT,)
+    asks_standard_input = (not text and file is None) or text == (STANDARD_INPUT,)
     if isinstance(loaded, SequenceClassifier):
         if explain:
             raise ArgumentError("--explain shows what each word does, and this is a model of sequences of numbers")

@@ -24,7 +24,6 @@ from throughtime.tasks.translator import Translator
 from throughtime.tasks.word2vec_model import Word2Vec
 from throughtime.training import ModelFolder
 
-
 AnyModel = Captioner | ImageClassifier | LanguageModel | SequenceClassifier | TextClassifier | Translator | Word2Vec
 """A model of any task."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import nn
@@ -27,6 +28,8 @@ class Recorder:
         log_every: steps between two lines of the log.
         is_main: whether this process writes and shows.
         unit: what a target is, in the singular; where it is a token, losses are shown as perplexities, too.
+        watch: looks at the network as it is, and gives what is to be logged beside the losses; None for not.
+        watch_every: steps between two looks.
     """
 
     def __init__(
@@ -39,6 +42,8 @@ class Recorder:
         log_every: int = 10,
         is_main: bool = True,
         unit: str = "token",
+        watch: Callable[[], Mapping[str, object]] | None = None,
+        watch_every: int = 50,
     ) -> None:
         self.folder = folder
         self.network = network
@@ -47,6 +52,8 @@ class Recorder:
         self.log_every = log_every
         self.is_main = is_main
         self.unit = unit
+        self.watch = watch
+        self.watch_every = watch_every
         self._begun = time.monotonic()
         self._targets_before: int | None = None
         self._recent_loss: float | None = None
@@ -75,6 +82,8 @@ class Recorder:
                     "seconds": round(position.seconds, 2),
                 }
             )
+        if self.watch is not None and self.is_main and (position.step == 1 or position.step % self.watch_every == 0):
+            self._log({"step": position.step, "epoch": position.epoch, **self.watch()})
         self._show(position, report)
 
     def validated(self, position: Position, found: Validation, *, is_best: bool) -> None:
