@@ -256,7 +256,8 @@ class Captioner(TrainedModel[Network, Settings]):
     def _search(self, options: dict[str, Any]) -> Search:
         for name in options:
             check_choice("search", name, Search.__dataclass_fields__)
-        return Search(**{"max_length": self.settings.max_length, "replace_unknown": False, **options})
+        chosen: dict[str, Any] = {"max_length": self.settings.max_length, "replace_unknown": False, **options}
+        return Search(**chosen)
 
     def _captions(self, frames: Frames, how: Search, *, attention: bool = False) -> list[Caption]:
         found = search_sequences(self.network, frames, how, self.tokenizer)
