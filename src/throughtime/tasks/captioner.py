@@ -244,7 +244,7 @@ class Captioner(TrainedModel[Network, Settings]):
             beside = beside_captions(frames, open_pictures(self.folder, "train"), train.captions)
         name = "drawn" if how.temperature is not None else f"beam {how.beam_size}"
         return evaluate_captions(
-            f"{self.settings.network_name}, {name}",
+            f"{self.settings.decoder_name}, {name}",
             captions,
             images,
             beside,

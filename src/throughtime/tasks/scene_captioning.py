@@ -65,7 +65,7 @@ def learn_scenes(
         display: shows progress.
     """
     model = Captioner.train([training_scenes(scenes, seed=settings.seed)], settings, output=output, display=display)
-    name = settings.network_name
+    name = settings.decoder_name
     return tuple(
         judge_scenes(model, unseen_scenes(JUDGED, held_out=held_out), label)
         for label, held_out in ((name, False), (f"{name}, held-out combinations", True))
