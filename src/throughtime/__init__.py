@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0.dev0"
 
 if TYPE_CHECKING:
-    from throughtime import bptt, cells, data, decoding, models, nn, recurrence, training, word2vec
+    from throughtime import bptt, cells, data, decoding, export, inspection, models, nn, recurrence, training, word2vec
     from throughtime.configuration import show_config
     from throughtime.data import LabelledSequences, LabelledText, ParallelText, TextInMemory
     from throughtime.errors import ThroughTimeError
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from throughtime.word2vec.vectors import WordVectors
 
 # Importing torch takes a second, which `throughtime --help` need not wait for.
-_MODULES = ("bptt", "cells", "data", "decoding", "models", "nn", "recurrence", "training", "word2vec")
+_MODULES = (
+    "bptt", "cells", "data", "decoding", "export", "inspection", "models", "nn", "recurrence", "training", "word2vec",
+)  # fmt: skip
 _NAMES = {
     "LabelledSequences": "throughtime.data",
     "LabelledText": "throughtime.data",
@@ -64,6 +66,8 @@ __all__ = [
     "cells",
     "data",
     "decoding",
+    "export",
+    "inspection",
     "load",
     "models",
     "nn",
