@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0.dev0"
 
 if TYPE_CHECKING:
-    from throughtime import bptt, cells, data, decoding, models, nn, recurrence, training, word2vec
+    from throughtime import bptt, cells, data, decoding, export, inspection, models, nn, recurrence, training, word2vec
     from throughtime.configuration import show_config
     from throughtime.data import (
         CaptionedImages,
@@ -42,7 +42,9 @@ if TYPE_CHECKING:
     from throughtime.word2vec.vectors import WordVectors
 
 # Importing torch takes a second, which `throughtime --help` need not wait for.
-_MODULES = ("bptt", "cells", "data", "decoding", "models", "nn", "recurrence", "training", "word2vec")
+_MODULES = (
+    "bptt", "cells", "data", "decoding", "export", "inspection", "models", "nn", "recurrence", "training", "word2vec",
+)  # fmt: skip
 _NAMES = {
     "CaptionedImages": "throughtime.data",
     "Captioner": "throughtime.tasks.captioner",
@@ -96,6 +98,8 @@ __all__ = [
     "cells",
     "data",
     "decoding",
+    "export",
+    "inspection",
     "load",
     "models",
     "nn",
