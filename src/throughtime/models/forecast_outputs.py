@@ -37,6 +37,14 @@ class Locale:
     level: Tensor
     scale: Tensor
 
+    def at(self, step: int) -> Locale:
+        """That of one step."""
+        return Locale(self.level[step], self.scale[step])
+
+    def chosen(self, rows: Tensor) -> Locale:
+        """That of some rows of the first axis."""
+        return Locale(self.level[rows], self.scale[rows])
+
     def shifted(self, scores: Tensor) -> Tensor:
         """Scores of shape (..., horizon) in the series' units."""
         return self.level.unsqueeze(-1) + self.scale.unsqueeze(-1) * scores

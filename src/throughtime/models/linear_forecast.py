@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from throughtime.models.forecast_outputs import PointOutput
-from throughtime.models.forecaster import ANCHORS, Forecaster
+from throughtime.models.forecast_network import ANCHORS, ForecastNetwork
 
 BLOCKS = 4
 PENALTIES = tuple(10.0**power for power in (-5, -4, -3.5, -3, -2.5, -2, -1.5, -1, -0.5, 0, 1, 3))
@@ -42,7 +42,7 @@ class LinearForecast:
 
     Attributes:
         window: values that it reads.
-        anchor: what it adds to; see ``Forecaster``.
+        anchor: what it adds to; see ``ForecastNetwork``.
         weight: shape (horizon, window).
         bias: shape (horizon,).
         spread: quantiles 0.01 to 0.99 of the errors in local units, of examples that it was not fitted on, shape
@@ -74,7 +74,7 @@ def fit_linear(
 
 
 def _fit(sample: WindowSample, window: int, horizon: int, season: int) -> LinearForecast:
-    shape = Forecaster(window, horizon, PointOutput(), season=season, reader="linear")
+    shape = ForecastNetwork(window, horizon, PointOutput(), season=season, reader="linear")
     known = sample.known[:, window:].all(1) & (sample.known[:, :window].float().mean(1) >= 0.5)
     values, block = sample.values[known].double(), sample.block[known]
     inputs, locale = shape.windows(values[:, :window].T)

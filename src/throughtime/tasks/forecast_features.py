@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from throughtime.data.series import Covariate, Series, SeriesTable, Values, filled
 from throughtime.data.series_calendar import calendar_features, calendar_names
 from throughtime.errors import DataError
-from throughtime.models.forecaster import Past
+from throughtime.models.forecast_network import Past
 
 MOST_CATEGORIES = 50
 
@@ -170,19 +169,26 @@ class FeatureEncoder:
         """The units of a series, all of which counts as known."""
         return Scale.of(series.values, self.season) if self.is_scaled else Scale(0.0, 1.0)
 
-    def columns(self, series: Series, table: SeriesTable, scale: Scale, ahead: dict[str, Covariate] | None = None) -> Columns:
+    def columns(
+        self,
+        series: Series,
+        table: SeriesTable,
+        scale: Scale,
+        more: int = 0,
+        ahead: dict[str, Covariate] | None = None,
+    ) -> Columns:
         """What goes into windows: value, whether it is known, past features, future ones, static ones.
 
         Args:
             series: whose steps come first.
             table: that it is of, for its calendar.
             scale: its units.
-            ahead: values of the future covariates for steps after the series, by name; these steps have no value.
+            more: steps after the series, which have no value.
+            ahead: the future covariates of these steps, by name; where there are none the last one stands for them.
 
         Returns:
-            Shape (time, 2 + past_size + future_size + static_size).
+            Shape (time + more, 2 + past_size + future_size + static_size).
         """
-        more = len(next(iter(ahead.values()))) if ahead else 0
         time = len(series) + more
         known = ~np.isnan(series.values)
         values = filled(scale.scaled(series.values).astype(np.float64)).astype(np.float32)
@@ -192,7 +198,8 @@ class FeatureEncoder:
             parts.append(_extended(1 - known[:, None].astype(np.float32), more, 0.0))
         for name, one in self.future.items():
             column = series.covariates[name]
-            parts.append(one.encode(np.concatenate([column, ahead[name]]) if ahead else column))
+            later = ahead[name][:more] if ahead else np.repeat(column[-1:], more)
+            parts.append(one.encode(np.concatenate([column, later])))
         stamps = table.stamps(np.arange(series.first, series.first + time))
         parts.append(calendar_features(stamps, self.calendar))
         parts += [np.repeat(one.encode(_single(series.static[name])), time, axis=0) for name, one in self.static.items()]
@@ -252,8 +259,3 @@ def _extended(columns: Columns, more: int, value: float | None = None) -> Column
 
 def _single(value: float | str) -> Covariate:
     return np.array([value], dtype=object if isinstance(value, str) else np.float64)
-
-
-def as_tensor(columns: Columns) -> Tensor:
-    """Columns as a tensor that shares their memory."""
-    return torch.from_numpy(columns)

@@ -22,7 +22,7 @@ from throughtime.data.series_files import read_series
 from throughtime.data.series_windows import SeriesStore, SeriesWindows, WindowBatch
 from throughtime.errors import ArgumentError, DataError, check_choice
 from throughtime.models.forecast_outputs import ForecastOutput, Locale, build_output
-from throughtime.models.forecaster import Forecaster, ForecasterEnsemble
+from throughtime.models.forecast_network import ForecastNetwork, ForecastEnsemble
 from throughtime.models.linear_forecast import BLOCKS, LinearForecast, WindowSample, fit_linear
 from throughtime.tasks.forecast_features import FeatureEncoder, Scale
 from throughtime.tasks.network_training import CellName, Run, TrainingSettings, optimizers_of, train_network
@@ -142,7 +142,7 @@ class Settings(TrainingSettings):
         return "MLP" if self.network == "feed-forward" else "Linear"
 
     @property
-    def steps(self) -> int:
+    def steps_ahead(self) -> int:
         """How many steps the network forecasts at once."""
         return 1 if self.strategy == "recursive" else self.complete("horizon")
 
@@ -191,6 +191,17 @@ class ForecastData:
     def scale(self, series: Series) -> Scale:
         """The units of a series; of one that is new, all that is given of it."""
         return self.scales.get(series.unique_id) or self.encoder.scale(series)
+
+    def lowest(self, series: Series, scale: Scale) -> float:
+        """Below what, in its units, a series is not forecast: zero where none of the training part is negative."""
+        if not self.is_positive:
+            return float("-inf")
+        return -scale.offset / scale.unit
+
+    @cached_property
+    def is_positive(self) -> bool:
+        """Whether no value of the training part is negative."""
+        return all(bool(np.nanmin(one.values) >= 0) for one in self.train.series)
 
     def columns(self, table: SeriesTable) -> list[NDArray[np.float32]]:
         """What is read of each series."""
@@ -245,13 +256,13 @@ def prepare(table: SeriesTable, settings: Settings) -> ForecastData:
     return ForecastData(table, encoder, settings)
 
 
-def build_model(settings: Settings, encoder: FeatureEncoder) -> ForecasterEnsemble:
+def build_model(settings: Settings, encoder: FeatureEncoder) -> ForecastEnsemble:
     """Make the networks, with fresh weights, from settings that are complete."""
-    return ForecasterEnsemble(
+    return ForecastEnsemble(
         [
-            Forecaster(
+            ForecastNetwork(
                 settings.complete("window"),
-                settings.steps,
+                settings.steps_ahead,
                 settings.new_output(),
                 season=settings.complete("season"),
                 past_size=encoder.past_size,
@@ -273,7 +284,7 @@ def start_linear(data: ForecastData, windows: Sequence[int]) -> LinearForecast:
     settings, train = data.settings, data.train
     columns = [one[:, :2] for one in data.columns(train)]
     store = SeriesStore(columns)
-    horizon = settings.steps
+    horizon = settings.steps_ahead
     counts = [max(len(one) - horizon - 1, 1) for one in columns]
     series = np.repeat(np.arange(len(columns)), counts)
     origin = np.concatenate([np.arange(1, count + 1) for count in counts])
@@ -303,7 +314,7 @@ class ForecastBatches:
     def __init__(self, data: ForecastData, processes: Processes) -> None:
         settings = data.settings
         self.data = data
-        self.window, self.horizon = settings.complete("window"), settings.steps
+        self.window, self.horizon = settings.complete("window"), settings.steps_ahead
         self.time = settings.complete("context")
         self.windows = SeriesWindows(
             data.columns(data.train),
@@ -328,14 +339,14 @@ class ForecastBatches:
 
 def forecast_batch(data: ForecastData, found: WindowBatch, time: int, *, first: int = 0) -> ForecastBatch:
     """What a network reads of windows, and what it is to say; of steps before ``first`` it need not be right."""
-    window, horizon = data.settings.complete("window"), data.settings.steps
+    window, horizon = data.settings.complete("window"), data.settings.steps_ahead
     past, values, known = data.encoder.split(found.values, window, time)
     counted = (known & found.valid)[window:].unfold(0, horizon, 1) & found.valid[window - 1 : -horizon].unsqueeze(-1)
     counted = counted & (torch.arange(time) >= first)[:, None, None]
     return ForecastBatch(past, values[window:].unfold(0, horizon, 1), counted)
 
 
-def fit(network: ForecasterEnsemble, data: ForecastData, settings: Settings, run: Run) -> Position:
+def fit(network: ForecastEnsemble, data: ForecastData, settings: Settings, run: Run) -> Position:
     """Train the networks; the folder keeps the best weights, the log and what a resumed run needs.
 
     Raises:
@@ -355,7 +366,7 @@ def fit(network: ForecasterEnsemble, data: ForecastData, settings: Settings, run
 
 
 @torch.inference_mode()
-def validate(network: ForecasterEnsemble, data: ForecastData, processes: Processes) -> Validation:
+def validate(network: ForecastEnsemble, data: ForecastData, processes: Processes) -> Validation:
     """Judge the networks, averaged, on the steps that were kept."""
     settings = data.settings
     kept = settings.complete("validation")
@@ -369,7 +380,7 @@ def validate(network: ForecasterEnsemble, data: ForecastData, processes: Process
 def _last_batches(data: ForecastData, kept: int) -> Any:
     """Forecasts of the last steps of each series, from every step before and among them."""
     settings = data.settings
-    context, window, horizon = settings.complete("context"), settings.complete("window"), settings.steps
+    context, window, horizon = settings.complete("context"), settings.complete("window"), settings.steps_ahead
     store = _validation_store(data)
     time = context + kept
     for part in torch.arange(len(store.lengths)).split(max(1, EVALUATION_BATCH * 64 // time)):

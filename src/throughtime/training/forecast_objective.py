@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -24,14 +24,6 @@ class ForecastBatch:
     past: Any
     targets: Tensor
     counted: Tensor
-
-
-class ForecastNetwork(Protocol):
-    """A network that forecasts after each step, and how its scores are meant."""
-
-    output: Any
-
-    def __call__(self, past: Any) -> Any: ...  # noqa: D102
 
 
 class ForecastObjective(nn.Module):

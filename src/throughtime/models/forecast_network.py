@@ -57,7 +57,7 @@ class Forecasts:
     state: Any = None
 
 
-class Forecaster(nn.Module):
+class ForecastNetwork(nn.Module):
     """Reads a window of past values at each step of a series and forecasts the steps after it.
 
     What is read is counted from the local level, the mean of the last season, in the local scale, the deviation of the
@@ -212,21 +212,21 @@ LEAST_SCALE = 0.05
 """Below this share of a series' usual error of the naive forecast, a window is taken for constant."""
 
 
-class ForecasterEnsemble(nn.Module):
+class ForecastEnsemble(nn.Module):
     """Forecasters that differ in their weights alone; what they say is averaged.
 
     Args:
         members: the forecasters.
     """
 
-    def __init__(self, members: Sequence[Forecaster]) -> None:
+    def __init__(self, members: Sequence[ForecastNetwork]) -> None:
         super().__init__()
         self.members = nn.ModuleList(members)
 
     @property
-    def first(self) -> Forecaster:
+    def first(self) -> ForecastNetwork:
         """One of them, for what they have in common."""
-        return cast("Forecaster", self.members[0])
+        return cast("ForecastNetwork", self.members[0])
 
     @property
     def output(self) -> ForecastOutput:
@@ -235,7 +235,7 @@ class ForecasterEnsemble(nn.Module):
 
     def hidden_matrices(self) -> list[nn.Parameter]:
         """Those of all members."""
-        return [weight for member in self.members for weight in cast("Forecaster", member).hidden_matrices()]
+        return [weight for member in self.members for weight in cast("ForecastNetwork", member).hidden_matrices()]
 
     @torch.no_grad()
     def start_from(self, weight: Tensor, bias: Tensor, spread: Tensor, anchor: str) -> None:
@@ -248,7 +248,7 @@ class ForecasterEnsemble(nn.Module):
             anchor: what it adds to.
         """
         for module in self.members:
-            member = cast("Forecaster", module)
+            member = cast("ForecastNetwork", module)
             member.anchor = anchor
             member.linear.weight.copy_(weight)
             member.linear.bias.copy_(bias)
