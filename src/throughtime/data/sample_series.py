@@ -12,7 +12,7 @@ _FIRST_DAY = 18_993  # 1 January 2022, in days since 1970
 
 
 def sample_series(shops: int = 8, days: int = 800, *, seed: int = 0) -> SeriesTable:
-    """Daily sales of some shops: a trend, a week, a year, promotions that are known ahead, and noise.
+    """Daily sales of some shops: a trend, a week, a year and noise.
 
     Args:
         shops: how many series.
@@ -27,19 +27,16 @@ def sample_series(shops: int = 8, days: int = 800, *, seed: int = 0) -> SeriesTa
         week = 1 + 0.3 * np.sin(2 * np.pi * (time + 3) / 7 + 0.4 * shop) + 0.2 * ((_FIRST_DAY + time + 3) % 7 >= 5)
         year = 1 + 0.2 * np.sin(2 * np.pi * (time - 80) / 365.25)
         trend = 1 + generator.normal(0.2, 0.15) * time / 365
-        promotion = np.zeros(days)
-        for begin in generator.choice(days - 5, days // 60, replace=False):
-            promotion[begin : begin + 5] = 1
         noise = generator.normal(0, 0.06, days)
-        values = size * week * year * trend * (1 + 0.35 * promotion) * (1 + noise)
+        values = size * week * year * trend * (1 + noise)
         series.append(
             Series(
                 f"shop {shop + 1}",
                 _FIRST_DAY,
                 values.round(1),
-                {"promotion": promotion},
+                {},
                 {"kind": "kiosk" if size < 55 else "market"},
             )
         )
     frequency = Frequency(SPAN, _DAY)
-    return SeriesTable(tuple(series), frequency, {"promotion": "future"}, "sample of daily sales", dates_only=True)
+    return SeriesTable(tuple(series), frequency, {}, "sample of daily sales", dates_only=True)

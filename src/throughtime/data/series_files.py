@@ -58,8 +58,25 @@ def read_series(
     elif suffix in {".jsonl", ".ndjson", ".json"}:
         table = _json_table(file, columns)
     else:
-        table = _csv_table(file, columns)
+        frame, place, comma = _csv_frame(file)
+        table = table_of(frame, columns, name=file.path, place=place, decimal_comma=comma)
     return table if file.remark is None else replace(table, remarks=(*table.remarks, file.remark))
+
+
+def read_frame(source: Any, *, encoding: str | None = None) -> tuple[pl.DataFrame, Callable[[int], str]]:
+    """Read a table as it is: a CSV or Parquet file, whose cells may be texts, or a data frame; and what names a row.
+
+    Raises:
+        DataError: where a file can't be read.
+        ArgumentError: where the source is of another kind.
+    """
+    if not isinstance(source, Path | str):
+        return polars_frame(source), lambda row: f"the data frame, row {row}"
+    path = Path(source)
+    if path.suffix.lower() in {".parquet", ".pq"}:
+        return _parquet(path), lambda row: f"{path}, row {row}"
+    frame, place, _ = _csv_frame(read_text_file(path, encoding))
+    return frame, place
 
 
 def series_of_frame(
@@ -132,7 +149,8 @@ def _parquet(path: Path) -> pl.DataFrame:
         raise data_error(path, f"cannot be read as Parquet ({error})") from error
 
 
-def _csv_table(file: DecodedFile, columns: SeriesColumns) -> SeriesTable:
+def _csv_frame(file: DecodedFile) -> tuple[pl.DataFrame, Callable[[int], str], bool]:
+    """The cells of a file as texts, what names a row, and whether numbers have a decimal comma."""
     lines = [line for line in islice(io.StringIO(file.text), 50) if line.strip()]
     if not lines:
         raise data_error(file.path, "is empty; give a table with a row for each value")
@@ -142,12 +160,7 @@ def _csv_table(file: DecodedFile, columns: SeriesColumns) -> SeriesTable:
     for cells, number in zip(rows, numbers, strict=True):
         if len(cells) > width or (len(cells) < width and not any(map(str.strip, cells))):
             raise data_error(file.path, f"has {len(cells)} columns where the first row has {width}", line=number)
-    has_header = any(not _is_number(cell) for cell in rows[0]) and not (
-        width == 2
-        and _is_number(rows[0][1])
-        and rows[0][1].strip()
-        and _is_number(rows[1][1] if len(rows) > 1 else "x")
-    )
+    has_header = _has_header(rows)
     names = [cell.strip() for cell in rows[0]] if has_header else _numbered(rows[0])
     names = [name or f"column_{place + 1}" for place, name in enumerate(names)]
     if len(set(names)) < len(names):
@@ -156,10 +169,19 @@ def _csv_table(file: DecodedFile, columns: SeriesColumns) -> SeriesTable:
     body, places = rows[has_header:], numbers[has_header:]
     padded = [[*cells, *([""] * (width - len(cells)))] for cells in body]
     frame = pl.DataFrame(padded, schema=dict.fromkeys(names, pl.String), orient="row")
-    frame = _rows_as_series(frame, file) if _is_series_a_row(frame) else frame
-    place = _place(file, places if len(frame) == len(places) else None)
+    if _is_series_a_row(frame):
+        return _rows_as_series(frame, file), lambda row: f"{file.path}, value {row + 1}", False
     comma = delimiter != "," and _has_decimal_comma(frame)
-    return table_of(frame, columns, name=file.path, place=place, decimal_comma=comma)
+    return frame, lambda row: f"{file.path}:{places[row]}", comma
+
+
+def _has_header(rows: list[list[str]]) -> bool:
+    first = rows[0]
+    if all(map(_is_number, first)):
+        return False
+    # A stamp and a number above others like them are values and no names.
+    is_value = len(first) == 2 and bool(first[1].strip()) and _is_number(first[1])
+    return not (is_value and len(rows) > 1 and _is_number(rows[1][1]))
 
 
 def _cells(file: DecodedFile, delimiter: str) -> tuple[list[list[str]], list[int]]:
@@ -216,12 +238,6 @@ def _rows_as_series(frame: pl.DataFrame, file: DecodedFile) -> pl.DataFrame:
     return pl.concat(parts)
 
 
-def _place(file: DecodedFile, numbers: list[int] | None) -> Callable[[int], str]:
-    if numbers is None:
-        return lambda row: f"{file.path}, value {row + 1}"
-    return lambda row: f"{file.path}:{numbers[row]}"
-
-
 def _json_table(file: DecodedFile, columns: SeriesColumns) -> SeriesTable:
     records: list[Mapping[str, Any]] = []
     numbers: list[int] = []
@@ -241,7 +257,7 @@ def _json_table(file: DecodedFile, columns: SeriesColumns) -> SeriesTable:
     if isinstance(records[0].get("target"), list):
         return _gluon_table(file, records, columns)
     frame = pl.DataFrame([dict(record) for record in records], infer_schema_length=None)
-    return table_of(frame, columns, name=file.path, place=_place(file, numbers))
+    return table_of(frame, columns, name=file.path, place=lambda row: f"{file.path}:{numbers[row]}")
 
 
 def _gluon_table(file: DecodedFile, records: list[Mapping[str, Any]], columns: SeriesColumns) -> SeriesTable:

@@ -237,6 +237,12 @@ class ForecastEnsemble(nn.Module):
         """Those of all members."""
         return [weight for member in self.members for weight in cast("ForecastNetwork", member).hidden_matrices()]
 
+    def set_anchor(self, anchor: str) -> None:
+        """Let all members add to this anchor."""
+        check_choice("anchor", anchor, ANCHORS)
+        for module in self.members:
+            cast("ForecastNetwork", module).anchor = anchor
+
     @torch.no_grad()
     def start_from(self, weight: Tensor, bias: Tensor, spread: Tensor, anchor: str) -> None:
         """Let all members begin with a linear forecast.
@@ -247,9 +253,9 @@ class ForecastEnsemble(nn.Module):
             spread: quantiles 0.01 to 0.99 of its errors, in local units, shape (horizon, 99).
             anchor: what it adds to.
         """
+        self.set_anchor(anchor)
         for module in self.members:
             member = cast("ForecastNetwork", module)
-            member.anchor = anchor
             member.linear.weight.copy_(weight)
             member.linear.bias.copy_(bias)
             member.spread.copy_(self.output.start(spread))

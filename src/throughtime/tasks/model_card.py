@@ -10,7 +10,8 @@ from torch import nn
 from throughtime import __version__
 from throughtime.files import write_text
 from throughtime.models import EncoderDecoder, RecurrentLanguageModel, RecurrentTextClassifier
-from throughtime.tasks import text_classification, translation, word2vec
+from throughtime.models.forecast_network import ForecastEnsemble
+from throughtime.tasks import forecasting, text_classification, translation, word2vec
 from throughtime.tasks.language_modelling import Settings, TextData
 from throughtime.tasks.settings import TaskSettings
 from throughtime.tasks.text_classification import ClassifiedText
@@ -104,6 +105,27 @@ def translator_card(
         ],
         settings=settings,
         use=[f"{command} < sentences.txt", f"throughtime translate evaluate {folder.path.name}"],
+    )
+
+
+def forecaster_card(
+    folder: ModelFolder, settings: forecasting.Settings, data: forecasting.ForecastData, network: ForecastEnsemble
+) -> None:
+    """Write the model card of a forecaster into its folder."""
+
+    def reached(best: dict[str, Any]) -> str:
+        return f"**loss {best['validation_loss']:.4f}** in units of the seasonal naive forecast's error"
+
+    _write_card(
+        folder,
+        "A forecaster",
+        f"{settings.name}, {settings.members} networks of {settings.hidden_size} units on a window of "
+        f"{settings.window} values, {settings.horizon} steps ahead; {_weights(network)}. Trained by throughtime "
+        f"{__version__}.",
+        _training(folder, network, "Best validation", reached),
+        data=[f"- {line}" for line in data.table.description()],
+        settings=settings,
+        use=[f"throughtime forecast predict {folder.path.name}", f"throughtime forecast evaluate {folder.path.name} DATA"],
     )
 
 
