@@ -55,6 +55,11 @@ app.command(
     help="Translation: learn it from pairs of sentences, translate, judge, show the alignment.",
 )
 app.command(
+    "throughtime.commands.forecast:app",
+    name="forecast",
+    help="Time series: learn them, judge forecasts by backtests, forecast, follow a stream.",
+)
+app.command(
     "throughtime.commands.reproduce:reproduce",
     name="reproduce",
     help="Run a recipe and compare with its target.",

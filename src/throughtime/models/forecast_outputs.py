@@ -121,7 +121,7 @@ class PointOutput(ForecastOutput):
 
     def quantiles(self, scores: Tensor, locale: Locale, probabilities: Sequence[float]) -> Tensor:  # noqa: D102
         if any(probability != 0.5 for probability in probabilities):
-            raise ArgumentError("a point forecast has no intervals; train with another `output`, such as quantiles")
+            raise ArgumentError("a point forecast has no intervals; train with another `distribution`, such as quantiles")
         return self.point(scores, locale).unsqueeze(-1).expand(*scores.shape[:-1], len(probabilities))
 
     def draw(self, scores: Tensor, locale: Locale, uniform: Tensor) -> Tensor:  # noqa: D102
@@ -277,7 +277,7 @@ def build_output(name: str, *, probabilities: Sequence[float] = (0.5,), error: s
     Raises:
         ArgumentError: for an unknown name.
     """
-    check_choice("output", name, OUTPUTS)
+    check_choice("distribution", name, OUTPUTS)
     if name == "quantiles":
         return QuantileOutput(probabilities)
     if name == "point":

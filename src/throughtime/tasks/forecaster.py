@@ -285,10 +285,10 @@ class Forecaster(TrainedModel[ForecastEnsemble, Settings]):
             remarks: what the reader should know.
         """
         settings, horizon = self.settings, self.settings.complete("horizon")
-        level = settings.level if settings.output != "point" else ()
+        level = settings.level if settings.distribution != "point" else ()
         ends = interval_probabilities(level)
         season = settings.complete("season")
-        found: dict[str, Found] = {self.name: self._found(table, origins, ends)}
+        found: dict[str, Found] = {self.name: self.forecasts_from(table, origins, ends)}
         titles = {self.name: self.title, "SeasonalNaive": f"SeasonalNaive, season {season}"}
         found["SeasonalNaive"] = seasonal_naive(table, origins, horizon, season, ends)
         told = list(remarks)
@@ -299,10 +299,10 @@ class Forecaster(TrainedModel[ForecastEnsemble, Settings]):
             elif len(origins) > MOST_THETA:
                 told.append(f"Theta is left out: it would be fitted {len(origins):,} times, at most {MOST_THETA} are")
             if settings.network != "linear":
-                linear = self._linear()
-                found["Linear"], titles["Linear"] = linear._found(table, origins, ends), linear.title
+                linear = self.linear()
+                found["Linear"], titles["Linear"] = linear.forecasts_from(table, origins, ends), linear.title
         for name, other in (others or {}).items():
-            found[name], titles[name] = other._found(table, origins, ends), other.title
+            found[name], titles[name] = other.forecasts_from(table, origins, ends), other.title
         return evaluate_forecasts(
             table, origins, found, titles=titles, train=self.data.train, season=season, level=level, remarks=told
         )
@@ -340,7 +340,7 @@ class Forecaster(TrainedModel[ForecastEnsemble, Settings]):
         table = read_series(df, given.columns, encoding=given.encoding)
         for model, origins in trained_backtests(cls, table, given, n_windows, step_size, refit=refit, display=display):
             levels = model._levels(level)
-            found = model._found(table, origins, interval_probabilities(levels))
+            found = model.forecasts_from(table, origins, interval_probabilities(levels))
             frames.append(forecast_frame(table, origins, found, name=model.name, level=levels, with_cutoff=True))
         return like_given(pl.concat(frames).sort("unique_id", "cutoff", "ds", maintain_order=True), df)
 
@@ -364,11 +364,12 @@ class Forecaster(TrainedModel[ForecastEnsemble, Settings]):
         one = table.chosen([names.index(series) if series is not None else 0])
         return ForecastStream(self.network, self.data, one, self._levels(level))
 
-    def _found(self, table: SeriesTable, origins: Origins, probabilities: Sequence[float]) -> Found:
+    def forecasts_from(self, table: SeriesTable, origins: Origins, probabilities: Sequence[float]) -> Found:
+        """What the model forecasts from origins."""
         horizon = self.settings.complete("horizon")
         return forecasts(self.network, self.data, table, origins, horizon, probabilities)
 
-    def _linear(self) -> Forecaster:
+    def linear(self) -> Forecaster:
         """The linear forecast on the same window, in closed form."""
         settings = self.settings.replaced(network="linear", members=1)
         data = replace(self.data, settings=settings)
@@ -384,9 +385,9 @@ class Forecaster(TrainedModel[ForecastEnsemble, Settings]):
         return h
 
     def _levels(self, level: Sequence[float] | None) -> tuple[float, ...]:
-        if self.settings.output == "point":
+        if self.settings.distribution == "point":
             if level:
-                raise ArgumentError("a model with `output` point has no intervals; leave out `level`")
+                raise ArgumentError("a model with `distribution` point has no intervals; leave out `level`")
             return ()
         return self.settings.level if level is None else Settings.of({"level": tuple(level)}).level
 

@@ -77,7 +77,7 @@ class Settings(TrainingSettings):
     """What reads the past: recurrent layers, a feed-forward network on a window, or one linear layer on it."""
     strategy: Literal["direct", "recursive"] = "direct"
     """Whether all of the horizon is forecast at once, or step by step, each forecast being fed back."""
-    output: Literal["quantiles", "point", "normal", "student-t", "negative-binomial"] = "quantiles"
+    distribution: Literal["quantiles", "point", "normal", "student-t", "negative-binomial"] = "quantiles"
     """What is forecast: quantiles, a point alone, or the parameters of a distribution (for counts a binomial)."""
     error: Literal["absolute", "squared"] = "absolute"
     """The error of a point that training lowers."""
@@ -161,7 +161,7 @@ class Settings(TrainingSettings):
 
     def new_output(self) -> ForecastOutput:
         """What the scores mean."""
-        return build_output(self.output, probabilities=self.probabilities, error=self.error)
+        return build_output(self.distribution, probabilities=self.probabilities, error=self.error)
 
 
 @dataclass(frozen=True)
@@ -225,11 +225,11 @@ def load_data(source: Any, settings: Settings, run: Run) -> SeriesTable:
         run.display.line(line)
     if table.longest < FEWEST_STEPS:
         raise DataError(f"{table.name}: its longest series has {table.longest} values, at least {FEWEST_STEPS} are needed")
-    if settings.output == "negative-binomial":
+    if settings.distribution == "negative-binomial":
         for one in table.series:
             known = one.values[~np.isnan(one.values)]
             if (known < 0).any() or (known % 1 != 0).any():
-                raise DataError(f"{table.name}: {one.unique_id} is no series of counts, which `output` negative-binomial needs")
+                raise DataError(f"{table.name}: {one.unique_id} is no series of counts, which `distribution` negative-binomial needs")
     table.save(run.folder.tokens)
     return table
 
@@ -251,7 +251,7 @@ def prepare(table: SeriesTable, settings: Settings) -> ForecastData:
         train,
         settings.complete("season"),
         calendar=settings.calendar,
-        is_scaled=settings.output != "negative-binomial",
+        is_scaled=settings.distribution != "negative-binomial",
     )
     return ForecastData(table, encoder, settings)
 
