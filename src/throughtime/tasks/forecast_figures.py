@@ -17,7 +17,13 @@ _HISTORY, _FORECAST, _ACTUAL = "#3b4754", "#c0392b", "#3b4754"
 
 
 def plot_forecasts(
-    table: SeriesTable, forecast: pl.DataFrame, path: Path, *, name: str, level: Sequence[float], history: int | None = None
+    table: SeriesTable,
+    forecast: pl.DataFrame,
+    path: Path,
+    *,
+    name: str,
+    level: Sequence[float],
+    history: int | None = None,
 ) -> None:
     """Draw the last steps of series, what is forecast after them, and the intervals, into a PNG or SVG file.
 
@@ -49,7 +55,9 @@ def plot_forecasts(
         # The lines meet: the forecast begins where the history ends.
         joined = np.concatenate([past[-1:], future])
         for place, one in enumerate(sorted(level, reverse=True)):
-            low, high = (np.concatenate([recent.values[-1:], own[f"{name}-{side}-{one:g}"].to_numpy()]) for side in ("lo", "hi"))
+            low, high = (
+                np.concatenate([recent.values[-1:], own[f"{name}-{side}-{one:g}"].to_numpy()]) for side in ("lo", "hi")
+            )
             panel.fill_between(
                 joined, low, high, color=_FORECAST, alpha=0.14 + 0.1 * place, linewidth=0, label=f"{one:g} % interval"
             )

@@ -27,8 +27,8 @@ def size_settings(settings: Settings, table: SeriesTable, processes: Processes) 
     horizon = settings.horizon or default_horizon(table.frequency)
     if table.longest < 2 * horizon + 2:
         raise DataError(
-            f"{table.name}: its longest series has {table.longest} values, too few to learn to forecast {horizon} steps; "
-            f"give at least {2 * horizon + 2}, or a smaller `horizon`"
+            f"{table.name}: its longest series has {table.longest} values, too few to learn to forecast {horizon} "
+            f"steps; give at least {2 * horizon + 2}, or a smaller `horizon`"
         )
     validation = settings.validation or _validation(usual, horizon)
     learned = max(usual - validation, 4)

@@ -46,7 +46,7 @@ from throughtime.tasks.network_training import Run
 from throughtime.tasks.trained_model import TrainedModel
 from throughtime.training import Display, ModelFolder, choose_device
 
-MOST_ORIGINS = 300
+MOST_ORIGINS = 100
 
 
 class Forecaster(TrainedModel[ForecastEnsemble, Settings]):
@@ -187,8 +187,8 @@ class Forecaster(TrainedModel[ForecastEnsemble, Settings]):
             future: the future covariates of these steps, a data frame or a file.
 
         Returns:
-            The columns unique_id, ds, and the model's: its forecast, such as LSTM, and its intervals, such as LSTM-lo-90
-            and LSTM-hi-90. A pandas data frame where pandas was given, else a polars one.
+            The columns unique_id, ds, and the model's: its forecast, such as LSTM, and its intervals, such as
+            LSTM-lo-90 and LSTM-hi-90. A pandas data frame where pandas was given, else a polars one.
 
         Raises:
             ArgumentError: where the horizon or a level can't be used.
@@ -245,7 +245,7 @@ class Forecaster(TrainedModel[ForecastEnsemble, Settings]):
             data: series; the model's own if None, whose last steps were kept to see when to stop training.
             steps: of each series, at its end, to forecast; by default those that come after what the model was trained
                 on, and a tenth of series that are new.
-            step_size: between two forecasts; chosen so that there are at most 300 of all series together by default.
+            step_size: between two forecasts; chosen so that there are at most 100 of all series together by default.
             baselines: whether the linear and the Theta forecast stand beside the seasonal naive one, too.
 
         Raises:
@@ -344,7 +344,9 @@ class Forecaster(TrainedModel[ForecastEnsemble, Settings]):
             frames.append(forecast_frame(table, origins, found, name=model.name, level=levels, with_cutoff=True))
         return like_given(pl.concat(frames).sort("unique_id", "cutoff", "ds", maintain_order=True), df)
 
-    def stream(self, series: str | None = None, df: Any = None, *, level: Sequence[float] | None = None) -> ForecastStream:
+    def stream(
+        self, series: str | None = None, df: Any = None, *, level: Sequence[float] | None = None
+    ) -> ForecastStream:
         """Go on with one series, value by value; see ``ForecastStream``.
 
         Args:
@@ -413,7 +415,7 @@ class Forecaster(TrainedModel[ForecastEnsemble, Settings]):
             if one.unique_id not in seen:
                 steps.append(min(len(one) - 1, max(horizon, len(one) // 10)))
             else:
-                steps.append(new if new >= horizon else kept if kept >= horizon else horizon)
+                steps.append(new if new >= horizon else max(kept, horizon))
         return steps
 
 
@@ -428,7 +430,7 @@ def network_title(settings: Settings, network: ForecastEnsemble) -> str:
     return f"{settings.name}{sizes}, window {settings.window} ({weights:,} weights)"
 
 
-def trained_backtests(  # noqa: PLR0913 - a backtest's windows
+def trained_backtests(
     kind: type[Forecaster],
     table: SeriesTable,
     settings: Settings,
@@ -496,12 +498,11 @@ def _described(settings: Settings, network: ForecastEnsemble) -> list[str]:
     season = settings.complete("season")
     seasonal = f"season {season}" if season > 1 else "no season"
     return [
-        f"{network_title(settings, network)}; {settings.horizon} steps ahead, {seasonal}, {settings.validation} steps of "
-        "each series kept to see when to stop",
+        f"{network_title(settings, network)}; {settings.horizon} steps ahead, {seasonal}, {settings.validation} steps "
+        "of each series kept to see when to stop",
     ]
 
 
 def _network(settings: Settings, encoder: FeatureEncoder, run: Run) -> ForecastEnsemble:
     torch.manual_seed(settings.seed)
     return build_model(settings, encoder).to(run.processes.device)
-

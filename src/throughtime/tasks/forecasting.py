@@ -16,14 +16,14 @@ import torch
 from numpy.typing import NDArray
 from pydantic import AfterValidator, Field, model_validator
 
-from throughtime.data.series import Covariate, Series, SeriesTable
+from throughtime.data.series import Series, SeriesTable
 from throughtime.data.series_columns import SeriesColumns
 from throughtime.data.series_files import read_series
 from throughtime.data.series_windows import SeriesStore, SeriesWindows, WindowBatch
 from throughtime.errors import ArgumentError, DataError, check_choice
-from throughtime.models.forecast_outputs import ForecastOutput, Locale, build_output
-from throughtime.models.forecast_network import ForecastNetwork, ForecastEnsemble
-from throughtime.models.linear_forecast import BLOCKS, LinearForecast, WindowSample, fit_linear
+from throughtime.models.forecast_network import ForecastEnsemble, ForecastNetwork
+from throughtime.models.forecast_outputs import ForecastOutput, build_output
+from throughtime.models.linear_forecast import LinearForecast, WindowSample, fit_linear
 from throughtime.tasks.forecast_features import FeatureEncoder, Scale
 from throughtime.tasks.network_training import CellName, Run, TrainingSettings, optimizers_of, train_network
 from throughtime.tasks.settings import Duration, Positive, Probability
@@ -32,7 +32,7 @@ from throughtime.training.forecast_objective import ForecastBatch, ForecastObjec
 
 TASK = "forecasting"
 EVALUATION_BATCH = 256
-MOST_EXAMPLES = 20_000
+MOST_EXAMPLES = 12_000
 FEWEST_STEPS = 8
 
 
@@ -192,7 +192,7 @@ class ForecastData:
         """The units of a series; of one that is new, all that is given of it."""
         return self.scales.get(series.unique_id) or self.encoder.scale(series)
 
-    def lowest(self, series: Series, scale: Scale) -> float:
+    def lowest(self, scale: Scale) -> float:
         """Below what, in its units, a series is not forecast: zero where none of the training part is negative."""
         if not self.is_positive:
             return float("-inf")
@@ -224,12 +224,14 @@ def load_data(source: Any, settings: Settings, run: Run) -> SeriesTable:
     for line in table.description():
         run.display.line(line)
     if table.longest < FEWEST_STEPS:
-        raise DataError(f"{table.name}: its longest series has {table.longest} values, at least {FEWEST_STEPS} are needed")
+        raise DataError(
+            f"{table.name}: its longest series has {table.longest} values, at least {FEWEST_STEPS} are needed"
+        )
     if settings.distribution == "negative-binomial":
         for one in table.series:
             known = one.values[~np.isnan(one.values)]
             if (known < 0).any() or (known % 1 != 0).any():
-                raise DataError(f"{table.name}: {one.unique_id} is no series of counts, which `distribution` negative-binomial needs")
+                raise DataError(f"{table.name}: {one.unique_id} is no series of counts, as negative-binomial needs")
     table.save(run.folder.tokens)
     return table
 
@@ -289,16 +291,17 @@ def start_linear(data: ForecastData, windows: Sequence[int]) -> LinearForecast:
     series = np.repeat(np.arange(len(columns)), counts)
     origin = np.concatenate([np.arange(1, count + 1) for count in counts])
     share = np.concatenate([np.arange(count) / count for count in counts])
+    reach = horizon / np.repeat(counts, counts)
     if len(series) > MOST_EXAMPLES:
         chosen = np.sort(np.random.default_rng(settings.seed).choice(len(series), MOST_EXAMPLES, replace=False))
-        series, origin, share = series[chosen], origin[chosen], share[chosen]
+        series, origin, share, reach = series[chosen], origin[chosen], share[chosen], reach[chosen]
 
     def sample(window: int) -> WindowSample:
         begin = torch.from_numpy(origin - window + 1)
         found = store.windows(torch.from_numpy(series), begin, window + horizon)
         # Before its first value a series is taken to have been what it was then.
         known = (found.values[..., 1] > 0) & (found.valid | (torch.arange(window + horizon) < window).unsqueeze(1))
-        return WindowSample(found.values[..., 0].T, known.T, torch.from_numpy((share * BLOCKS).astype(np.int64)))
+        return WindowSample(found.values[..., 0].T, known.T, torch.from_numpy(share), torch.from_numpy(reach))
 
     return fit_linear(sample, windows, horizon, settings.complete("season"))
 
@@ -362,6 +365,7 @@ def fit(network: ForecastEnsemble, data: ForecastData, settings: Settings, run: 
         run,
         optimizers=optimizers_of(list(network.parameters()), network.hidden_matrices(), settings),
         unit="value",
+        loss_unit="nats" if settings.distribution in {"normal", "student-t", "negative-binomial"} else "naive errors",
     )
 
 
@@ -397,6 +401,3 @@ def _validation_store(data: ForecastData) -> SeriesStore:
         store = SeriesStore(data.columns(data.table))
         data.__dict__["_store"] = store
     return store
-
-
-__all__ = ["TASK", "Covariate", "Locale", "Settings"]

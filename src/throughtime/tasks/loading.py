@@ -14,7 +14,9 @@ from throughtime.tasks.word2vec_model import Word2Vec
 from throughtime.training import ModelFolder
 
 
-def load(folder: Path | str, *, device: str = "auto") -> Forecaster | LanguageModel | TextClassifier | Translator | Word2Vec:
+def load(
+    folder: Path | str, *, device: str = "auto"
+) -> Forecaster | LanguageModel | TextClassifier | Translator | Word2Vec:
     """Load the model in a folder, whatever its task.
 
     Args:

@@ -125,7 +125,10 @@ def forecaster_card(
         _training(folder, network, "Best validation", reached),
         data=[f"- {line}" for line in data.table.description()],
         settings=settings,
-        use=[f"throughtime forecast predict {folder.path.name}", f"throughtime forecast evaluate {folder.path.name} DATA"],
+        use=[
+            f"throughtime forecast predict {folder.path.name}",
+            f"throughtime forecast evaluate {folder.path.name} DATA",
+        ],
     )
 
 
