@@ -24,8 +24,8 @@ from throughtime.tasks.forecast_evaluation import ForecastEvaluation, summary
 from throughtime.tasks.forecast_figures import plot_backtest, plot_forecasts
 from throughtime.tasks.forecast_stream import StreamForecast
 from throughtime.tasks.forecaster import Forecaster
-from throughtime.tasks.forecasting import Settings
 from throughtime.tasks.forecasting_comparison import compare_networks
+from throughtime.tasks.forecasting_settings import Settings
 from throughtime.training import Display, keep_freed_memory
 
 app = App(name="forecast", help="Time series: learn them, judge forecasts by backtests, forecast, follow a stream.")

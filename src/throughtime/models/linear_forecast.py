@@ -17,7 +17,7 @@ from throughtime.models.forecast_network import ANCHORS, ForecastNetwork
 from throughtime.models.forecast_outputs import PointOutput
 
 BLOCKS = 4
-PENALTIES = tuple(10.0**power for power in (-5, -4, -3.5, -3, -2.5, -2, -1.5, -1, -0.5, 0, 1, 3))
+PENALTIES = tuple(10.0**power for power in (-5, -4, -3.5, -3, -2.5, -2, -1.5, -1, -0.5, 0, 0.5, 1, 1.5, 2, 4))
 LAST_SPREAD = 99
 
 
@@ -109,7 +109,7 @@ def _cross_validated(
     """
     time, reach = places
     whole = _products(design, targets, weights)
-    totals = torch.zeros(len(PENALTIES), dtype=design.dtype)
+    totals = torch.zeros(BLOCKS, len(PENALTIES), dtype=design.dtype)
     kept: list[list[Tensor]] = [[] for _ in PENALTIES]
     for number in range(BLOCKS):
         begin, end = number / BLOCKS, (number + 1) / BLOCKS
@@ -121,9 +121,22 @@ def _cross_validated(
         for place, solution in enumerate(_solved(others[0], others[1], PENALTIES)):
             errors = targets[own] - design[own] @ solution
             kept[place].append(errors)
-            totals[place] += (errors.abs() * scale[own, None]).sum()
-    best = int(totals.argmin())
-    return PENALTIES[best], float(totals[best] / max(targets.numel(), 1)), torch.cat(kept[best])
+            totals[number, place] = (errors.abs() * scale[own, None]).sum() / max(targets.numel(), 1)
+    best = _strongest(totals)
+    return PENALTIES[best], float(totals[:, best].sum()), torch.cat(kept[best])
+
+
+def _strongest(errors: Tensor) -> int:
+    """The strongest penalty that is no worse than the best by more than chance, given (blocks, penalties) errors.
+
+    The one-standard-error rule (Breiman et al. 1984) on the differences of the blocks.
+    """
+    best = int(errors.sum(0).argmin())
+    for place in range(errors.shape[1] - 1, best, -1):
+        worse = errors[:, place] - errors[:, best]
+        if float(worse.sum()) <= float(worse.std() * BLOCKS**0.5):
+            return place
+    return best
 
 
 def _rows(chosen: Tensor, *parts: Tensor) -> list[Tensor]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -232,35 +231,6 @@ class FeatureEncoder:
             ),
             values[..., 0],
             values[..., 1] > 0,
-        )
-
-    def state(self) -> dict[str, Any]:
-        """As plain values, for a config."""
-        groups = {name: getattr(self, name) for name in ("past", "future", "static")}
-        plain = {name: {key: vars(one) for key, one in group.items()} for name, group in groups.items()}
-        rest = ("season", "calendar", "shows_missing", "is_scaled")
-        return {**plain, **{name: getattr(self, name) for name in rest}}
-
-    @classmethod
-    def of_state(cls, state: dict[str, Any]) -> FeatureEncoder:
-        """Back from plain values."""
-        groups = {
-            name: {
-                key: Encoding(
-                    one["mean"], one["deviation"], None if one["categories"] is None else tuple(one["categories"])
-                )
-                for key, one in state[name].items()
-            }
-            for name in ("past", "future", "static")
-        }
-        return cls(
-            state["season"],
-            groups["past"],
-            groups["future"],
-            groups["static"],
-            state["calendar"],
-            state["shows_missing"],
-            state["is_scaled"],
         )
 
 

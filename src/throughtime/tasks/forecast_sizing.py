@@ -7,7 +7,7 @@ import numpy as np
 from throughtime.data.series import SeriesTable
 from throughtime.data.series_frequency import MONTHS, STEP, Frequency
 from throughtime.errors import DataError
-from throughtime.tasks.forecasting import Settings
+from throughtime.tasks.forecasting_settings import Settings
 from throughtime.training import Processes, choose_precision
 
 LONGEST_SEASON = 1000

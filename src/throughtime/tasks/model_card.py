@@ -11,7 +11,9 @@ from throughtime import __version__
 from throughtime.files import write_text
 from throughtime.models import EncoderDecoder, RecurrentLanguageModel, RecurrentTextClassifier
 from throughtime.models.forecast_network import ForecastEnsemble
-from throughtime.tasks import forecasting, text_classification, translation, word2vec
+from throughtime.tasks import text_classification, translation, word2vec
+from throughtime.tasks.forecasting import ForecastData
+from throughtime.tasks.forecasting_settings import Settings as ForecastSettings
 from throughtime.tasks.language_modelling import Settings, TextData
 from throughtime.tasks.settings import TaskSettings
 from throughtime.tasks.text_classification import ClassifiedText
@@ -109,7 +111,7 @@ def translator_card(
 
 
 def forecaster_card(
-    folder: ModelFolder, settings: forecasting.Settings, data: forecasting.ForecastData, network: ForecastEnsemble
+    folder: ModelFolder, settings: ForecastSettings, data: ForecastData, network: ForecastEnsemble
 ) -> None:
     """Write the model card of a forecaster into its folder."""
 

@@ -162,6 +162,7 @@ def train_network(
     unit: str = "token",
     loss_unit: str = "nats",
     most_epochs: float | None = None,
+    validates_first: bool = False,
 ) -> Position:
     """Train a network; the folder keeps the best weights, the log and what a resumed run needs.
 
@@ -175,6 +176,7 @@ def train_network(
         optimizers: of the network's parameters; see ``optimizers_of``.
         unit: what a target is, such as a token or a text.
         loss_unit: what the loss is counted in.
+        validates_first: whether the network is judged before it has learned anything, too.
         most_epochs: after how many passes over the data a run ends whose time budget would allow for more.
 
     Raises:
@@ -203,6 +205,7 @@ def train_network(
         processes=run.processes,
         precision=settings.precision,
         checkpoint_seconds=settings.checkpoint_every,
+        validates_first=validates_first,
     )
     # Each process drops other units.
     torch.manual_seed(settings.seed + run.processes.rank)

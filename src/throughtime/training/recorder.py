@@ -91,10 +91,10 @@ class Recorder:
             self.folder.save_weights(self.network)
         shown = "".join(f", {name.replace('_', ' ')} {value:.4f}" for name, value in found.figures.items())
         self._validation = f"validation {found.loss:.4f}{shown}"
-        clipped = position.clipped_steps / position.step
+        clipped = position.clipped_steps / max(position.step, 1)
         self.display.line(
             f"step {position.step:,}  epoch {position.epoch}  {duration(position.seconds)}  "
-            f"train {self._recent_loss or 0:.4f}  validation {found.loss:.4f} {self.loss_unit}"
+            f"{'' if self._recent_loss is None else f'train {self._recent_loss:.4f}  '}validation {found.loss:.4f} {self.loss_unit}"
             f"{self._perplexity(found.loss, ', ')}{shown}  clipped {clipped:.0%}{'  (best)' if is_best else ''}"
         )
 
