@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from throughtime.nn.replacement import replace_recurrent
     from throughtime.sequence import SequenceBatch
     from throughtime.tasks.language_model import LanguageModel
+    from throughtime.tasks.forecaster import Forecaster
     from throughtime.tasks.loading import load
     from throughtime.tasks.text_classifier import TextClassifier
     from throughtime.tasks.translator import Translator
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 # Importing torch takes a second, which `throughtime --help` need not wait for.
 _MODULES = ("bptt", "cells", "data", "decoding", "models", "nn", "recurrence", "training", "word2vec")
 _NAMES = {
+    "Forecaster": "throughtime.tasks.forecaster",
     "LabelledText": "throughtime.data",
     "LanguageModel": "throughtime.tasks.language_model",
     "ParallelText": "throughtime.data",
@@ -45,6 +47,7 @@ _NAMES = {
 }
 
 __all__ = [
+    "Forecaster",
     "LabelledText",
     "LanguageModel",
     "ParallelText",

@@ -108,8 +108,9 @@ def forecasts(
             "or one with `strategy` recursive, which goes on for as long as you like"
         )
     scales = [data.scale(one) for one in table.series]
+    more = max(horizon, settings.steps_ahead)
     columns = [
-        data.encoder.columns(one, table, scale, horizon, (ahead or {}).get(one.unique_id))
+        data.encoder.columns(one, table, scale, more, (ahead or {}).get(one.unique_id))
         for one, scale in zip(table.series, scales, strict=True)
     ]
     store = SeriesStore(columns)
@@ -121,7 +122,7 @@ def forecasts(
     for part in torch.arange(len(origins)).split(EVALUATION_BATCH if settings.strategy == "direct" else 16):
         rows = torch.from_numpy(origins.series)[part]
         begin = torch.from_numpy(origins.step)[part] - (time - 1) - (window - 1)
-        found = store.windows(rows, begin, window - 1 + time + horizon)
+        found = store.windows(rows, begin, window - 1 + time + more)
         past, _, _ = data.encoder.split(found.values.to(device), window, time)
         if settings.strategy == "direct":
             point, quantile = _direct(network, past, probabilities)

@@ -189,19 +189,19 @@ class FeatureEncoder:
             Shape (time + more, 2 + past_size + future_size + static_size).
         """
         time = len(series) + more
-        known = ~np.isnan(series.values)
+        is_known = ~np.isnan(series.values)
         values = filled(scale.scaled(series.values).astype(np.float64)).astype(np.float32)
         parts: list[Columns] = [
             _extended(values[:, None], more),
-            _extended(known[:, None].astype(np.float32), more, 0.0),
+            _extended(is_known[:, None].astype(np.float32), more, 0.0),
         ]
         parts += [_extended(one.encode(series.covariates[name]), more) for name, one in self.past.items()]
         if self.shows_missing:
-            parts.append(_extended(1 - known[:, None].astype(np.float32), more, 0.0))
+            parts.append(_extended(1 - is_known[:, None].astype(np.float32), more, 0.0))
         for name, one in self.future.items():
             column = series.covariates[name]
-            later = ahead[name][:more] if ahead else np.repeat(column[-1:], more)
-            parts.append(one.encode(np.concatenate([column, later])))
+            known = np.concatenate([column, ahead[name]]) if ahead else column
+            parts.append(_extended(one.encode(known), time - len(known)))
         stamps = table.stamps(np.arange(series.first, series.first + time))
         parts.append(calendar_features(stamps, self.calendar))
         parts += [

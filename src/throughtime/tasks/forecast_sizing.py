@@ -39,7 +39,7 @@ def size_settings(settings: Settings, table: SeriesTable, processes: Processes) 
         "horizon": horizon,
         "validation": validation,
         "context": min(context, max(2, learned - 2)),
-        "hidden_size": settings.hidden_size or (32 if values < 2000 else 64),
+        "hidden_size": settings.hidden_size or _hidden_size(values),
         "members": settings.members or (1 if settings.network == "linear" else 4 if values < 20_000 else 2),
         "precision": choose_precision(settings.precision, processes.device),
     }
@@ -73,6 +73,11 @@ def window_lengths(settings: Settings, table: SeriesTable) -> list[int]:
     wanted = {unit + 1, 2 * unit, 3 * unit, 4 * unit, 8 * unit, 14 * unit}
     found = sorted(length for length in wanted if length <= longest)
     return found or [longest]
+
+
+def _hidden_size(values: int) -> int:
+    """Fewer units where there is less to learn from."""
+    return 16 if values < 1000 else 32 if values < 10_000 else 64
 
 
 def _season(frequency: Frequency, usual: int) -> int:

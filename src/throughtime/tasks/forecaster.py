@@ -119,6 +119,7 @@ class Forecaster(TrainedModel[ForecastEnsemble, Settings]):
                 settings = resumed_settings(folder, TASK, settings)
                 data = open_data(folder, settings)
                 network = new_network(settings, data.encoder, run)
+                network.set_anchor(_anchor(folder))
             else:
                 data, network = begin_run(source, settings, run)
             settings = data.settings
@@ -138,7 +139,7 @@ class Forecaster(TrainedModel[ForecastEnsemble, Settings]):
         data = open_data(place, settings)
         chosen = choose_device(device)
         network = build_model(settings, data.encoder)
-        network.set_anchor(str(place.read_config().get("anchor", "last")))
+        network.set_anchor(_anchor(place))
         place.load_weights(network, chosen)
         return cls(network, data, settings, place, chosen)
 
@@ -410,3 +411,7 @@ class Forecaster(TrainedModel[ForecastEnsemble, Settings]):
             else:
                 steps.append(new if new >= horizon else max(kept, horizon))
         return steps
+
+
+def _anchor(folder: ModelFolder) -> str:
+    return str(folder.read_config().get("anchor", "last"))

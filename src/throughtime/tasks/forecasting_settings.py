@@ -74,13 +74,13 @@ class Settings(TrainingSettings):
     """Units of a layer."""
     num_layers: Positive = 1
     """Layers, one above the other."""
-    dropout: Probability = 0.1
+    dropout: Probability = 0.3
     """Probability of dropping a unit."""
     members: Positive | None = None
     """Networks that are trained side by side from other weights, whose forecasts are averaged."""
     batch_size: Positive = 32
     """Windows of a batch, of each process."""
-    learning_rate: Annotated[float, Field(gt=0)] = 2e-3
+    learning_rate: Annotated[float, Field(gt=0)] = 5e-4
     matrix_learning_rate: Annotated[float, Field(gt=0)] = 0.01
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     optimizer: Annotated[str, AfterValidator(lambda name: name)] = "adamw"
