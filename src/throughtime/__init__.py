@@ -15,13 +15,23 @@ __version__ = "0.1.0.dev0"
 if TYPE_CHECKING:
     from throughtime import bptt, cells, data, decoding, models, nn, recurrence, training, word2vec
     from throughtime.configuration import show_config
-    from throughtime.data import LabelledText, ParallelText, TextInMemory
+    from throughtime.data import (
+        CaptionedImages,
+        LabelledImages,
+        LabelledSequences,
+        LabelledText,
+        ParallelText,
+        TextInMemory,
+    )
     from throughtime.errors import ThroughTimeError
     from throughtime.nn.replacement import replace_recurrent
     from throughtime.sequence import SequenceBatch
-    from throughtime.tasks.language_model import LanguageModel
+    from throughtime.tasks.captioner import Captioner
     from throughtime.tasks.forecaster import Forecaster
+    from throughtime.tasks.image_classifier import ImageClassifier
+    from throughtime.tasks.language_model import LanguageModel
     from throughtime.tasks.loading import load
+    from throughtime.tasks.sequence_classifier import SequenceClassifier
     from throughtime.tasks.text_classifier import TextClassifier
     from throughtime.tasks.translator import Translator
     from throughtime.tasks.word2vec_model import Word2Vec
@@ -30,11 +40,17 @@ if TYPE_CHECKING:
 # Importing torch takes a second, which `throughtime --help` need not wait for.
 _MODULES = ("bptt", "cells", "data", "decoding", "models", "nn", "recurrence", "training", "word2vec")
 _NAMES = {
+    "CaptionedImages": "throughtime.data",
+    "Captioner": "throughtime.tasks.captioner",
     "Forecaster": "throughtime.tasks.forecaster",
+    "ImageClassifier": "throughtime.tasks.image_classifier",
+    "LabelledImages": "throughtime.data",
+    "LabelledSequences": "throughtime.data",
     "LabelledText": "throughtime.data",
     "LanguageModel": "throughtime.tasks.language_model",
     "ParallelText": "throughtime.data",
     "SequenceBatch": "throughtime.sequence",
+    "SequenceClassifier": "throughtime.tasks.sequence_classifier",
     "TextClassifier": "throughtime.tasks.text_classifier",
     "TextInMemory": "throughtime.data",
     "ThroughTimeError": "throughtime.errors",
@@ -47,11 +63,17 @@ _NAMES = {
 }
 
 __all__ = [
+    "CaptionedImages",
+    "Captioner",
     "Forecaster",
+    "ImageClassifier",
+    "LabelledImages",
+    "LabelledSequences",
     "LabelledText",
     "LanguageModel",
     "ParallelText",
     "SequenceBatch",
+    "SequenceClassifier",
     "TextClassifier",
     "TextInMemory",
     "ThroughTimeError",

@@ -98,7 +98,7 @@ def test_a_count_is_never_below_zero_and_its_start_is_finite() -> None:
 def test_what_cannot_be_is_told() -> None:
     with pytest.raises(ArgumentError, match="`distribution` must be one of"):
         build_output("gamma")
-    with pytest.raises(ArgumentError, match="must ascend and hold 0.5"):
+    with pytest.raises(ArgumentError, match=r"must ascend and hold 0\.5"):
         QuantileOutput([0.1, 0.9])
     with pytest.raises(ArgumentError, match="a point forecast has no intervals"):
         PointOutput().quantiles(torch.zeros(1, 2, 1), Locale(torch.zeros(1), torch.ones(1)), [0.1])

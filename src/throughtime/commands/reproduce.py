@@ -9,7 +9,6 @@ from rich.console import Console
 from rich.table import Table
 
 from throughtime.commands.results import print_json
-from throughtime.errors import ArgumentError
 from throughtime.tasks.reproduction import read_recipe, recipe_names
 from throughtime.tasks.reproduction import reproduce as run_recipe
 from throughtime.training import Display, duration, keep_freed_memory
@@ -36,11 +35,11 @@ def reproduce(
     console = Console(highlight=False)
     if name is None:
         for recipe in map(read_recipe, recipe_names()):
-            console.print(f"[bold]{recipe.name}[/]: {recipe.title}\n  {recipe.command}\n  data: {recipe.data}")
+            console.print(
+                f"[bold]{recipe.name}[/]: {recipe.title}\n  {recipe.command}\n  data: {recipe.data or 'generated'}"
+            )
         return 0
     recipe = read_recipe(name)
-    if not data:
-        raise ArgumentError(f"the recipe {name!r} needs its data: {recipe.data}")
     keep_freed_memory()
     result = run_recipe(recipe, *data, output=output, display=Display(quiet=quiet), seed=seed)
     if json:

@@ -9,9 +9,25 @@ from torch import nn
 
 from throughtime import __version__
 from throughtime.files import write_text
-from throughtime.models import EncoderDecoder, RecurrentLanguageModel, RecurrentTextClassifier
+from throughtime.models import (
+    Captioner,
+    ClassifyingNetwork,
+    EncoderDecoder,
+    ImageClassifier,
+    RecurrentLanguageModel,
+    RecurrentSequenceClassifier,
+    RecurrentTextClassifier,
+)
 from throughtime.models.forecast_network import ForecastEnsemble
-from throughtime.tasks import text_classification, translation, word2vec
+from throughtime.tasks import (
+    captioning,
+    image_classification,
+    sequence_classification,
+    text_classification,
+    translation,
+    word2vec,
+)
+from throughtime.tasks.classification import ClassifiedData, LabelSettings
 from throughtime.tasks.forecasting import ForecastData
 from throughtime.tasks.forecasting_settings import Settings as ForecastSettings
 from throughtime.tasks.language_modelling import Settings, TextData
@@ -55,11 +71,54 @@ def text_classifier_card(
     folder: ModelFolder, settings: text_classification.Settings, data: ClassifiedText, network: RecurrentTextClassifier
 ) -> None:
     """Write the model card of a text classifier into its folder."""
+    vocabulary = f"a vocabulary of {data.tokenizer.vocabulary_size:,}"
+    _classifier_card(folder, "A text classifier", settings, data, network, reads=vocabulary, example="'a text'")
+
+
+def sequence_classifier_card(
+    folder: ModelFolder,
+    settings: sequence_classification.Settings,
+    data: sequence_classification.ClassifiedSequences,
+    network: RecurrentSequenceClassifier,
+) -> None:
+    """Write the model card of a classifier of numeric sequences into its folder."""
+    channels = data.splits.train.channels
+    reads = f"{len(channels)} numbers a step ({', '.join(channels[:12])}{', ...' if len(channels) > 12 else ''})"
+    title = "A classifier of sequences of numbers"
+    _classifier_card(folder, title, settings, data, network, reads=reads, example="DATA")
+
+
+def image_classifier_card(
+    folder: ModelFolder,
+    settings: image_classification.Settings,
+    data: image_classification.ClassifiedImages,
+    network: ImageClassifier,
+) -> None:
+    """Write the model card of an image classifier into its folder."""
+    how = data.reader.preprocessing
+    reads = f"pictures of {how.height} x {how.width} pixels, {'grey' if how.channels == 1 else 'in colour'}"
+    _classifier_card(
+        folder, "An image classifier", settings, data, network, reads=reads, example="picture.png", command="image"
+    )
+
+
+def _classifier_card(
+    folder: ModelFolder,
+    title: str,
+    settings: LabelSettings,
+    data: ClassifiedData,
+    network: ClassifyingNetwork,
+    *,
+    reads: str,
+    example: str,
+    command: str = "classify",
+) -> None:
+    unit = data.splits.train.UNIT.removesuffix("s")
 
     def reached(best: dict[str, Any]) -> str:
         return (
             f"**accuracy {best['validation_accuracy']:.2%}**, macro F1 {best['validation_macro_f1']:.4f}, "
-            f"{best['validation_loss']:.4f} nats per text"
+            f"{best['validation_loss']:.4f} nats per {unit}"
         )
 
     parts = data.splits.parts()
@@ -69,15 +128,15 @@ def text_classifier_card(
     ]
     _write_card(
         folder,
-        "A text classifier",
-        f"{settings.stages[0].upper()}{settings.stages[1:]}; {_weights(network)}, a vocabulary of "
-        f"{data.tokenizer.vocabulary_size:,}. Trained by throughtime {__version__}.",
+        title,
+        f"{settings.name[0].upper()}{settings.name[1:]}; {_weights(network)}, {reads}. "
+        f"Trained by throughtime {__version__}.",
         _training(folder, network, "Best validation", reached, decisive=settings.decisive),
         data=[f"| class | {' | '.join(parts)} |", f"|---|{'---:|' * len(parts)}", *rows],
         settings=settings,
         use=[
-            f"throughtime classify predict {folder.path.name} 'a text'",
-            f"throughtime classify evaluate {folder.path.name} DATA",
+            f"throughtime {command} predict {folder.path.name} {example}",
+            f"throughtime {command} evaluate {folder.path.name} DATA",
         ],
     )
 
@@ -107,6 +166,41 @@ def translator_card(
         ],
         settings=settings,
         use=[f"{command} < sentences.txt", f"throughtime translate evaluate {folder.path.name}"],
+    )
+
+
+def captioner_card(
+    folder: ModelFolder, settings: captioning.Settings, data: captioning.CaptionData, network: Captioner
+) -> None:
+    """Write the model card of a captioner into its folder."""
+
+    def reached(best: dict[str, Any]) -> str:
+        return (
+            f"**CIDEr-D {best['validation_cider']:.1f}**, BLEU-4 {best['validation_bleu_4']:.1f}, "
+            f"{best['validation_loss']:.4f} nats per token"
+        )
+
+    how = data.reader.preprocessing
+    _write_card(
+        folder,
+        "A captioner of pictures",
+        f"{settings.network_name[0].upper()}{settings.network_name[1:]}; {_weights(network)}, a vocabulary of "
+        f"{data.tokenizer.vocabulary_size:,}. It looks at pictures of {how.height} x {how.width} pixels. Trained by "
+        f"throughtime {__version__}.",
+        _training(folder, network, "Best validation, by greedy search", reached, decisive=settings.select_by),
+        data=[
+            "| part | pictures | captions |",
+            "|---|---:|---:|",
+            *(
+                f"| {name} | {len(part):,} | {sum(map(len, part.captions)):,} |"
+                for name, part in data.splits.parts().items()
+            ),
+        ],
+        settings=settings,
+        use=[
+            f"throughtime caption predict {folder.path.name} photo.jpg --attention looked.png",
+            f"throughtime caption evaluate {folder.path.name}",
+        ],
     )
 
 

@@ -14,10 +14,12 @@ import torch
 import yaml
 
 from throughtime.errors import ArgumentError, check_choice
+from throughtime.tasks.classifiers import classifier_for
 from throughtime.tasks.cross_validation import cross_validate
+from throughtime.tasks.image_classifier import ImageClassifier
 from throughtime.tasks.language_model import LanguageModel
-from throughtime.tasks.text_classification import Settings as ClassifierSettings
-from throughtime.tasks.text_classifier import TextClassifier
+from throughtime.tasks.long_term_dependencies import Settings as DependencySettings
+from throughtime.tasks.long_term_dependencies import compare
 from throughtime.tasks.translator import Translator
 from throughtime.training import Display
 
@@ -33,7 +35,7 @@ class Recipe:
         task: the command that trains, such as lm.
         command: the command that does the same.
         title: what is trained on what.
-        data: the files that the user gives.
+        data: the files that the user gives; None where it is generated.
         settings: of the task.
         part: the part of the data that counts: valid, test, or folds.
         metric: the figure that counts, of those in the evaluation's rows.
@@ -46,7 +48,7 @@ class Recipe:
     task: str
     command: str
     title: str
-    data: str
+    data: str | None
     settings: dict[str, Any]
     part: str
     metric: str
@@ -111,7 +113,14 @@ def reproduce(
         output: a model folder to keep.
         display: shows progress.
         seed: of everything random.
+
+    Raises:
+        ArgumentError: where its data is missing, or there is some that it doesn't take.
     """
+    if data and recipe.data is None:
+        raise ArgumentError(f"the recipe {recipe.name!r} generates its data; leave out {data[0]}")
+    if not data and recipe.data is not None:
+        raise ArgumentError(f"the recipe {recipe.name!r} needs its data: {recipe.data}")
     begun = time.monotonic()
     rows = _RUNS[recipe.task](recipe, data, output, display, seed)
     result: float = getattr(rows[0], recipe.metric)
@@ -131,14 +140,15 @@ def _run_language_model(
 def _run_classifier(
     recipe: Recipe, data: Sequence[Path], output: Path | None, display: Display | None, seed: int
 ) -> tuple[Any, ...]:
-    settings = ClassifierSettings.of({**recipe.settings, "seed": seed})
+    classifier = classifier_for(data)
+    settings = classifier.SETTINGS.of({**recipe.settings, "seed": seed})
     if recipe.folds is None:
-        return TextClassifier.train(data, settings, output=output, display=display).evaluate(part=recipe.part).rows
+        return classifier.train(data, settings, output=output, display=display).evaluate(part=recipe.part).rows
     if output is not None:
         raise ArgumentError(
             f"the recipe {recipe.name!r} trains {recipe.folds} models and keeps none; leave out --output"
         )
-    return cross_validate(data, settings, recipe.folds, display=display).rows
+    return cross_validate(classifier, data, settings, recipe.folds, display=display).rows
 
 
 def _run_translator(
@@ -148,8 +158,28 @@ def _run_translator(
     return model.evaluate(part=recipe.part).rows
 
 
+def _run_image_classifier(
+    recipe: Recipe, data: Sequence[Path], output: Path | None, display: Display | None, seed: int
+) -> tuple[Any, ...]:
+    model = ImageClassifier.fit(*data, output=output, display=display, **recipe.settings, seed=seed)
+    return model.evaluate(part=recipe.part).rows
+
+
+def _run_dependencies(
+    recipe: Recipe, _data: Sequence[Path], output: Path | None, display: Display | None, seed: int
+) -> tuple[Any, ...]:
+    settings = DependencySettings.of({**recipe.settings, "seed": seed})
+    return compare(settings, output=output, display=display).rows
+
+
 _Run = Callable[[Recipe, Sequence[Path], Path | None, Display | None, int], tuple[Any, ...]]
-_RUNS: dict[str, _Run] = {"lm": _run_language_model, "classify": _run_classifier, "translate": _run_translator}
+_RUNS: dict[str, _Run] = {
+    "image": _run_image_classifier,
+    "lm": _run_language_model,
+    "classify": _run_classifier,
+    "translate": _run_translator,
+    "dependencies": _run_dependencies,
+}
 
 
 def _folder() -> Any:
