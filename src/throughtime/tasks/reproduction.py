@@ -13,10 +13,13 @@ from typing import Any
 import torch
 import yaml
 
+from throughtime.data.series_files import read_series
 from throughtime.errors import ArgumentError, check_choice
 from throughtime.tasks.classifiers import classifier_for
 from throughtime.tasks.cross_validation import cross_validate
 from throughtime.tasks.image_classifier import ImageClassifier
+from throughtime.tasks.forecaster import Forecaster
+from throughtime.tasks.forecasting_settings import Settings as ForecastSettings
 from throughtime.tasks.language_model import LanguageModel
 from throughtime.tasks.long_term_dependencies import Settings as DependencySettings
 from throughtime.tasks.long_term_dependencies import compare
@@ -42,6 +45,8 @@ class Recipe:
         target: the figure to reach.
         source: where the target comes from.
         folds: of a cross-validation.
+        backtest: of a forecaster: ``steps`` at the end to forecast, from each step, and ``values`` of each series, of
+            which the first count; all by default.
     """
 
     name: str
@@ -55,6 +60,7 @@ class Recipe:
     target: float
     source: str
     folds: int | None = None
+    backtest: dict[str, int] | None = None
 
     @property
     def higher_is_better(self) -> bool:
@@ -172,6 +178,18 @@ def _run_dependencies(
     return compare(settings, output=output, display=display).rows
 
 
+def _run_forecaster(
+    recipe: Recipe, data: Sequence[Path], output: Path | None, display: Display | None, seed: int
+) -> tuple[Any, ...]:
+    settings = ForecastSettings.of({**recipe.settings, "seed": seed})
+    plan = recipe.backtest or {}
+    table = read_series(data[0], settings.columns)
+    values = plan.get("values", table.longest)
+    table = table.mapped(lambda one: one.between(one.first, one.first + values))
+    model = Forecaster.train(table.without_last(plan["steps"]), settings, output=output, display=display)
+    return model.evaluate(table, steps=plan["steps"], step_size=1).rows
+
+
 _Run = Callable[[Recipe, Sequence[Path], Path | None, Display | None, int], tuple[Any, ...]]
 _RUNS: dict[str, _Run] = {
     "image": _run_image_classifier,
@@ -179,6 +197,7 @@ _RUNS: dict[str, _Run] = {
     "classify": _run_classifier,
     "translate": _run_translator,
     "dependencies": _run_dependencies,
+    "forecast": _run_forecaster,
 }
 
 
