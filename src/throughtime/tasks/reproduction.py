@@ -17,9 +17,9 @@ from throughtime.data.series_files import read_series
 from throughtime.errors import ArgumentError, check_choice
 from throughtime.tasks.classifiers import classifier_for
 from throughtime.tasks.cross_validation import cross_validate
-from throughtime.tasks.image_classifier import ImageClassifier
 from throughtime.tasks.forecaster import Forecaster
 from throughtime.tasks.forecasting_settings import Settings as ForecastSettings
+from throughtime.tasks.image_classifier import ImageClassifier
 from throughtime.tasks.language_model import LanguageModel
 from throughtime.tasks.long_term_dependencies import Settings as DependencySettings
 from throughtime.tasks.long_term_dependencies import compare
