@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from throughtime.nn.replacement import replace_recurrent
     from throughtime.sequence import SequenceBatch
     from throughtime.tasks.captioner import Captioner
+    from throughtime.tasks.forecaster import Forecaster
     from throughtime.tasks.image_classifier import ImageClassifier
     from throughtime.tasks.language_model import LanguageModel
     from throughtime.tasks.loading import load
@@ -48,6 +49,7 @@ _MODULES = (
 _NAMES = {
     "CaptionedImages": "throughtime.data",
     "Captioner": "throughtime.tasks.captioner",
+    "Forecaster": "throughtime.tasks.forecaster",
     "ImageClassifier": "throughtime.tasks.image_classifier",
     "LabelledImages": "throughtime.data",
     "LabelledSequences": "throughtime.data",
@@ -75,6 +77,7 @@ _NAMES = {
 __all__ = [
     "CaptionedImages",
     "Captioner",
+    "Forecaster",
     "ImageClassifier",
     "LabelledImages",
     "LabelledSequences",

@@ -75,6 +75,11 @@ bench.command(
     help="Compare cells on sequences in which the beginning decides about the end.",
 )
 app.command(
+    "throughtime.commands.forecast:app",
+    name="forecast",
+    help="Time series: learn them, judge forecasts by backtests, forecast, follow a stream.",
+)
+app.command(
     "throughtime.commands.video:app",
     name="video",
     help="Video classification: learn labels from videos, judge, predict.",

@@ -74,7 +74,9 @@ def sequence_format(head: str, columns: SequenceColumns = RECOGNISED_SEQUENCES) 
         return "rows" if len(header) > FEWEST_COLUMNS else None
     label = columns.label or first_named(header, LABEL_NAMES)
     own = columns.id or first_named(header, ID_NAMES)
-    others = [cell for name, cell in zip(header, first, strict=False) if name not in {label, own, _time(header, columns)}]
+    others = [
+        cell for name, cell in zip(header, first, strict=False) if name not in {label, own, _time(header, columns)}
+    ]
     if not others or not all(_is_number(cell) or _is_missing(cell) for cell in others):
         # Of a row for each sequence, the label may be a word.
         return "rows" if len(header) > FEWEST_COLUMNS and all(map(_is_number, header[1:])) else None
@@ -97,7 +99,11 @@ def _json_format(line: str) -> str | None:
 
 
 def read_sequence_table(
-    file: DecodedFile, format: str, columns: SequenceColumns = RECOGNISED_SEQUENCES, *, labelled: bool = True  # noqa: A002 - the field's own word
+    file: DecodedFile,
+    format: str,
+    columns: SequenceColumns = RECOGNISED_SEQUENCES,
+    *,
+    labelled: bool = True,  # noqa: A002 - the field's own word
 ) -> LabelledSequences:
     """Read the sequences of a text file.
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from throughtime.errors import ModelFolderError
 from throughtime.tasks import (
     captioning,
+    forecasting,
     image_classification,
     language_modelling,
     next_frame,
@@ -19,6 +20,7 @@ from throughtime.tasks import (
     word2vec,
 )
 from throughtime.tasks.captioner import Captioner
+from throughtime.tasks.forecaster import Forecaster
 from throughtime.tasks.image_classifier import ImageClassifier
 from throughtime.tasks.language_model import LanguageModel
 from throughtime.tasks.sequence_classifier import SequenceClassifier
@@ -32,6 +34,7 @@ from throughtime.training import ModelFolder
 
 AnyModel = (
     Captioner
+    | Forecaster
     | ImageClassifier
     | LanguageModel
     | SequenceClassifier
@@ -65,6 +68,7 @@ def load(folder: Path | str, *, device: str = "auto") -> AnyModel:
 
 _LOADERS: dict[str, Callable[..., AnyModel]] = {
     captioning.TASK: Captioner.load,
+    forecasting.TASK: Forecaster.load,
     image_classification.TASK: ImageClassifier.load,
     language_modelling.TASK: LanguageModel.load,
     sequence_classification.TASK: SequenceClassifier.load,

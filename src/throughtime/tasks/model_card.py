@@ -21,6 +21,7 @@ from throughtime.models import (
     RecurrentVideoClassifier,
     VisualQuestionNetwork,
 )
+from throughtime.models.forecast_network import ForecastEnsemble
 from throughtime.tasks import (
     captioning,
     image_classification,
@@ -33,6 +34,8 @@ from throughtime.tasks import (
     word2vec,
 )
 from throughtime.tasks.classification import ClassifiedData, LabelSettings
+from throughtime.tasks.forecasting import ForecastData
+from throughtime.tasks.forecasting_settings import Settings as ForecastSettings
 from throughtime.tasks.language_modelling import Settings, TextData
 from throughtime.tasks.settings import TaskSettings
 from throughtime.tasks.text_classification import ClassifiedText
@@ -287,6 +290,30 @@ def video_classifier_card(
         use=[
             f"throughtime video predict {folder.path.name} video.gif",
             f"throughtime video evaluate {folder.path.name} DATA",
+        ],
+    )
+
+
+def forecaster_card(
+    folder: ModelFolder, settings: ForecastSettings, data: ForecastData, network: ForecastEnsemble
+) -> None:
+    """Write the model card of a forecaster into its folder."""
+
+    def reached(best: dict[str, Any]) -> str:
+        return f"**loss {best['validation_loss']:.4f}** in units of the seasonal naive forecast's error"
+
+    _write_card(
+        folder,
+        "A forecaster",
+        f"{settings.name}, {settings.members} networks of {settings.hidden_size} units on a window of "
+        f"{settings.window} values, {settings.horizon} steps ahead; {_weights(network)}. Trained by throughtime "
+        f"{__version__}.",
+        _training(folder, network, "Best validation", reached),
+        data=[f"- {line}" for line in data.table.description()],
+        settings=settings,
+        use=[
+            f"throughtime forecast predict {folder.path.name}",
+            f"throughtime forecast evaluate {folder.path.name} DATA",
         ],
     )
 

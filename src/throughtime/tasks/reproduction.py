@@ -14,11 +14,14 @@ import torch
 import yaml
 
 from throughtime.data import VisualQuestions, sample_questions, sort_of_clevr
+from throughtime.data.series_files import read_series
 from throughtime.errors import ArgumentError, check_choice
 from throughtime.tasks.captioner import Captioner
 from throughtime.tasks.captioning import Settings as CaptionSettings
 from throughtime.tasks.classifiers import classifier_for
 from throughtime.tasks.cross_validation import cross_validate
+from throughtime.tasks.forecaster import Forecaster
+from throughtime.tasks.forecasting_settings import Settings as ForecastSettings
 from throughtime.tasks.image_classifier import ImageClassifier
 from throughtime.tasks.language_model import LanguageModel
 from throughtime.tasks.long_term_dependencies import Settings as DependencySettings
@@ -48,6 +51,8 @@ class Recipe:
         target: the figure to reach.
         source: where the target comes from.
         folds: of a cross-validation.
+        backtest: of a forecaster: ``steps`` at the end to forecast, from each step, and ``values`` of each series, of
+            which the first count; all by default.
     """
 
     name: str
@@ -61,6 +66,7 @@ class Recipe:
     target: float
     source: str
     folds: int | None = None
+    backtest: dict[str, int] | None = None
 
     @property
     def higher_is_better(self) -> bool:
@@ -196,6 +202,18 @@ def _run_dependencies(
     return compare(settings, output=output, display=display).rows
 
 
+def _run_forecaster(
+    recipe: Recipe, data: Sequence[Path], output: Path | None, display: Display | None, seed: int
+) -> tuple[Any, ...]:
+    settings = ForecastSettings.of({**recipe.settings, "seed": seed})
+    plan = recipe.backtest or {}
+    table = read_series(data[0], settings.columns)
+    values = plan.get("values", table.longest)
+    table = table.mapped(lambda one: one.between(one.first, one.first + values))
+    model = Forecaster.train(table.without_last(plan["steps"]), settings, output=output, display=display)
+    return model.evaluate(table, steps=plan["steps"], step_size=1).rows
+
+
 def _run_questions(
     recipe: Recipe, data: Sequence[Path], output: Path | None, display: Display | None, seed: int
 ) -> tuple[Any, ...]:
@@ -222,6 +240,7 @@ _RUNS: dict[str, _Run] = {
     "classify": _run_classifier,
     "translate": _run_translator,
     "dependencies": _run_dependencies,
+    "forecast": _run_forecaster,
     "vqa": _run_questions,
 }
 
