@@ -70,8 +70,10 @@ def test_predict_takes_arguments_a_file_or_standard_input(
     process.stdin.flush()
     # The answer comes before the input has ended.
     assert "%" in process.stdout.readline()
-    out, _ = process.communicate("")
-    assert "log-odds of" in out
+    process.stdin.close()
+    assert "log-odds of" in process.stdout.read()
+    assert process.wait() == 0
+    process.stdout.close()
 
 
 def test_the_sample_needs_no_file_and_folds_print_one_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

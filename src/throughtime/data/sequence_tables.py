@@ -67,14 +67,17 @@ def sequence_format(head: str, columns: SequenceColumns = RECOGNISED_SEQUENCES) 
         return None
     if lines[0].lstrip().startswith(("{", "[")):
         return _json_format(lines[0])
+    if columns.id is not None:
+        return "steps"
     delimiter = "\t" if "\t" in lines[0] else ","
     rows = list(csv.reader(lines[:2], delimiter=delimiter, strict=False))
     header, first = rows[0], rows[-1]
     if all(map(_is_number, header)):
         return "rows" if len(header) > FEWEST_COLUMNS else None
     label = columns.label or first_named(header, LABEL_NAMES)
-    own = columns.id or first_named(header, ID_NAMES)
-    others = [cell for name, cell in zip(header, first, strict=False) if name not in {label, own, _time(header, columns)}]
+    own = first_named(header, ID_NAMES)
+    named = {label, first_named(header, LABEL_NAMES), own, _time(header, columns)}
+    others = [cell for name, cell in zip(header, first, strict=False) if name not in named]
     if not others or not all(_is_number(cell) or _is_missing(cell) for cell in others):
         # Of a row for each sequence, the label may be a word.
         return "rows" if len(header) > FEWEST_COLUMNS and all(map(_is_number, header[1:])) else None
@@ -183,7 +186,7 @@ def _read_steps(file: DecodedFile, columns: SequenceColumns, labelled: bool) -> 
         filled += count
         given = _one_label(steps, places[label], label, file) if labelled and label else ""
         labels = _labels(given, columns) if labelled else ()
-        examples.append(SequenceExample(values, labels, f"{file.path}:{steps[0][0]}"))
+        examples.append(SequenceExample(values, labels, f"{file.path}:{min(steps)[0]}"))
     how = f"{file.path}: {len(examples):,} sequences, a row for each step; sequence in {own!r}, "
     how += f"sorted by {time!r}" if time else "in the order of the rows"
     how += f", label in {label!r}" if labelled else ""
