@@ -29,7 +29,9 @@ language_model.command(
     help="Tell how well a model predicts a text.",
 )
 language_model.command("throughtime.commands.language_model:generate", name="generate", help="Let a model write.")
-classify = App(name="classify", help="Classification of texts and of sequences of numbers: learn labels, judge, predict, explain.")
+classify = App(
+    name="classify", help="Classification of texts and of sequences of numbers: learn labels, judge, predict, explain."
+)
 app.command(classify)
 for name, summary in (
     ("train", "Train a classifier on labelled texts or sequences, or cross-validate it."),

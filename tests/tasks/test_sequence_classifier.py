@@ -134,7 +134,9 @@ def test_the_command_reads_tables_and_answers_lines(
     assert json.loads(out)["examples"] == 24
     unlabelled = tmp_path / "new.csv"
     unlabelled.write_text("id,time,height\n1,1,4\n1,0,2\n2,0,5\n", encoding="utf-8")
-    answers = [json.loads(line) for line in run(capsys, "classify", "predict", model, unlabelled, "--json")[1].splitlines()]
+    answers = [
+        json.loads(line) for line in run(capsys, "classify", "predict", model, unlabelled, "--json")[1].splitlines()
+    ]
     assert [answer["sequence"] for answer in answers] == [f"{unlabelled}:2", f"{unlabelled}:4"]
     command = [sys.executable, "-m", "throughtime", "classify", "predict", str(model), "--json"]
     lines = '[2, 4]\n{"values": [[5]]}\n'
@@ -146,8 +148,14 @@ def test_the_command_reads_tables_and_answers_lines(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["train", "DATA", "-o", "OUT", "--tokens", "char"], "`tokens` is for texts, and the data is taken for sequences"),
-        (["train", "TEXT", "-o", "OUT", "--scaling", "all"], "`scaling` is for sequences of numbers, and the data is taken"),
+        (
+            ["train", "DATA", "-o", "OUT", "--tokens", "char"],
+            "`tokens` is for texts, and the data is taken for sequences",
+        ),
+        (
+            ["train", "TEXT", "-o", "OUT", "--scaling", "all"],
+            "`scaling` is for sequences of numbers, and the data is taken",
+        ),
         (["train", "DATA", "-o", "OUT", "--label-column", "kind"], "has no column 'kind'; there is 'id', 'time'"),
         (["train", "--sample", "--sample-sequences", "-o", "OUT"], "give one of --sample and --sample-sequences"),
         (["predict", "MODEL", "DATA", "--explain"], "--explain shows what each word does"),

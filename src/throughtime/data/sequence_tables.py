@@ -100,7 +100,11 @@ def _json_format(line: str) -> str | None:
 
 
 def read_sequence_table(
-    file: DecodedFile, format: str, columns: SequenceColumns = RECOGNISED_SEQUENCES, *, labelled: bool = True  # noqa: A002 - the field's own word
+    file: DecodedFile,
+    format: str,
+    columns: SequenceColumns = RECOGNISED_SEQUENCES,
+    *,
+    labelled: bool = True,
 ) -> LabelledSequences:
     """Read the sequences of a text file.
 

@@ -136,9 +136,7 @@ def check_examples(splits: Splits[Any], settings: ClassifierSettings) -> None:
     ClassTargets.of(train, others, multi_label=settings.multi_label)
 
 
-def fit(
-    network: RecurrentClassifier, data: ClassifiedData, settings: ClassifierSettings, run: Run
-) -> Position:
+def fit(network: RecurrentClassifier, data: ClassifiedData, settings: ClassifierSettings, run: Run) -> Position:
     """Train the network; the folder keeps the best weights, the log and what a resumed run needs.
 
     Raises:

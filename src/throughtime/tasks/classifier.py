@@ -137,9 +137,7 @@ class Classifier(TrainedModel[Network, OwnSettings], ABC, Generic[Network, OwnSe
 
     @classmethod
     @abstractmethod
-    def read(
-        cls, sources: Sequence[Examples | Path | str], settings: OwnSettings
-    ) -> dict[str, Examples]:
+    def read(cls, sources: Sequence[Examples | Path | str], settings: OwnSettings) -> dict[str, Examples]:
         """The parts of a data set, train, valid or test, as ``data.find_labelled`` and the like find them."""
 
     @classmethod

@@ -119,9 +119,7 @@ class TextClassifier(Classifier[RecurrentTextClassifier, Settings, LabelledText]
         return network.to(run.processes.device)
 
     @classmethod
-    def _fresh(
-        cls, data: ClassifiedText, settings: Settings, run: Run
-    ) -> tuple[Settings, RecurrentTextClassifier]:
+    def _fresh(cls, data: ClassifiedText, settings: Settings, run: Run) -> tuple[Settings, RecurrentTextClassifier]:
         vectors = (
             _learned_vectors(data, settings, run)
             if settings.own_vectors
