@@ -15,10 +15,19 @@ __version__ = "0.1.0.dev0"
 if TYPE_CHECKING:
     from throughtime import bptt, cells, data, decoding, models, nn, recurrence, training, word2vec
     from throughtime.configuration import show_config
-    from throughtime.data import LabelledSequences, LabelledText, ParallelText, TextInMemory
+    from throughtime.data import (
+        CaptionedImages,
+        LabelledImages,
+        LabelledSequences,
+        LabelledText,
+        ParallelText,
+        TextInMemory,
+    )
     from throughtime.errors import ThroughTimeError
     from throughtime.nn.replacement import replace_recurrent
     from throughtime.sequence import SequenceBatch
+    from throughtime.tasks.captioner import Captioner
+    from throughtime.tasks.image_classifier import ImageClassifier
     from throughtime.tasks.language_model import LanguageModel
     from throughtime.tasks.loading import load
     from throughtime.tasks.sequence_classifier import SequenceClassifier
@@ -30,6 +39,10 @@ if TYPE_CHECKING:
 # Importing torch takes a second, which `throughtime --help` need not wait for.
 _MODULES = ("bptt", "cells", "data", "decoding", "models", "nn", "recurrence", "training", "word2vec")
 _NAMES = {
+    "CaptionedImages": "throughtime.data",
+    "Captioner": "throughtime.tasks.captioner",
+    "ImageClassifier": "throughtime.tasks.image_classifier",
+    "LabelledImages": "throughtime.data",
     "LabelledSequences": "throughtime.data",
     "LabelledText": "throughtime.data",
     "LanguageModel": "throughtime.tasks.language_model",
@@ -48,6 +61,10 @@ _NAMES = {
 }
 
 __all__ = [
+    "CaptionedImages",
+    "Captioner",
+    "ImageClassifier",
+    "LabelledImages",
     "LabelledSequences",
     "LabelledText",
     "LanguageModel",

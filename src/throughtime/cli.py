@@ -52,6 +52,16 @@ for name, summary in (
 ):
     vectors.command(f"throughtime.commands.vectors:{name.replace('-', '_')}", name=name, help=summary)
 app.command(
+    "throughtime.commands.caption:app",
+    name="caption",
+    help="Captioning: learn to say what is in pictures, caption, judge, show where it looked.",
+)
+app.command(
+    "throughtime.commands.image:app",
+    name="image",
+    help="Image classification: learn labels of pictures, judge, predict.",
+)
+app.command(
     "throughtime.commands.translate:app",
     name="translate",
     help="Translation: learn it from pairs of sentences, translate, judge, show the alignment.",

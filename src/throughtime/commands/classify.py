@@ -17,17 +17,17 @@ from rich.table import Table
 from rich.text import Text
 
 from throughtime.commands import STANDARD_INPUT
-from throughtime.commands.classification_results import print_evaluation
+from throughtime.commands.classification_results import print_evaluation, print_prediction
 from throughtime.commands.results import given_paths, print_json, training_result
 from throughtime.data import find_sequences, read_text_file, sample_gestures, sample_reviews
 from throughtime.errors import ArgumentError, DataError
 from throughtime.tasks import sequence_classification, text_classification
-from throughtime.tasks.classification import ClassifierSettings
 from throughtime.tasks.classification_evaluation import summary
 from throughtime.tasks.classification_figures import plot_confusion
 from throughtime.tasks.classifier import Prediction
 from throughtime.tasks.classifiers import AnyClassifier, classifier_for, load_classifier
 from throughtime.tasks.cross_validation import cross_validate
+from throughtime.tasks.recurrent_classification import ClassifierSettings
 from throughtime.tasks.sequence_classifier import SequenceClassifier
 from throughtime.tasks.text_classifier import Explanation, TextClassifier
 from throughtime.training import Display, ModelFolder, keep_freed_memory
@@ -290,9 +290,7 @@ def _print_prediction(
             content["explanation"] = asdict(explanation)
         print(dumps(content, ensure_ascii=False), flush=True)
         return
-    ranked = sorted(prediction.probabilities.items(), key=lambda pair: -pair[1])[:5]
-    shown = "  ".join(f"{label} {probability:.1%}" for label, probability in ranked)
-    print(f"{', '.join(prediction.labels) or '(none)'}\t{shown}", flush=True)
+    print_prediction(prediction.labels, prediction.probabilities)
     if explanation is not None:
         _print_explanation(explanation)
 

@@ -8,12 +8,15 @@ from throughtime.data.batching import (
     evaluation_windows,
     largest_batch_size,
 )
+from throughtime.data.caption_batches import CaptionBatches
+from throughtime.data.caption_files import CaptionColumns, find_captioned
+from throughtime.data.captioned_images import CaptionedImage, CaptionedImages, split_captioned, split_pictures
 from throughtime.data.corpus import Corpus, CorpusSource, Words, open_corpus
 from throughtime.data.example_batches import ExampleBatch, ExampleBatches
 from throughtime.data.feature_cache import FeatureCache, open_features
 from throughtime.data.frames import Frames
 from throughtime.data.image_files import ImageColumns, find_images, is_picture, split_images
-from throughtime.data.images import Picture, Pixels, Preprocessing, image_of, open_image
+from throughtime.data.images import Picture, Pixels, Preprocessing, checked_pixels, image_of, open_image
 from throughtime.data.labelled_examples import LabelledExamples, label_order, split_off
 from throughtime.data.labelled_files import find_labelled, split_labelled
 from throughtime.data.labelled_formats import Columns, read_labelled
@@ -34,12 +37,14 @@ from throughtime.data.parallel_text import Pair, ParallelText, split_parallel
 from throughtime.data.sample_gestures import sample_gestures
 from throughtime.data.sample_numbers import sample_numbers
 from throughtime.data.sample_reviews import sample_reviews
+from throughtime.data.sample_scenes import Scene, SceneObject, sample_scenes
 from throughtime.data.sample_world import little_world, little_world_analogies
-from throughtime.data.samples import python_language_reference
+from throughtime.data.samples import captioned_scenes, python_language_reference, sample_digits
+from throughtime.data.scene_captions import is_right, mentions, scene_captions
 from throughtime.data.sentence_tokenizer import SentenceTokenizer, with_ends
 from throughtime.data.sequence_files import find_sequences, holds_sequences, split_sequences
 from throughtime.data.sequence_tables import SequenceColumns
-from throughtime.data.sequences import Sequences, TokenSequences, evaluation_batches, pad_sequences
+from throughtime.data.sequences import Sequences, TokenSequences, evaluation_batches, pad_sequences, sequences_of
 from throughtime.data.splits import PARTS, Splits, load_splits, save_splits
 from throughtime.data.text import (
     StandardInput,
@@ -60,6 +65,10 @@ __all__ = [
     "LONG_TERM_TASKS",
     "PARTS",
     "AddingProblem",
+    "CaptionBatches",
+    "CaptionColumns",
+    "CaptionedImage",
+    "CaptionedImages",
     "Columns",
     "CopyTask",
     "Corpus",
@@ -90,6 +99,8 @@ __all__ = [
     "Picture",
     "Pixels",
     "Preprocessing",
+    "Scene",
+    "SceneObject",
     "SentenceTokenizer",
     "SequenceColumns",
     "SequenceExample",
@@ -107,8 +118,11 @@ __all__ = [
     "Tokens",
     "TrainingWindow",
     "Words",
+    "captioned_scenes",
+    "checked_pixels",
     "evaluation_batches",
     "evaluation_windows",
+    "find_captioned",
     "find_images",
     "find_labelled",
     "find_parallel",
@@ -119,11 +133,13 @@ __all__ = [
     "holds_sequences",
     "image_of",
     "is_picture",
+    "is_right",
     "label_order",
     "largest_batch_size",
     "little_world",
     "little_world_analogies",
     "load_splits",
+    "mentions",
     "normalised",
     "open_corpus",
     "open_features",
@@ -132,14 +148,20 @@ __all__ = [
     "python_language_reference",
     "read_labelled",
     "read_text_file",
+    "sample_digits",
     "sample_gestures",
     "sample_numbers",
     "sample_reviews",
+    "sample_scenes",
     "save_splits",
+    "scene_captions",
+    "sequences_of",
+    "split_captioned",
     "split_images",
     "split_labelled",
     "split_off",
     "split_parallel",
+    "split_pictures",
     "split_sequences",
     "train_tokenizer",
     "with_ends",

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -63,12 +64,14 @@ def sequence_format(head: str, columns: SequenceColumns = RECOGNISED_SEQUENCES) 
         "jsonl", an object for each sequence; "steps", a row for each step; "rows", a row for each sequence; or None.
     """
     lines = [line for line in head.split("\n") if line.strip()]
-    if not lines:
-        return None
-    if lines[0].lstrip().startswith(("{", "[")):
+    if lines and lines[0].lstrip().startswith(("{", "[")):
         return _json_format(lines[0])
     if columns.id is not None:
         return "steps"
+    return _table_format(lines, columns) if lines else None
+
+
+def _table_format(lines: Sequence[str], columns: SequenceColumns) -> str | None:
     delimiter = "\t" if "\t" in lines[0] else ","
     rows = list(csv.reader(lines[:2], delimiter=delimiter, strict=False))
     header, first = rows[0], rows[-1]
@@ -101,7 +104,7 @@ def _json_format(line: str) -> str | None:
 
 def read_sequence_table(
     file: DecodedFile,
-    format: str,
+    format: str,  # noqa: A002 - the field's own word
     columns: SequenceColumns = RECOGNISED_SEQUENCES,
     *,
     labelled: bool = True,
@@ -241,7 +244,7 @@ def _sorted(
 ) -> list[tuple[int, list[str]]]:
     moments = [(_moment(cells[place], name, file, number), number, cells) for number, cells in steps]
     moments.sort(key=lambda moment: moment[0])
-    for (before, earlier, _), (moment, number, _) in zip(moments, moments[1:], strict=False):
+    for (before, earlier, _), (moment, number, _) in pairwise(moments):
         if moment == before:
             message = f"has the same {name!r} as line {earlier} of its sequence"
             raise data_error(file.path, message, line=max(number, earlier))

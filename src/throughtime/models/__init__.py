@@ -1,21 +1,41 @@
 """One network for each problem, and the simple models that they are compared with."""
 
+from throughtime.models.captioner import Captioner
 from throughtime.models.decoder import DecoderState
+from throughtime.models.decoding_network import DecodingNetwork
 from throughtime.models.encoder_decoder import EncoderDecoder
+from throughtime.models.image_classifier import ImageClassifier
+from throughtime.models.image_encoder import (
+    ConvolutionalEncoder,
+    FullyConnectedEncoder,
+    GivenFeatures,
+    ImageEncoder,
+    with_coordinates,
+)
 from throughtime.models.language_model import RecurrentLanguageModel
 from throughtime.models.ngram import NGramModel
+from throughtime.models.pretrained_encoder import PretrainedEncoder
 from throughtime.models.recurrent_classifier import RecurrentClassifier
 from throughtime.models.recurrent_readout import RecurrentReadout
 from throughtime.models.sequence_classifier import RecurrentSequenceClassifier
 from throughtime.models.text_classifier import RecurrentTextClassifier
 
 __all__ = [
+    "Captioner",
+    "ConvolutionalEncoder",
     "DecoderState",
+    "DecodingNetwork",
     "EncoderDecoder",
+    "FullyConnectedEncoder",
+    "GivenFeatures",
+    "ImageClassifier",
+    "ImageEncoder",
     "NGramModel",
+    "PretrainedEncoder",
     "RecurrentClassifier",
     "RecurrentLanguageModel",
     "RecurrentReadout",
     "RecurrentSequenceClassifier",
     "RecurrentTextClassifier",
+    "with_coordinates",
 ]

@@ -12,7 +12,7 @@ import numpy as np
 
 from throughtime.errors import ArgumentError
 from throughtime.files import replacing, write_text
-from throughtime.tasks.translation_search import Alignment
+from throughtime.tasks.sequence_search import Alignment
 
 FORMATS = (".html", ".png")
 MOST_DRAWN = 6

@@ -15,10 +15,10 @@ from throughtime.data import PARTS, LabelledExamples
 from throughtime.errors import ArgumentError, ModelFolderError, check_choice
 from throughtime.models import RecurrentClassifier
 from throughtime.tasks.class_targets import ClassTargets
-from throughtime.tasks.classification import ClassifierSettings, fit
 from throughtime.tasks.classification_evaluation import Evaluation, evaluate_probabilities
 from throughtime.tasks.model_runs import in_model_folder, new_folder, resumed_settings, write_settings
 from throughtime.tasks.network_training import Run
+from throughtime.tasks.recurrent_classification import ClassifierSettings, fit
 from throughtime.tasks.trained_model import TrainedModel
 from throughtime.training import Display, ModelFolder
 
@@ -235,15 +235,3 @@ class Classifier(TrainedModel[Network, OwnSettings], ABC, Generic[Network, OwnSe
             Prediction(labels, dict(zip(self.targets.classes, row, strict=True)))
             for labels, row in zip(names, probabilities.tolist(), strict=True)
         ]
-
-
-def read_classes(folder: ModelFolder) -> tuple[str, ...]:
-    """The classes of a saved classifier.
-
-    Raises:
-        ModelFolderError: where they are missing or damaged.
-    """
-    classes: object = folder.read_config().get("classes")
-    if not isinstance(classes, list) or not classes:
-        raise ModelFolderError(f"{folder.config_file}: its classes are missing or damaged")
-    return tuple(map(str, classes))

@@ -5,7 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from throughtime.errors import ModelFolderError
-from throughtime.tasks import language_modelling, sequence_classification, text_classification, translation, word2vec
+from throughtime.tasks import (
+    captioning,
+    image_classification,
+    language_modelling,
+    sequence_classification,
+    text_classification,
+    translation,
+    word2vec,
+)
+from throughtime.tasks.captioner import Captioner
+from throughtime.tasks.image_classifier import ImageClassifier
 from throughtime.tasks.language_model import LanguageModel
 from throughtime.tasks.sequence_classifier import SequenceClassifier
 from throughtime.tasks.text_classifier import TextClassifier
@@ -14,9 +24,27 @@ from throughtime.tasks.word2vec_model import Word2Vec
 from throughtime.training import ModelFolder
 
 
+_MODELS: dict[
+    str,
+    type[Captioner]
+    | type[ImageClassifier]
+    | type[LanguageModel]
+    | type[SequenceClassifier]
+    | type[TextClassifier]
+    | type[Translator],
+] = {
+    captioning.TASK: Captioner,
+    image_classification.TASK: ImageClassifier,
+    language_modelling.TASK: LanguageModel,
+    sequence_classification.TASK: SequenceClassifier,
+    text_classification.TASK: TextClassifier,
+    translation.TASK: Translator,
+}
+
+
 def load(
     folder: Path | str, *, device: str = "auto"
-) -> LanguageModel | SequenceClassifier | TextClassifier | Translator | Word2Vec:
+) -> Captioner | ImageClassifier | LanguageModel | SequenceClassifier | TextClassifier | Translator | Word2Vec:
     """Load the model in a folder, whatever its task.
 
     Args:
@@ -27,14 +55,8 @@ def load(
         ModelFolderError: where the folder is missing, damaged, foreign or of a newer format.
     """
     task = ModelFolder(folder).read_config()["task"]
-    if task == language_modelling.TASK:
-        return LanguageModel.load(folder, device=device)
-    if task == text_classification.TASK:
-        return TextClassifier.load(folder, device=device)
-    if task == sequence_classification.TASK:
-        return SequenceClassifier.load(folder, device=device)
-    if task == translation.TASK:
-        return Translator.load(folder, device=device)
     if task == word2vec.TASK:
         return Word2Vec.load(folder)
-    raise ModelFolderError(f"{folder}: holds a model for {task!r}, which this throughtime doesn't know")
+    if task not in _MODELS:
+        raise ModelFolderError(f"{folder}: holds a model for {task!r}, which this throughtime doesn't know")
+    return _MODELS[task].load(folder, device=device)

@@ -8,17 +8,29 @@ from typing import Any
 from torch import nn
 
 from throughtime import __version__
+from throughtime.data import Splits
 from throughtime.files import write_text
 from throughtime.models import (
+    Captioner,
     EncoderDecoder,
+    ImageClassifier,
     RecurrentClassifier,
     RecurrentLanguageModel,
     RecurrentSequenceClassifier,
     RecurrentTextClassifier,
 )
-from throughtime.tasks import sequence_classification, text_classification, translation, word2vec
-from throughtime.tasks.classification import ClassifiedData, ClassifierSettings
+from throughtime.tasks import (
+    captioning,
+    image_classification,
+    sequence_classification,
+    text_classification,
+    translation,
+    word2vec,
+)
+from throughtime.tasks.class_targets import ClassTargets
+from throughtime.tasks.image_classification import ClassifiedImages
 from throughtime.tasks.language_modelling import Settings, TextData
+from throughtime.tasks.recurrent_classification import ClassifiedData, ClassifierSettings
 from throughtime.tasks.settings import TaskSettings
 from throughtime.tasks.text_classification import ClassifiedText
 from throughtime.training import ModelFolder, describe_hardware, duration, perplexity, read_metrics
@@ -87,31 +99,58 @@ def _classifier_card(
     example: str,
 ) -> None:
     unit = data.splits.train.UNIT.removesuffix("s")
-
-    def reached(best: dict[str, Any]) -> str:
-        return (
-            f"**accuracy {best['validation_accuracy']:.2%}**, macro F1 {best['validation_macro_f1']:.4f}, "
-            f"{best['validation_loss']:.4f} nats per {unit}"
-        )
-
-    parts = data.splits.parts()
-    rows = [
-        f"| {label} | {' | '.join(f'{part.counts().get(label, 0):,}' for part in parts.values())} |"
-        for label in data.targets.classes
-    ]
     _write_card(
         folder,
         title,
         f"{settings.name[0].upper()}{settings.name[1:]}; {_weights(network)}, {reads}. "
         f"Trained by throughtime {__version__}.",
-        _training(folder, network, "Best validation", reached, decisive=settings.decisive),
-        data=[f"| class | {' | '.join(parts)} |", f"|---|{'---:|' * len(parts)}", *rows],
+        _training(folder, network, "Best validation", _classified(unit), decisive=settings.decisive),
+        data=_classes(data.splits, data.targets),
         settings=settings,
         use=[
             f"throughtime classify predict {folder.path.name} {example}",
             f"throughtime classify evaluate {folder.path.name} DATA",
         ],
     )
+
+
+def image_classifier_card(
+    folder: ModelFolder, settings: image_classification.Settings, data: ClassifiedImages, network: ImageClassifier
+) -> None:
+    """Write the model card of an image classifier into its folder."""
+    how = data.reader.preprocessing
+    _write_card(
+        folder,
+        "An image classifier",
+        f"{settings.layers[0].upper()}{settings.layers[1:]}; {_weights(network)}. It looks at pictures of {how.height} "
+        f"x {how.width} pixels, {'grey' if how.channels == 1 else 'in colour'}. Trained by throughtime {__version__}.",
+        _training(folder, network, "Best validation", _classified("picture"), decisive=settings.decisive),
+        data=_classes(data.splits, data.targets),
+        settings=settings,
+        use=[
+            f"throughtime image predict {folder.path.name} picture.png",
+            f"throughtime image evaluate {folder.path.name} DATA",
+        ],
+    )
+
+
+def _classified(unit: str) -> Callable[[dict[str, Any]], str]:
+    def reached(best: dict[str, Any]) -> str:
+        return (
+            f"**accuracy {best['validation_accuracy']:.2%}**, macro F1 {best['validation_macro_f1']:.4f}, "
+            f"{best['validation_loss']:.4f} nats per {unit}"
+        )
+
+    return reached
+
+
+def _classes(splits: Splits[Any], targets: ClassTargets) -> list[str]:
+    parts = splits.parts()
+    rows = [
+        f"| {label} | {' | '.join(f'{part.counts().get(label, 0):,}' for part in parts.values())} |"
+        for label in targets.classes
+    ]
+    return [f"| class | {' | '.join(parts)} |", f"|---|{'---:|' * len(parts)}", *rows]
 
 
 def translator_card(
@@ -139,6 +178,41 @@ def translator_card(
         ],
         settings=settings,
         use=[f"{command} < sentences.txt", f"throughtime translate evaluate {folder.path.name}"],
+    )
+
+
+def captioner_card(
+    folder: ModelFolder, settings: captioning.Settings, data: captioning.CaptionData, network: Captioner
+) -> None:
+    """Write the model card of a captioner into its folder."""
+
+    def reached(best: dict[str, Any]) -> str:
+        return (
+            f"**CIDEr-D {best['validation_cider']:.1f}**, BLEU-4 {best['validation_bleu_4']:.1f}, "
+            f"{best['validation_loss']:.4f} nats per token"
+        )
+
+    how = data.reader.preprocessing
+    _write_card(
+        folder,
+        "A captioner of pictures",
+        f"{settings.network_name[0].upper()}{settings.network_name[1:]}; {_weights(network)}, a vocabulary of "
+        f"{data.tokenizer.vocabulary_size:,}. It looks at pictures of {how.height} x {how.width} pixels. Trained by "
+        f"throughtime {__version__}.",
+        _training(folder, network, "Best validation, by greedy search", reached, decisive=settings.select_by),
+        data=[
+            "| part | pictures | captions |",
+            "|---|---:|---:|",
+            *(
+                f"| {name} | {len(part):,} | {sum(map(len, part.captions)):,} |"
+                for name, part in data.splits.parts().items()
+            ),
+        ],
+        settings=settings,
+        use=[
+            f"throughtime caption predict {folder.path.name} photo.jpg --attention looked.png",
+            f"throughtime caption evaluate {folder.path.name}",
+        ],
     )
 
 

@@ -16,6 +16,7 @@ import yaml
 from throughtime.errors import ArgumentError, check_choice
 from throughtime.tasks.classifiers import classifier_for
 from throughtime.tasks.cross_validation import cross_validate
+from throughtime.tasks.image_classifier import ImageClassifier
 from throughtime.tasks.language_model import LanguageModel
 from throughtime.tasks.long_term_dependencies import Settings as DependencySettings
 from throughtime.tasks.long_term_dependencies import compare
@@ -164,12 +165,20 @@ def _run_dependencies(
     return compare(settings, output=output, display=display).rows
 
 
+def _run_image_classifier(
+    recipe: Recipe, data: Sequence[Path], output: Path | None, display: Display | None, seed: int
+) -> tuple[Any, ...]:
+    model = ImageClassifier.fit(*data, output=output, display=display, **recipe.settings, seed=seed)
+    return model.evaluate(part=recipe.part).rows
+
+
 _Run = Callable[[Recipe, Sequence[Path], Path | None, Display | None, int], tuple[Any, ...]]
 _RUNS: dict[str, _Run] = {
+    "dependencies": _run_dependencies,
+    "image": _run_image_classifier,
     "lm": _run_language_model,
     "classify": _run_classifier,
     "translate": _run_translator,
-    "dependencies": _run_dependencies,
 }
 
 

@@ -16,7 +16,8 @@ from throughtime.models import RecurrentTextClassifier
 from throughtime.nn import Embedding
 from throughtime.tasks.class_targets import ClassTargets
 from throughtime.tasks.classification_evaluation import beside_texts
-from throughtime.tasks.classifier import Classifier, Prediction, read_classes
+from throughtime.tasks.classification_training import saved_targets
+from throughtime.tasks.classifier import Classifier, Prediction
 from throughtime.tasks.model_card import text_classifier_card
 from throughtime.tasks.model_runs import read_settings, save_copy, write_settings
 from throughtime.tasks.network_training import Run
@@ -152,7 +153,7 @@ class TextClassifier(Classifier[RecurrentTextClassifier, Settings, LabelledText]
         """
         place = ModelFolder(folder)
         settings = read_settings(place, TASK, Settings)
-        targets = ClassTargets(read_classes(place), settings.multi_label)
+        targets = saved_targets(place, settings)
         chosen = choose_device(device)
         tokenizer = Tokenizer.load(place.tokenizer_file)
         network = build_model(settings, tokenizer.vocabulary_size, len(targets.classes))

@@ -1,4 +1,4 @@
-"""What all classifiers of sequences share, whatever a step is: settings, training, validation, scores."""
+"""What classifiers of sequences share, whatever a step is: settings of the network, training, validation."""
 
 from __future__ import annotations
 
@@ -6,44 +6,29 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Annotated, Any, Literal, Protocol
 
-import torch
-from pydantic import AfterValidator, Field
-from torch import Tensor
+from pydantic import Field
 
-from throughtime.data import ExampleBatches, Ids, LabelledExamples, Sequences, Splits, evaluation_batches
+from throughtime.data import ExampleBatches, Ids, LabelledExamples, Sequences, Splits
 from throughtime.errors import DataError
 from throughtime.models import RecurrentClassifier
-from throughtime.sequence import SequenceBatch
-from throughtime.tasks.class_targets import ClassTargets, checked_class_weights
-from throughtime.tasks.classification_figures import accuracy, macro_f1
-from throughtime.tasks.network_training import CellName, Run, TrainingSettings, optimizers_of, train_network
-from throughtime.tasks.settings import Duration, Positive, Probability
-from throughtime.training import (
-    ClassificationObjective,
-    Position,
-    Processes,
-    Validation,
-    autocast,
-    classification_loss,
-)
+from throughtime.tasks.class_targets import ClassTargets
+from throughtime.tasks.classification_training import ClassificationSettings, enough_epochs, judged, scores_of
+from throughtime.tasks.network_training import CellName, Run, optimizers_of, train_network
+from throughtime.tasks.settings import Positive, Probability
+from throughtime.training import ClassificationObjective, Position, Processes, Validation
 
-EVALUATION_BATCH = 128
 FEWEST_EXAMPLES = 4
 
 
-class ClassifierSettings(TrainingSettings):
+class ClassifierSettings(ClassificationSettings):
     """The settings of every classifier of sequences. What is None is chosen from the data."""
 
     label_column: str | None = None
     """The column of the label, by its name or by its number from 1; recognised by default."""
     label_separator: str | None = None
     """What stands between several labels of a row (CSV, TSV), such as a semicolon."""
-    multi_label: bool = False
-    """Whether an example may have several labels, or none."""
     encoding: str | None = None
     """The files' encoding; UTF-8, or else recognised and told, by default."""
-    validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    """Share of each class that is kept for validation where no validation file is given."""
 
     channels: Annotated[int, Field(ge=0)] = 0
     """Filters of each width of the convolution; 0 leaves it out."""
@@ -65,12 +50,6 @@ class ClassifierSettings(TrainingSettings):
     dropout: Probability = 0.5
     """Probability of dropping a feature after each stage, the same along a sequence."""
 
-    class_weights: Annotated[str, AfterValidator(checked_class_weights)] | None = None
-    """How much each class counts: balanced, or as in spam=3,ham=1."""
-    time_budget: Duration | None = None
-    """Time to train at most, such as 90s, 10m or 1h30m; training ends sooner when it has read enough."""
-    select_by: Literal["accuracy", "macro_f1", "loss"] | None = None
-    """What decides on the weights that are kept; accuracy, or macro F1 where there may be several labels."""
     batch_size: Positive = 32
     """Examples of a batch, of each process."""
     learning_rate: Annotated[float, Field(gt=0)] = 2e-3
@@ -101,11 +80,6 @@ class ClassifierSettings(TrainingSettings):
             "dropout": self.dropout,
         }
 
-    @property
-    def decisive(self) -> str:
-        """The figure that decides on the weights that are kept."""
-        return self.select_by or ("macro_f1" if self.multi_label else "accuracy")
-
 
 class ClassifiedData(Protocol):
     """A labelled data set, and what it means in numbers.
@@ -128,7 +102,7 @@ class ClassifiedData(Protocol):
 
 
 def check_examples(splits: Splits[Any], settings: ClassifierSettings) -> None:
-    """Raise DataError where there is nothing to learn from the data; see ``ClassTargets.of`` and ``FEWEST_EXAMPLES``."""
+    """Raise DataError where there is nothing to learn from the data; see ``ClassTargets.of``, too."""
     train: LabelledExamples[Any] = splits.train
     if len(train) < FEWEST_EXAMPLES:
         raise DataError(f"{train.name}: has {len(train)} examples to learn from, at least {FEWEST_EXAMPLES} are needed")
@@ -165,45 +139,9 @@ def fit(network: RecurrentClassifier, data: ClassifiedData, settings: Classifier
     )
 
 
-def enough_epochs(examples: int) -> int:
-    """How many passes over so many examples are enough, fewer where there are more.
-
-    >>> enough_epochs(500), enough_epochs(10_000), enough_epochs(1_000_000)
-    (30, 10, 4)
-    """
-    return min(30, max(4, round(100_000 / examples)))
-
-
 def validate(
     network: RecurrentClassifier, data: ClassifiedData, settings: ClassifierSettings, processes: Processes
 ) -> Validation:
     """Judge the network on the validation examples: loss, accuracy and macro F1, the same in all processes."""
     scores = scores_of(network, data.valid, precision=settings.precision, device=processes.device)
-    targets = data.targets.encode(data.splits.valid)
-    loss = processes.first(classification_loss(scores, targets).item())
-    likely = data.targets.likely(data.targets.probabilities(scores))
-    figures = {
-        "accuracy": processes.first(accuracy(likely, targets)),
-        "macro_f1": processes.first(macro_f1(likely, targets)),
-    }
-    return Validation(loss, figures, figures.get(settings.decisive))
-
-
-@torch.inference_mode()
-def scores_of(
-    network: RecurrentClassifier, sequences: Sequences | Sequence[Ids], *, precision: str, device: torch.device
-) -> Tensor:
-    """The network's scores, shape (examples, classes), float32, on the CPU.
-
-    Args:
-        network: in evaluation mode.
-        sequences: what it reads.
-        precision: 32 or bf16.
-        device: of the network.
-    """
-    scores = torch.zeros(len(sequences), network.num_classes)
-    for rows, inputs in evaluation_batches(sequences, EVALUATION_BATCH):
-        with autocast(precision, device):
-            found = network(SequenceBatch(inputs.values.to(device), inputs.lengths))
-        scores[torch.from_numpy(rows)] = found.float().cpu()
-    return scores
+    return judged(scores, data.targets.encode(data.splits.valid), data.targets, settings, processes)
