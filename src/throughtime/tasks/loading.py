@@ -23,7 +23,6 @@ from throughtime.tasks.translator import Translator
 from throughtime.tasks.word2vec_model import Word2Vec
 from throughtime.training import ModelFolder
 
-
 _MODELS: dict[
     str,
     type[Captioner]

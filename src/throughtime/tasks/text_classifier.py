@@ -31,10 +31,14 @@ from throughtime.tasks.text_classification import (
     open_data,
     predict,
 )
-from throughtime.tasks.text_classifier_sizing import size_settings
+from throughtime.tasks.text_classifier_sizing import EMBEDDING_SIZE, size_settings
 from throughtime.tasks.word2vec_model import Word2Vec
 from throughtime.training import ModelFolder, choose_device
 from throughtime.word2vec import WordVectors
+
+WORD2VEC_WORDS = 1_000_000
+"""Words that own vectors are learned from, in as many epochs as that takes."""
+FEWEST_WORD2VEC_EPOCHS, MOST_WORD2VEC_EPOCHS = 5, 50
 
 
 @dataclass(frozen=True)
@@ -233,7 +237,12 @@ def _learned_vectors(data: ClassifiedText, settings: Settings, run: Run) -> Word
     run.display.update("learning word vectors", 0.0)
     words = [data.tokenizer.token(index) for index in range(data.tokenizer.vocabulary_size)]
     sentences = [[words[index] for index in tokens.tolist()] for tokens in data.train]
+    epochs = min(MOST_WORD2VEC_EPOCHS, max(FEWEST_WORD2VEC_EPOCHS, WORD2VEC_WORDS / sum(map(len, sentences))))
     word2vec = Word2Vec(
-        size=settings.embedding_size or 128, epochs=5.0, seed=settings.seed, min_count=1, deterministic=True
+        size=settings.embedding_size or EMBEDDING_SIZE,
+        epochs=float(epochs),
+        seed=settings.seed,
+        min_count=1,
+        deterministic=True,
     )
     return word2vec.fit(sentences).vectors
