@@ -74,6 +74,11 @@ bench.command(
     help="Compare cells on sequences in which the beginning decides about the end.",
 )
 app.command(
+    "throughtime.commands.forecast:app",
+    name="forecast",
+    help="Time series: learn them, judge forecasts by backtests, forecast, follow a stream.",
+)
+app.command(
     "throughtime.commands.reproduce:reproduce",
     name="reproduce",
     help="Run a recipe and compare with its target.",

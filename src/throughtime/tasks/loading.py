@@ -7,6 +7,7 @@ from pathlib import Path
 from throughtime.errors import ModelFolderError
 from throughtime.tasks import (
     captioning,
+    forecasting,
     image_classification,
     language_modelling,
     sequence_classification,
@@ -15,6 +16,7 @@ from throughtime.tasks import (
     word2vec,
 )
 from throughtime.tasks.captioner import Captioner
+from throughtime.tasks.forecaster import Forecaster
 from throughtime.tasks.image_classifier import ImageClassifier
 from throughtime.tasks.language_model import LanguageModel
 from throughtime.tasks.sequence_classifier import SequenceClassifier
@@ -26,6 +28,7 @@ from throughtime.training import ModelFolder
 _MODELS: dict[
     str,
     type[Captioner]
+    | type[Forecaster]
     | type[ImageClassifier]
     | type[LanguageModel]
     | type[SequenceClassifier]
@@ -33,6 +36,7 @@ _MODELS: dict[
     | type[Translator],
 ] = {
     captioning.TASK: Captioner,
+    forecasting.TASK: Forecaster,
     image_classification.TASK: ImageClassifier,
     language_modelling.TASK: LanguageModel,
     sequence_classification.TASK: SequenceClassifier,
@@ -43,7 +47,16 @@ _MODELS: dict[
 
 def load(
     folder: Path | str, *, device: str = "auto"
-) -> Captioner | ImageClassifier | LanguageModel | SequenceClassifier | TextClassifier | Translator | Word2Vec:
+) -> (
+    Captioner
+    | Forecaster
+    | ImageClassifier
+    | LanguageModel
+    | SequenceClassifier
+    | TextClassifier
+    | Translator
+    | Word2Vec
+):
     """Load the model in a folder, whatever its task.
 
     Args:

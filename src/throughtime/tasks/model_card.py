@@ -19,8 +19,10 @@ from throughtime.models import (
     RecurrentSequenceClassifier,
     RecurrentTextClassifier,
 )
+from throughtime.models.forecast_network import ForecastEnsemble
 from throughtime.tasks import (
     captioning,
+    forecasting,
     image_classification,
     sequence_classification,
     text_classification,
@@ -181,6 +183,7 @@ def translator_card(
     )
 
 
+<<<<<<< HEAD
 def captioner_card(
     folder: ModelFolder, settings: captioning.Settings, data: captioning.CaptionData, network: Captioner
 ) -> None:
@@ -213,6 +216,26 @@ def captioner_card(
             f"throughtime caption predict {folder.path.name} photo.jpg --attention looked.png",
             f"throughtime caption evaluate {folder.path.name}",
         ],
+=======
+def forecaster_card(
+    folder: ModelFolder, settings: forecasting.Settings, data: forecasting.ForecastData, network: ForecastEnsemble
+) -> None:
+    """Write the model card of a forecaster into its folder."""
+
+    def reached(best: dict[str, Any]) -> str:
+        return f"**loss {best['validation_loss']:.4f}** in units of the seasonal naive forecast's error"
+
+    _write_card(
+        folder,
+        "A forecaster",
+        f"{settings.name}, {settings.members} networks of {settings.hidden_size} units on a window of "
+        f"{settings.window} values, {settings.horizon} steps ahead; {_weights(network)}. Trained by throughtime "
+        f"{__version__}.",
+        _training(folder, network, "Best validation", reached),
+        data=[f"- {line}" for line in data.table.description()],
+        settings=settings,
+        use=[f"throughtime forecast predict {folder.path.name}", f"throughtime forecast evaluate {folder.path.name} DATA"],
+>>>>>>> forecast
     )
 
 
