@@ -183,7 +183,6 @@ def translator_card(
     )
 
 
-<<<<<<< HEAD
 def captioner_card(
     folder: ModelFolder, settings: captioning.Settings, data: captioning.CaptionData, network: Captioner
 ) -> None:
@@ -216,7 +215,9 @@ def captioner_card(
             f"throughtime caption predict {folder.path.name} photo.jpg --attention looked.png",
             f"throughtime caption evaluate {folder.path.name}",
         ],
-=======
+    )
+
+
 def forecaster_card(
     folder: ModelFolder, settings: forecasting.Settings, data: forecasting.ForecastData, network: ForecastEnsemble
 ) -> None:
@@ -234,8 +235,10 @@ def forecaster_card(
         _training(folder, network, "Best validation", reached),
         data=[f"- {line}" for line in data.table.description()],
         settings=settings,
-        use=[f"throughtime forecast predict {folder.path.name}", f"throughtime forecast evaluate {folder.path.name} DATA"],
->>>>>>> forecast
+        use=[
+            f"throughtime forecast predict {folder.path.name}",
+            f"throughtime forecast evaluate {folder.path.name} DATA",
+        ],
     )
 
 
