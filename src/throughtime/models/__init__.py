@@ -17,6 +17,7 @@ from throughtime.models.ngram import NGramModel
 from throughtime.models.pretrained_encoder import PretrainedEncoder
 from throughtime.models.recurrent_classifier import RecurrentClassifier
 from throughtime.models.recurrent_readout import RecurrentReadout
+from throughtime.models.sequence_autoencoder import RecurrentAutoencoder
 from throughtime.models.sequence_classifier import RecurrentSequenceClassifier
 from throughtime.models.text_classifier import RecurrentTextClassifier
 
@@ -32,6 +33,7 @@ __all__ = [
     "ImageEncoder",
     "NGramModel",
     "PretrainedEncoder",
+    "RecurrentAutoencoder",
     "RecurrentClassifier",
     "RecurrentLanguageModel",
     "RecurrentReadout",

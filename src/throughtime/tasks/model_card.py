@@ -32,7 +32,7 @@ from throughtime.tasks import (
 from throughtime.tasks.class_targets import ClassTargets
 from throughtime.tasks.image_classification import ClassifiedImages
 from throughtime.tasks.language_modelling import Settings, TextData
-from throughtime.tasks.recurrent_classification import ClassifiedData, ClassifierSettings
+from throughtime.tasks.recurrent_classification import ClassifierSettings
 from throughtime.tasks.settings import TaskSettings
 from throughtime.tasks.text_classification import ClassifiedText
 from throughtime.training import ModelFolder, describe_hardware, duration, perplexity, read_metrics
@@ -74,7 +74,7 @@ def text_classifier_card(
 ) -> None:
     """Write the model card of a text classifier into its folder."""
     vocabulary = f"a vocabulary of {data.tokenizer.vocabulary_size:,}"
-    _classifier_card(folder, "A text classifier", settings, data, network, reads=vocabulary, example="'a text'")
+    _classifier_card(folder, "A text classifier", settings, (data.splits, data.targets), network, reads=vocabulary, example="'a text'")
 
 
 def sequence_classifier_card(
@@ -87,27 +87,28 @@ def sequence_classifier_card(
     channels = data.splits.train.channels
     reads = f"{len(channels)} numbers a step ({', '.join(channels[:12])}{', ...' if len(channels) > 12 else ''})"
     title = "A classifier of sequences of numbers"
-    _classifier_card(folder, title, settings, data, network, reads=reads, example="DATA")
+    _classifier_card(folder, title, settings, (data.splits, data.targets), network, reads=reads, example="DATA")
 
 
 def _classifier_card(
     folder: ModelFolder,
     title: str,
     settings: ClassifierSettings,
-    data: ClassifiedData,
+    data: tuple[Splits[Any], ClassTargets],
     network: RecurrentClassifier,
     *,
     reads: str,
     example: str,
 ) -> None:
-    unit = data.splits.train.UNIT.removesuffix("s")
+    splits, targets = data
+    unit = splits.train.UNIT.removesuffix("s")
     _write_card(
         folder,
         title,
         f"{settings.name[0].upper()}{settings.name[1:]}; {_weights(network)}, {reads}. "
         f"Trained by throughtime {__version__}.",
         _training(folder, network, "Best validation", _classified(unit), decisive=settings.decisive),
-        data=_classes(data.splits, data.targets),
+        data=_classes(splits, targets),
         settings=settings,
         use=[
             f"throughtime classify predict {folder.path.name} {example}",
