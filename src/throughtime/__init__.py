@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from throughtime.errors import ThroughTimeError
     from throughtime.nn.replacement import replace_recurrent
     from throughtime.sequence import SequenceBatch
+    from throughtime.tasks.anomaly_detector import AnomalyDetector
     from throughtime.tasks.captioner import Captioner
     from throughtime.tasks.image_classifier import ImageClassifier
     from throughtime.tasks.language_model import LanguageModel
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 # Importing torch takes a second, which `throughtime --help` need not wait for.
 _MODULES = ("bptt", "cells", "data", "decoding", "models", "nn", "recurrence", "training", "word2vec")
 _NAMES = {
+    "AnomalyDetector": "throughtime.tasks.anomaly_detector",
     "CaptionedImages": "throughtime.data",
     "Captioner": "throughtime.tasks.captioner",
     "ImageClassifier": "throughtime.tasks.image_classifier",
@@ -61,6 +63,7 @@ _NAMES = {
 }
 
 __all__ = [
+    "AnomalyDetector",
     "CaptionedImages",
     "Captioner",
     "ImageClassifier",

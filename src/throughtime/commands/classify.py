@@ -222,7 +222,9 @@ def _of_sequences(model: SequenceClassifier, files: Sequence[Path]) -> Iterator[
     if not files:
         yield from _of_lines(model, sys.stdin)
     for path in files:
-        found = find_sequences([path], model.settings.sequence_columns, encoding=model.settings.encoding, labelled=False)
+        found = find_sequences(
+            [path], model.settings.sequence_columns, encoding=model.settings.encoding, labelled=False
+        )
         for part in found.values():
             predictions = model.predictions(model.probabilities(part))
             yield from zip((example.place for example in part.examples), predictions, strict=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import sys
-
 from json import dumps
 from pathlib import Path
 from typing import Annotated, Any

@@ -13,15 +13,15 @@ Numbers = NDArray[np.float64]
 
 ANOMALIES = ("spike", "level shift", "frozen sensor", "changed rhythm")
 """What ``injected`` can do to a signal."""
-_MINUTE = 60_000_000
-_FIRST = 28_401_120  # 1 January 2024, in minutes since 1970
+_HOUR = 3_600_000_000
+_FIRST = 473_352  # 1 January 2024, in hours since 1970
 
 
 def sample_signals(steps: int = 3_000, *, seed: int = 0, anomalies: int = 0) -> SeriesTable:
-    """The current and the temperature of a machine that runs in cycles, a number each minute.
+    """The current and the temperature of a machine that runs in cycles of about a day, a number each hour.
 
     Args:
-        steps: how many minutes.
+        steps: how many hours.
         seed: of everything random.
         anomalies: how many of each kind are put in; where there are any, a covariate "anomaly" says where.
 
@@ -41,10 +41,11 @@ def sample_signals(steps: int = 3_000, *, seed: int = 0, anomalies: int = 0) -> 
         current, labels = injected(current, generator, kinds, period=24)
     covariates = {"anomaly": labels.astype(np.float64)} if anomalies else {}
     series = tuple(
-        Series(name, _FIRST, values.round(3), covariates) for name, values in (("current", current), ("temperature", temperature))
-    )  # fmt: skip
+        Series(name, _FIRST, values.round(3), covariates)
+        for name, values in (("current", current), ("temperature", temperature))
+    )
     roles = {"anomaly": "past"} if anomalies else {}
-    return SeriesTable(series, Frequency(SPAN, _MINUTE), roles, "generated signals of a machine")  # pyright: ignore[reportArgumentType]
+    return SeriesTable(series, Frequency(SPAN, _HOUR), roles, "generated signals of a machine")  # pyright: ignore[reportArgumentType]
 
 
 def injected(
@@ -55,9 +56,9 @@ def injected(
     Args:
         values: shape (time,).
         generator: draws places, signs and sizes.
-        kinds: one for each anomaly: "spike", a single step 4 to 8 deviations off; "level shift", 1 to 2 periods 1.5 to 3
-            deviations off; "frozen sensor", as long at the value that it had; "changed rhythm", as long at half or twice
-            the pace.
+        kinds: one for each anomaly: "spike", a single step 4 to 8 deviations off; "level shift", 1 to 2 periods 1.5
+            to 3 deviations off; "frozen sensor", as long at the value that it had; "changed rhythm", as long at half or
+            twice the pace.
         period: steps of a cycle.
 
     Returns:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from throughtime.models.forecast_outputs import PointOutput
 from throughtime.models.forecast_network import ANCHORS, ForecastNetwork
+from throughtime.models.forecast_outputs import PointOutput
 
 BLOCKS = 4
 PENALTIES = tuple(10.0**power for power in (-5, -4, -3.5, -3, -2.5, -2, -1.5, -1, -0.5, 0, 1, 3))

@@ -68,7 +68,9 @@ class RecurrentAutoencoder(nn.Module):
         initial: State = tuple(
             part.unflatten(1, (self.num_layers, -1)).transpose(0, 1).contiguous() for part in flat.split(sizes, dim=1)
         )
-        told, _ = self.decoder(latent.expand(length, *latent.shape).contiguous(), initial[0] if len(initial) == 1 else initial)
+        told, _ = self.decoder(
+            latent.expand(length, *latent.shape).contiguous(), initial[0] if len(initial) == 1 else initial
+        )
         return self.output(cast("Tensor", told)).flip(0)
 
     def forward(self, values: Tensor) -> Tensor:

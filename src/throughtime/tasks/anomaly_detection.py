@@ -1,7 +1,7 @@
 """The recurrent autoencoder of series: a window becomes a vector, and what the vector can't tell again is odd.
 
-It learns from a series as it usually is. A window whose steps it tells badly, or better than it ever should, is one that
-it hasn't seen the like of.
+It learns from a series as it usually is. A window whose steps it tells badly, or better than it ever should, is one
+that it hasn't seen the like of.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -37,8 +37,6 @@ SHORTEST_WINDOW, LONGEST_WINDOW, USUAL_WINDOW = 16, 128, 48
 
 class Settings(TrainingSettings):
     """Settings of an anomaly detector. What is None is chosen from the data."""
-
-    RESUMABLE: ClassVar[frozenset[str]] = TrainingSettings.RESUMABLE
 
     target: tuple[str, ...] = ()
     """The columns of the values. Recognised by default."""
@@ -74,7 +72,7 @@ class Settings(TrainingSettings):
     dropout: Probability = 0.0
     """Probability of dropping a feature of the vector."""
     smoothing: Positive | None = None
-    """Steps whose errors are looked at together; a quarter of a window by default."""
+    """Steps around each whose errors are looked at together; a quarter of a window by default."""
     quantile: Annotated[float, Field(gt=0, lt=1)] = 0.995
     """The share of the training steps whose scores are at most the threshold."""
     threshold: Annotated[float, Field(gt=0)] | None = None
@@ -269,9 +267,7 @@ def fit(network: RecurrentAutoencoder, data: AnomalyData, settings: Settings, ru
 
 
 @torch.inference_mode()
-def validate(
-    network: RecurrentAutoencoder, data: AnomalyData, settings: Settings, processes: Processes
-) -> Validation:
+def validate(network: RecurrentAutoencoder, data: AnomalyData, settings: Settings, processes: Processes) -> Validation:
     """Judge the network on windows at the end of each series: the mean squared error, in deviations."""
     window = settings.window or USUAL_WINDOW
     device = next(network.parameters()).device

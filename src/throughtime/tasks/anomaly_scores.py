@@ -16,6 +16,7 @@ Reconstruct = Callable[[Numbers], Numbers]
 
 CALIBRATION = 0.99
 SMALLEST = 1e-6
+MOST_DEVIATIONS = 3.0
 
 
 def window_begins(steps: int, window: int, hop: int) -> NDArray[np.int64]:
@@ -47,12 +48,18 @@ def step_errors(recording: Numbers, reconstruct: Reconstruct, window: int, hop: 
     return total / count
 
 
-def trailing_mean(values: Numbers, length: int) -> Numbers:
-    """The mean of each step and those before it, ``length`` in all or as many as there are; shape (time,)."""
+def mean_around(values: Numbers, length: int) -> Numbers:
+    """The mean of each step and those around it, ``length`` in all or as many as there are; shape (time,)."""
     sums = np.cumsum(np.concatenate([[0.0], values]))
-    ends = np.arange(1, len(values) + 1)
-    begins = np.maximum(ends - length, 0)
+    steps = np.arange(len(values))
+    begins = np.maximum(steps - length // 2, 0)
+    ends = np.minimum(steps + steps_ahead(length) + 1, len(values))
     return (sums[ends] - sums[begins]) / (ends - begins)
+
+
+def steps_ahead(length: int) -> int:
+    """How many of the steps that ``mean_around`` takes come after the step itself."""
+    return (length - 1) // 2
 
 
 @dataclass(frozen=True)
@@ -62,15 +69,16 @@ class ScoreScale:
     A step's score is the largest of three numbers, each divided by what 99 of 100 normal steps are below:
 
     - how large its own error is, which a spike makes large;
-    - how large the errors of the last few steps are together, which a shift or another rhythm makes large;
+    - how large the errors of the steps around it are together, which a shift or another rhythm makes large, and a
+      single spike doesn't, since no error counts as more than 3 deviations here;
     - how small they are together, which a sensor that is stuck makes small where the signal never is that calm.
 
     Attributes:
         error: the deviation of each channel's error.
-        level: mean of the logarithm of the last steps' mean square error.
+        level: mean of the logarithm of the mean square error around a step.
         spread: its deviation.
         limits: what 99 of 100 normal steps are below, for each of the three.
-        smoothing: how many the last steps are.
+        smoothing: how many the steps around are, with the step itself.
     """
 
     error: tuple[float, ...]
@@ -102,7 +110,8 @@ class ScoreScale:
     def _parts(self, errors: Numbers) -> tuple[Numbers, Numbers]:
         relative = errors / np.array(self.error)
         own = np.abs(relative).max(axis=1)
-        together = np.log(trailing_mean((relative**2).mean(axis=1), self.smoothing) + SMALLEST)
+        squares = np.minimum(relative**2, MOST_DEVIATIONS**2).mean(axis=1)
+        together = np.log(mean_around(squares, self.smoothing) + SMALLEST)
         return own, together
 
     def _three(self, errors: Numbers) -> tuple[Numbers, Numbers, Numbers]:
@@ -170,7 +179,5 @@ def spans_of(
         peak = begin + int(scores[begin:end].argmax())
         stamps = [stamp(recording.first + step) for step in (begin, end - 1, peak)]
         channel = recording.channels[int(channels[peak])]
-        found.append(
-            Span(recording.name, begin, end, stamps[0], stamps[1], float(scores[peak]), stamps[2], channel)
-        )
+        found.append(Span(recording.name, begin, end, stamps[0], stamps[1], float(scores[peak]), stamps[2], channel))
     return found

@@ -74,9 +74,9 @@ def theta(table: SeriesTable, origins: Origins, horizon: int, season: int, level
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             # Its intervals are simulated from numpy's global generator.
-            state = np.random.get_state()  # noqa: NPY002
+            state = np.random.get_state()
             found = model.forecast(history, horizon, level=[int(one) if one == int(one) else one for one in level])
-            np.random.set_state(state)  # noqa: NPY002
+            np.random.set_state(state)
         points[row] = found["mean"]
         for place, one in enumerate(level):
             key = int(one) if one == int(one) else one

@@ -80,7 +80,7 @@ class ForecastEvaluation:
         return f"{model.model} beats {naive.model}: its MASE is {gain:.1%} lower{than}"
 
 
-def evaluate_forecasts(  # noqa: PLR0913 - a backtest's parts
+def evaluate_forecasts(
     table: SeriesTable,
     origins: Origins,
     found: Mapping[str, Found],
@@ -129,7 +129,7 @@ def _history(train: SeriesTable, names: set[str]) -> pl.DataFrame:
     return frame.with_columns(pl.col(TARGET).forward_fill().over(ID)).filter(pl.col(TARGET).is_not_nan())
 
 
-def _row(  # noqa: PLR0913, PLR0917 - what is measured, and on what
+def _row(
     name: str,
     title: str,
     known: pl.DataFrame,

@@ -415,7 +415,7 @@ class Forecaster(TrainedModel[ForecastEnsemble, Settings]):
             if one.unique_id not in seen:
                 steps.append(min(len(one) - 1, max(horizon, len(one) // 10)))
             else:
-                steps.append(new if new >= horizon else kept if kept >= horizon else horizon)
+                steps.append(new if new >= horizon else max(kept, horizon))
         return steps
 
 
@@ -430,7 +430,7 @@ def network_title(settings: Settings, network: ForecastEnsemble) -> str:
     return f"{settings.name}{sizes}, window {settings.window} ({weights:,} weights)"
 
 
-def trained_backtests(  # noqa: PLR0913 - a backtest's windows
+def trained_backtests(
     kind: type[Forecaster],
     table: SeriesTable,
     settings: Settings,

@@ -21,8 +21,8 @@ from throughtime.data.series_columns import SeriesColumns
 from throughtime.data.series_files import read_series
 from throughtime.data.series_windows import SeriesStore, SeriesWindows, WindowBatch
 from throughtime.errors import ArgumentError, DataError, check_choice
+from throughtime.models.forecast_network import ForecastEnsemble, ForecastNetwork
 from throughtime.models.forecast_outputs import ForecastOutput, Locale, build_output
-from throughtime.models.forecast_network import ForecastNetwork, ForecastEnsemble
 from throughtime.models.linear_forecast import BLOCKS, LinearForecast, WindowSample, fit_linear
 from throughtime.tasks.forecast_features import FeatureEncoder, Scale
 from throughtime.tasks.network_training import CellName, Run, TrainingSettings, optimizers_of, train_network

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from throughtime.errors import ModelFolderError
 from throughtime.tasks import (
+    anomaly_detection,
     captioning,
     forecasting,
     image_classification,
@@ -15,6 +17,7 @@ from throughtime.tasks import (
     translation,
     word2vec,
 )
+from throughtime.tasks.anomaly_detector import AnomalyDetector
 from throughtime.tasks.captioner import Captioner
 from throughtime.tasks.forecaster import Forecaster
 from throughtime.tasks.image_classifier import ImageClassifier
@@ -25,16 +28,20 @@ from throughtime.tasks.translator import Translator
 from throughtime.tasks.word2vec_model import Word2Vec
 from throughtime.training import ModelFolder
 
-_MODELS: dict[
-    str,
-    type[Captioner]
-    | type[Forecaster]
-    | type[ImageClassifier]
-    | type[LanguageModel]
-    | type[SequenceClassifier]
-    | type[TextClassifier]
-    | type[Translator],
-] = {
+AnyModel = (
+    AnomalyDetector
+    | Captioner
+    | Forecaster
+    | ImageClassifier
+    | LanguageModel
+    | SequenceClassifier
+    | TextClassifier
+    | Translator
+    | Word2Vec
+)
+
+_MODELS: dict[str, Any] = {
+    anomaly_detection.TASK: AnomalyDetector,
     captioning.TASK: Captioner,
     forecasting.TASK: Forecaster,
     image_classification.TASK: ImageClassifier,
@@ -45,18 +52,7 @@ _MODELS: dict[
 }
 
 
-def load(
-    folder: Path | str, *, device: str = "auto"
-) -> (
-    Captioner
-    | Forecaster
-    | ImageClassifier
-    | LanguageModel
-    | SequenceClassifier
-    | TextClassifier
-    | Translator
-    | Word2Vec
-):
+def load(folder: Path | str, *, device: str = "auto") -> AnyModel:
     """Load the model in a folder, whatever its task.
 
     Args:

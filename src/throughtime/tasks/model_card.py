@@ -14,6 +14,7 @@ from throughtime.models import (
     Captioner,
     EncoderDecoder,
     ImageClassifier,
+    RecurrentAutoencoder,
     RecurrentClassifier,
     RecurrentLanguageModel,
     RecurrentSequenceClassifier,
@@ -21,6 +22,7 @@ from throughtime.models import (
 )
 from throughtime.models.forecast_network import ForecastEnsemble
 from throughtime.tasks import (
+    anomaly_detection,
     captioning,
     forecasting,
     image_classification,
@@ -74,7 +76,8 @@ def text_classifier_card(
 ) -> None:
     """Write the model card of a text classifier into its folder."""
     vocabulary = f"a vocabulary of {data.tokenizer.vocabulary_size:,}"
-    _classifier_card(folder, "A text classifier", settings, (data.splits, data.targets), network, reads=vocabulary, example="'a text'")
+    what = (data.splits, data.targets)
+    _classifier_card(folder, "A text classifier", settings, what, network, reads=vocabulary, example="'a text'")
 
 
 def sequence_classifier_card(
@@ -239,6 +242,32 @@ def forecaster_card(
         use=[
             f"throughtime forecast predict {folder.path.name}",
             f"throughtime forecast evaluate {folder.path.name} DATA",
+        ],
+    )
+
+
+def anomaly_detector_card(
+    folder: ModelFolder,
+    settings: anomaly_detection.Settings,
+    data: anomaly_detection.AnomalyData,
+    network: RecurrentAutoencoder,
+) -> None:
+    """Write the model card of an anomaly detector into its folder."""
+
+    def reached(best: dict[str, Any]) -> str:
+        return f"**mean squared error {best['validation_loss']:.4f}** in deviations"
+
+    _write_card(
+        folder,
+        "An anomaly detector",
+        f"{settings.name}, windows of {settings.window} steps; {_weights(network)}. Trained by throughtime "
+        f"{__version__}.",
+        _training(folder, network, "Best validation", reached),
+        data=[f"- {line}" for line in data.table.description()],
+        settings=settings,
+        use=[
+            f"throughtime autoencode detect {folder.path.name} DATA --figure odd.png",
+            f"throughtime autoencode encode {folder.path.name} DATA -o vectors.npy",
         ],
     )
 
