@@ -87,7 +87,6 @@ def detect(
     stream: bool = False,
     threshold: float | None = None,
     label_column: str | None = None,
-    baselines: bool = True,
     figure: Path | None = None,
     output: Output = None,
     device: str = "auto",
@@ -102,7 +101,6 @@ def detect(
         stream: Read numbers from standard input, a step on each line, and answer as soon as a step's score is certain.
         threshold: The score above which a step is odd; the model's by default.
         label_column: A column that says which steps are odd, for AUROC and F1: 0 for those that aren't.
-        baselines: Whether the others stand beside.
         figure: A PNG file to draw channels, scores and spans into.
         output: A CSV file for the score of each step.
         device: Where to compute: auto, cpu, cuda, mps.
@@ -118,7 +116,7 @@ def detect(
         raise ArgumentError("give data or --sample, not both")
     source: Any = sample_signals(seed=1, anomalies=3) if sample else None if data is None else given_path(data)
     label = SAMPLE_LABEL if sample and label_column is None else label_column
-    detection = loaded.detect(source, threshold=threshold, label=label, baselines=baselines)
+    detection = loaded.detect(source, threshold=threshold, label=label)
     if figure is not None:
         plot_detection(detection, figure)
     if output is not None:
@@ -160,7 +158,8 @@ def encode(
             np.save(file, vectors)
     else:
         names = ",".join(f"z{number + 1}" for number in range(vectors.shape[1]))
-        rows = (f'"{place}",{",".join(f"{number:.6g}" for number in row)}\n' for place, row in zip(places, vectors.tolist(), strict=True))  # fmt: skip
+        numbers = [",".join(f"{number:.6g}" for number in row) for row in vectors.tolist()]
+        rows = (f'"{place}",{row}\n' for place, row in zip(places, numbers, strict=True))
         write_text(output, f"window,{names}\n" + "".join(rows))
     print(f"{len(vectors):,} windows of {loaded.window} steps, {vectors.shape[1]} features each, are in {output}")
     return 0

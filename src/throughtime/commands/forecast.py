@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+
 from json import dumps
 from pathlib import Path
 from typing import Annotated, Any
@@ -145,7 +146,9 @@ def backtest(
     if source is None:
         raise ArgumentError("there are no series to learn from; give a file of series, or --sample")
     table = read_series(source, settings.columns, encoding=settings.encoding)
-    model, evaluation = compare_networks(table, settings, windows, step_size, refit=refit, display=Display(quiet=quiet))
+    model, evaluation = compare_networks(
+        table, settings, windows, step_size, refit=refit, display=Display(quiet=quiet)
+    )
     _finish_evaluation(model, evaluation, "backtest", figure=figure, output=output, json=json)
     return 0
 
@@ -233,10 +236,14 @@ def _source(data: Path | None, *, sample: bool) -> Path | SeriesTable | None:
 def _print_step(found: StreamForecast, *, json: bool) -> None:
     stamps = [str(stamp).replace("T", " ").removesuffix(".000000") for stamp in found.stamps]
     if json:
-        intervals = {f"{level:g}": [low.tolist(), high.tolist()] for level, (low, high) in found.intervals.items()}
+        intervals = {
+            f"{level:g}": [low.tolist(), high.tolist()] for level, (low, high) in found.intervals.items()
+        }
         print(dumps({TIME: stamps, "forecast": found.point.tolist(), "intervals": intervals}), flush=True)
         return
-    ends = "".join(f"\t{level:g} %: {low[0]:.6g} to {high[0]:.6g}" for level, (low, high) in found.intervals.items())
+    ends = "".join(
+        f"\t{level:g} %: {low[0]:.6g} to {high[0]:.6g}" for level, (low, high) in found.intervals.items()
+    )
     print(f"{stamps[0]}\t{found.point[0]:.6g}{ends}", flush=True)
 
 
@@ -310,3 +317,5 @@ def _write_frame(frame: pl.DataFrame, path: Path) -> None:
     else:
         stamped = frame.with_columns(pl.selectors.temporal().cast(pl.String))
         write_text(path, stamped.write_json() if suffix == ".json" else stamped.write_ndjson())
+
+

@@ -121,9 +121,7 @@ class PointOutput(ForecastOutput):
 
     def quantiles(self, scores: Tensor, locale: Locale, probabilities: Sequence[float]) -> Tensor:  # noqa: D102
         if any(probability != 0.5 for probability in probabilities):
-            raise ArgumentError(
-                "a point forecast has no intervals; train with another `distribution`, such as quantiles"
-            )
+            raise ArgumentError("a point forecast has no intervals; train with another `distribution`, such as quantiles")
         return self.point(scores, locale).unsqueeze(-1).expand(*scores.shape[:-1], len(probabilities))
 
     def draw(self, scores: Tensor, locale: Locale, uniform: Tensor) -> Tensor:  # noqa: D102

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from throughtime.models.forecast_network import ANCHORS, ForecastNetwork
 from throughtime.models.forecast_outputs import PointOutput
+from throughtime.models.forecast_network import ANCHORS, ForecastNetwork
 
 BLOCKS = 4
 PENALTIES = tuple(10.0**power for power in (-5, -4, -3.5, -3, -2.5, -2, -1.5, -1, -0.5, 0, 1, 3))
@@ -91,7 +91,9 @@ def _fit(sample: WindowSample, window: int, horizon: int, season: int) -> Linear
             solution = _solved(*_products(design, wanted, weights), [penalty])[0]
             quantiles = torch.linspace(0.01, 0.99, LAST_SPREAD, dtype=errors.dtype)
             spread = torch.quantile(errors[:20_000], quantiles, dim=0).T
-            best = LinearForecast(window, anchor, solution[:-1].T.float(), solution[-1].float(), spread.float(), error)
+            best = LinearForecast(
+                window, anchor, solution[:-1].T.float(), solution[-1].float(), spread.float(), error
+            )
     if best is None:
         raise ValueError("there is no anchor")
     return best

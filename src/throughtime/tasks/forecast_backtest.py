@@ -81,7 +81,7 @@ class Found:
 
 
 @torch.inference_mode()
-def forecasts(
+def forecasts(  # noqa: PLR0913 - what is forecast from, and how
     network: ForecastEnsemble,
     data: ForecastData,
     table: SeriesTable,
@@ -194,7 +194,7 @@ def _chosen(state: Any, rows: Tensor) -> Any:
     return state[:, rows] if isinstance(state, Tensor) else tuple(part[:, rows] for part in state)
 
 
-def forecast_frame(
+def forecast_frame(  # noqa: PLR0913 - a table's parts
     table: SeriesTable, origins: Origins, found: Found, *, name: str, level: Sequence[float], with_cutoff: bool
 ) -> pl.DataFrame:
     """The long table of forecasts, with Nixtla's names: LSTM, LSTM-lo-90, LSTM-hi-90.

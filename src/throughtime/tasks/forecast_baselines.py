@@ -49,7 +49,9 @@ def seasonal_naive(
     return Found(points, quantiles)
 
 
-def theta(table: SeriesTable, origins: Origins, horizon: int, season: int, level: Sequence[float]) -> Found | None:
+def theta(
+    table: SeriesTable, origins: Origins, horizon: int, season: int, level: Sequence[float]
+) -> Found | None:
     """The Theta method, fitted anew at each origin on the last 1,500 values; None where it can't be or would take long.
 
     Assimakopoulos & Nikolopoulos (2000), as statsforecast selects among its variants.
@@ -74,9 +76,9 @@ def theta(table: SeriesTable, origins: Origins, horizon: int, season: int, level
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             # Its intervals are simulated from numpy's global generator.
-            state = np.random.get_state()
+            state = np.random.get_state()  # noqa: NPY002
             found = model.forecast(history, horizon, level=[int(one) if one == int(one) else one for one in level])
-            np.random.set_state(state)
+            np.random.set_state(state)  # noqa: NPY002
         points[row] = found["mean"]
         for place, one in enumerate(level):
             key = int(one) if one == int(one) else one

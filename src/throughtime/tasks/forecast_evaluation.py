@@ -80,7 +80,7 @@ class ForecastEvaluation:
         return f"{model.model} beats {naive.model}: its MASE is {gain:.1%} lower{than}"
 
 
-def evaluate_forecasts(
+def evaluate_forecasts(  # noqa: PLR0913 - a backtest's parts
     table: SeriesTable,
     origins: Origins,
     found: Mapping[str, Found],
@@ -121,7 +121,9 @@ def evaluate_forecasts(
         for name, one in found.items()
     )
     horizon = next(iter(found.values())).point.shape[1]
-    return ForecastEvaluation(rows, horizon, len(origins), known[ID].n_unique(), season, tuple(remarks), frame)
+    return ForecastEvaluation(
+        rows, horizon, len(origins), known[ID].n_unique(), season, tuple(remarks), frame
+    )
 
 
 def _history(train: SeriesTable, names: set[str]) -> pl.DataFrame:
@@ -129,7 +131,7 @@ def _history(train: SeriesTable, names: set[str]) -> pl.DataFrame:
     return frame.with_columns(pl.col(TARGET).forward_fill().over(ID)).filter(pl.col(TARGET).is_not_nan())
 
 
-def _row(
+def _row(  # noqa: PLR0913, PLR0917 - what is measured, and on what
     name: str,
     title: str,
     known: pl.DataFrame,
@@ -160,9 +162,7 @@ def _row(
         every = [[*columns, name][place] for place in order]
         wanted = np.array([*probabilities, 0.5])[order]
         quantile_loss = 2 * mean(partial(losses.mqloss, quantiles=wanted), {name: every})
-        coverage = {
-            f"{one:g}": mean(partial(losses.coverage, level=int(one) if one == int(one) else one)) for one in level
-        }
+        coverage = {f"{one:g}": mean(partial(losses.coverage, level=int(one) if one == int(one) else one)) for one in level}
     return ForecastRow(
         title,
         mean(losses.mae),

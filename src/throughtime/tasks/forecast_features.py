@@ -192,10 +192,7 @@ class FeatureEncoder:
         time = len(series) + more
         known = ~np.isnan(series.values)
         values = filled(scale.scaled(series.values).astype(np.float64)).astype(np.float32)
-        parts: list[Columns] = [
-            _extended(values[:, None], more),
-            _extended(known[:, None].astype(np.float32), more, 0.0),
-        ]
+        parts: list[Columns] = [_extended(values[:, None], more), _extended(known[:, None].astype(np.float32), more, 0.0)]
         parts += [_extended(one.encode(series.covariates[name]), more) for name, one in self.past.items()]
         if self.shows_missing:
             parts.append(_extended(1 - known[:, None].astype(np.float32), more, 0.0))
@@ -205,9 +202,7 @@ class FeatureEncoder:
             parts.append(one.encode(np.concatenate([column, later])))
         stamps = table.stamps(np.arange(series.first, series.first + time))
         parts.append(calendar_features(stamps, self.calendar))
-        parts += [
-            np.repeat(one.encode(_single(series.static[name])), time, axis=0) for name, one in self.static.items()
-        ]
+        parts += [np.repeat(one.encode(_single(series.static[name])), time, axis=0) for name, one in self.static.items()]
         return np.concatenate(parts, axis=1)
 
     def split(self, values: Tensor, window: int, time: int) -> tuple[Past, Tensor, Tensor]:
@@ -246,9 +241,7 @@ class FeatureEncoder:
         """Back from plain values."""
         groups = {
             name: {
-                key: Encoding(
-                    one["mean"], one["deviation"], None if one["categories"] is None else tuple(one["categories"])
-                )
+                key: Encoding(one["mean"], one["deviation"], None if one["categories"] is None else tuple(one["categories"]))
                 for key, one in state[name].items()
             }
             for name in ("past", "future", "static")

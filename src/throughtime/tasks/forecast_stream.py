@@ -79,9 +79,7 @@ class ForecastStream:
         """
         missing = [name for name in self.data.encoder.past if name not in covariates]
         if missing:
-            raise ArgumentError(
-                f"each step needs the covariates {', '.join(self.data.encoder.past)}; {missing[0]} is missing"
-            )
+            raise ArgumentError(f"each step needs the covariates {', '.join(self.data.encoder.past)}; {missing[0]} is missing")
         one = self._series
         keep = self.data.settings.complete("window") + 1
         along = {

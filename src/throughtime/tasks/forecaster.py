@@ -344,9 +344,7 @@ class Forecaster(TrainedModel[ForecastEnsemble, Settings]):
             frames.append(forecast_frame(table, origins, found, name=model.name, level=levels, with_cutoff=True))
         return like_given(pl.concat(frames).sort("unique_id", "cutoff", "ds", maintain_order=True), df)
 
-    def stream(
-        self, series: str | None = None, df: Any = None, *, level: Sequence[float] | None = None
-    ) -> ForecastStream:
+    def stream(self, series: str | None = None, df: Any = None, *, level: Sequence[float] | None = None) -> ForecastStream:
         """Go on with one series, value by value; see ``ForecastStream``.
 
         Args:
@@ -415,7 +413,7 @@ class Forecaster(TrainedModel[ForecastEnsemble, Settings]):
             if one.unique_id not in seen:
                 steps.append(min(len(one) - 1, max(horizon, len(one) // 10)))
             else:
-                steps.append(new if new >= horizon else max(kept, horizon))
+                steps.append(new if new >= horizon else kept if kept >= horizon else horizon)
         return steps
 
 
@@ -430,7 +428,7 @@ def network_title(settings: Settings, network: ForecastEnsemble) -> str:
     return f"{settings.name}{sizes}, window {settings.window} ({weights:,} weights)"
 
 
-def trained_backtests(
+def trained_backtests(  # noqa: PLR0913 - a backtest's windows
     kind: type[Forecaster],
     table: SeriesTable,
     settings: Settings,
@@ -506,3 +504,4 @@ def _described(settings: Settings, network: ForecastEnsemble) -> list[str]:
 def _network(settings: Settings, encoder: FeatureEncoder, run: Run) -> ForecastEnsemble:
     torch.manual_seed(settings.seed)
     return build_model(settings, encoder).to(run.processes.device)
+

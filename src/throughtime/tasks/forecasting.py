@@ -21,8 +21,8 @@ from throughtime.data.series_columns import SeriesColumns
 from throughtime.data.series_files import read_series
 from throughtime.data.series_windows import SeriesStore, SeriesWindows, WindowBatch
 from throughtime.errors import ArgumentError, DataError, check_choice
-from throughtime.models.forecast_network import ForecastEnsemble, ForecastNetwork
 from throughtime.models.forecast_outputs import ForecastOutput, Locale, build_output
+from throughtime.models.forecast_network import ForecastNetwork, ForecastEnsemble
 from throughtime.models.linear_forecast import BLOCKS, LinearForecast, WindowSample, fit_linear
 from throughtime.tasks.forecast_features import FeatureEncoder, Scale
 from throughtime.tasks.network_training import CellName, Run, TrainingSettings, optimizers_of, train_network
@@ -224,16 +224,12 @@ def load_data(source: Any, settings: Settings, run: Run) -> SeriesTable:
     for line in table.description():
         run.display.line(line)
     if table.longest < FEWEST_STEPS:
-        raise DataError(
-            f"{table.name}: its longest series has {table.longest} values, at least {FEWEST_STEPS} are needed"
-        )
+        raise DataError(f"{table.name}: its longest series has {table.longest} values, at least {FEWEST_STEPS} are needed")
     if settings.distribution == "negative-binomial":
         for one in table.series:
             known = one.values[~np.isnan(one.values)]
             if (known < 0).any() or (known % 1 != 0).any():
-                raise DataError(
-                    f"{table.name}: {one.unique_id} is no series of counts, which `distribution` negative-binomial needs"
-                )
+                raise DataError(f"{table.name}: {one.unique_id} is no series of counts, which `distribution` negative-binomial needs")
     table.save(run.folder.tokens)
     return table
 

@@ -17,7 +17,7 @@ from throughtime.tasks.forecasting import Settings
 from throughtime.training import Display
 
 
-def compare_networks(
+def compare_networks(  # noqa: PLR0913 - a backtest's windows
     table: SeriesTable,
     settings: Settings,
     n_windows: int,
