@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from throughtime.data.series import Series, SeriesTable
 from throughtime.data.series_frequency import SPAN, Frequency
-from throughtime.errors import check_choice, check_positive_integer
+from throughtime.errors import ArgumentError, check_choice, check_positive_integer
 
 Numbers = NDArray[np.float64]
 
@@ -70,7 +70,9 @@ def injected(
     changed, odd = values.copy(), np.zeros(len(values), dtype=bool)
     deviation = float(values.std())
     room = len(values) // len(kinds)
-    check_positive_integer("room", max(room - 4 * period, 0))
+    if room <= 4 * period:
+        needed = (4 * period + 1) * len(kinds)
+        raise ArgumentError(f"`values` must have {needed} steps for {len(kinds)} anomalies, got {len(values)}")
     for number, kind in enumerate(kinds):
         check_choice("kind", kind, ANOMALIES)
         length = 1 if kind == "spike" else int(generator.integers(period, 2 * period + 1))

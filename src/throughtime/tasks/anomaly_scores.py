@@ -25,10 +25,15 @@ def window_begins(steps: int, window: int, hop: int) -> NDArray[np.int64]:
     return np.unique(np.append(np.arange(0, last + 1, hop), last))
 
 
+def most_windows(window: int, hop: int) -> int:
+    """How many windows a step is in at most."""
+    return -(-window // hop) + 1
+
+
 def step_errors(recording: Numbers, reconstruct: Reconstruct, window: int, hop: int) -> Numbers:
     """The error of reconstruction at each step and channel, shape (time, channel), signed.
 
-    The mean over all windows that the step is in.
+    The median over all windows that the step is in: what is odd nearby spoils some of them, and rarely most.
 
     Args:
         recording: scaled values of shape (time, channel), at least ``window`` steps.
@@ -37,15 +42,14 @@ def step_errors(recording: Numbers, reconstruct: Reconstruct, window: int, hop: 
         hop: steps between the beginnings of two.
     """
     begins = window_begins(len(recording), window, hop)
-    total, count = np.zeros_like(recording), np.zeros((len(recording), 1))
+    places = most_windows(window, hop)
+    errors = np.full((places, *recording.shape), np.nan)
     for start in range(0, len(begins), 512):
         some = begins[start : start + 512]
         windows = np.stack([recording[begin : begin + window] for begin in some])
-        errors = windows - reconstruct(windows)
-        for begin, error in zip(some, errors, strict=True):
-            total[begin : begin + window] += error
-            count[begin : begin + window] += 1
-    return total / count
+        for number, (begin, own) in enumerate(zip(some, windows - reconstruct(windows), strict=True), start):
+            errors[number % places, begin : begin + window] = own
+    return np.nanmedian(errors, axis=0)
 
 
 def mean_around(values: Numbers, length: int) -> Numbers:

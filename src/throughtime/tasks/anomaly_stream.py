@@ -10,7 +10,7 @@ import numpy as np
 from throughtime.errors import ArgumentError, DataError
 from throughtime.tasks.anomaly_detection import told_again
 from throughtime.tasks.anomaly_detector import AnomalyDetector
-from throughtime.tasks.anomaly_scores import Numbers, steps_ahead
+from throughtime.tasks.anomaly_scores import Numbers, most_windows, steps_ahead
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,10 @@ class AnomalyStream:
         channels = len(detector.channels)
         self._last: tuple[float, ...] = (0.0,) * channels
         self._kept = np.zeros((0, channels))
-        self._totals = np.zeros((0, channels))
-        self._counts = np.zeros((0, 1))
+        self._places = most_windows(detector.window, detector.settings.hop)
+        self._errors = np.zeros((self._places, 0, channels))
+        """Of each kept row, in each of the windows that it is in; NaN where there are fewer."""
+        self._windows = 0
         self._offset = 0
         """The step that the first kept row is of."""
         self._given = 0
@@ -79,8 +81,7 @@ class AnomalyStream:
         self._last = tuple(old if np.isnan(new) else float(new) for old, new in zip(self._last, values, strict=True))
         row = self._scale.scaled(np.array([self._last]))
         self._kept = np.concatenate([self._kept, row])
-        self._totals = np.concatenate([self._totals, np.zeros_like(row)])
-        self._counts = np.concatenate([self._counts, np.zeros((1, 1))])
+        self._errors = np.concatenate([self._errors, np.full((self._places, 1, channels), np.nan)], axis=1)
         window = self.detector.window
         if self.steps < self._next_window + window:
             return []
@@ -105,8 +106,8 @@ class AnomalyStream:
     def _tell(self, begin: int) -> None:
         rows = slice(begin - self._offset, begin - self._offset + self.detector.window)
         windows = self._kept[rows][None]
-        self._totals[rows] += (windows - told_again(self.detector.network, windows))[0]
-        self._counts[rows] += 1
+        self._errors[self._windows % self._places, rows] = (windows - told_again(self.detector.network, windows))[0]
+        self._windows += 1
 
     def _certain(self, end: int, *, is_last: bool = False) -> Iterator[StreamScore]:
         """The scores of steps that weren't given yet, now that the errors of those before ``end`` are certain."""
@@ -114,7 +115,7 @@ class AnomalyStream:
         until = end if is_last else end - steps_ahead(normal.smoothing)
         if until <= self._given:
             return
-        errors: Numbers = self._totals[: end - self._offset] / self._counts[: end - self._offset]
+        errors: Numbers = np.nanmedian(self._errors[:, : end - self._offset], axis=0)
         scores, blame = normal.scores(errors), normal.blame(errors)
         for step in range(self._given, until):
             place = step - self._offset
@@ -125,4 +126,4 @@ class AnomalyStream:
         needed = min(until - normal.smoothing, self.steps - self.detector.window)
         unneeded = max(0, needed - self._offset)
         self._offset += unneeded
-        self._kept, self._totals, self._counts = (rows[unneeded:] for rows in (self._kept, self._totals, self._counts))
+        self._kept, self._errors = self._kept[unneeded:], self._errors[:, unneeded:]

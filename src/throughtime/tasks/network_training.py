@@ -160,6 +160,7 @@ def train_network(
     *,
     optimizers: Sequence[Optimizer],
     unit: str = "token",
+    measure: str = "nats",
     most_epochs: float | None = None,
 ) -> Position:
     """Train a network; the folder keeps the best weights, the log and what a resumed run needs.
@@ -173,6 +174,7 @@ def train_network(
         run: where.
         optimizers: of the network's parameters; see ``optimizers_of``.
         unit: what a target is, such as a token or a text.
+        measure: what the loss is counted in.
         most_epochs: after how many passes over the data a run ends whose time budget would allow for more.
 
     Raises:
@@ -181,7 +183,13 @@ def train_network(
     epochs = settings.epochs or (most_epochs if settings.time_budget else None)
     steps = max(1, round(epochs * len(batches))) if epochs else settings.steps
     recorder = Recorder(
-        run.folder, network, display=run.display, seconds=settings.seconds, is_main=run.processes.is_main, unit=unit
+        run.folder,
+        network,
+        display=run.display,
+        seconds=settings.seconds,
+        is_main=run.processes.is_main,
+        unit=unit,
+        measure=measure,
     )
     trainer = Trainer(
         model=objective,

@@ -27,6 +27,7 @@ class Recorder:
         log_every: steps between two lines of the log.
         is_main: whether this process writes and shows.
         unit: what a target is, in the singular; where it is a token, losses are shown as perplexities, too.
+        measure: what the loss is counted in.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class Recorder:
         log_every: int = 10,
         is_main: bool = True,
         unit: str = "token",
+        measure: str = "nats",
     ) -> None:
         self.folder = folder
         self.network = network
@@ -47,6 +49,7 @@ class Recorder:
         self.log_every = log_every
         self.is_main = is_main
         self.unit = unit
+        self.measure = measure
         self._begun = time.monotonic()
         self._targets_before: int | None = None
         self._recent_loss: float | None = None
@@ -91,7 +94,7 @@ class Recorder:
         clipped = position.clipped_steps / position.step
         self.display.line(
             f"step {position.step:,}  epoch {position.epoch}  {duration(position.seconds)}  "
-            f"train {self._recent_loss or 0:.4f}  validation {found.loss:.4f} nats{self._perplexity(found.loss, ', ')}"
+            f"train {self._recent_loss or 0:.4f}  validation {found.loss:.4f} {self.measure}{self._perplexity(found.loss, ', ')}"
             f"{shown}  clipped {clipped:.0%}{'  (best)' if is_best else ''}"
         )
 
@@ -110,7 +113,8 @@ class Recorder:
             return
         if not self.folder.weights_file.exists():
             self.folder.save_weights(self.network)
-        save_loss_curve(read_metrics(self.folder.metrics_file), self.folder.figure_file, per=self.unit)
+        measure = f"{self.measure} per {self.unit}"
+        save_loss_curve(read_metrics(self.folder.metrics_file), self.folder.figure_file, measure=measure)
         if position.stopped == "interrupted":
             self.display.line(f"interrupted at step {position.step:,} and saved; --resume goes on from there")
         elif position.stopped == "early stopping":
