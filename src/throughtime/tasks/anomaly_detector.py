@@ -320,11 +320,12 @@ class AnomalyDetector(TrainedModel[RecurrentAutoencoder, Settings]):
         return table
 
     def _scaled(self, recording: Recording) -> Numbers:
+        scale = scale_for(self.scales, recording, len(self.channels))
         if len(recording) < self.window:
             raise DataError(
                 f"{recording.name}: has {len(recording)} steps, a window of the model has {self.window}; give more"
             )
-        return scale_for(self.scales, recording, len(self.channels)).scaled(recording.values)
+        return scale.scaled(recording.values)
 
     def _errors(self, scaled: Numbers) -> Numbers:
         return step_errors(scaled, lambda windows: told_again(self.network, windows), self.window, self.settings.hop)
