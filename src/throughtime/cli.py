@@ -51,16 +51,17 @@ for name, summary in (
     ("plot", "Draw words, or pairs of words as arrows."),
 ):
     vectors.command(f"throughtime.commands.vectors:{name.replace('-', '_')}", name=name, help=summary)
+app.command("throughtime.commands.export:export", name="export", help="Write a model as ONNX, in int8 as well.")
 app.command(
-    "throughtime.commands.caption:app",
-    name="caption",
-    help="Captioning: learn to say what is in pictures, caption, judge, show where it looked.",
+    "throughtime.commands.inspect:inspect",
+    name="inspect",
+    help="Look inside a model: gradients, gates, memory, neurons, attention, maps of words.",
 )
-app.command(
-    "throughtime.commands.image:app",
-    name="image",
-    help="Image classification: learn labels of pictures, judge, predict.",
-)
+for name, summary in (
+    ("caption", "Captioning: learn to say what is in pictures, caption, judge, show where it looked."),
+    ("image", "Image classification: learn labels of pictures, judge, predict."),
+):
+    app.command(f"throughtime.commands.{name}:app", name=name, help=summary)
 app.command(
     "throughtime.commands.translate:app",
     name="translate",

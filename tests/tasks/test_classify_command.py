@@ -72,8 +72,8 @@ def test_predict_takes_arguments_a_file_or_standard_input(
     assert "%" in process.stdout.readline()
     process.stdin.close()
     assert "log-odds of" in process.stdout.read()
-    assert process.wait() == 0
     process.stdout.close()
+    assert process.wait() == 0
 
 
 def test_the_sample_needs_no_file_and_folds_print_one_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import torch
 import transformers
 
+from throughtime.data import Picture
 from throughtime.errors import ArgumentError, DataError, ModelFolderError
 from throughtime.tasks.image_features import (
     ImageSettings,
@@ -23,6 +25,10 @@ from throughtime.training import Display, ModelFolder, Processes
 
 PICTURES = list(np.random.default_rng(0).integers(0, 256, (9, 40, 40, 3), dtype=np.uint8))
 PLACES = [str(number) for number in range(9)]
+
+
+def inputs(reader: PictureReader, pictures: Sequence[Picture]) -> torch.Tensor:
+    return torch.from_numpy(np.array(reader.frames(pictures).array))
 
 
 @pytest.fixture(scope="module")
@@ -53,18 +59,17 @@ def vit(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_resnet_from_a_folder_gives_what_transformers_computes(resnet: Path) -> None:
-    reader, trained = choose_reader(PICTURES, ImageSettings(backbone=str(resnet)), spatial=True)
-    assert trained is None
+    reader = choose_reader(PICTURES, ImageSettings(backbone=str(resnet)), spatial=True)
     assert reader.backbone is not None
     assert reader.backbone.grid == (4, 4)
     pixels = torch.from_numpy(np.stack(PICTURES)[:, 4:36, 4:36]).permute(0, 3, 1, 2) / 255
     values = (pixels - torch.tensor([0.1, 0.2, 0.3])[:, None, None]) / torch.tensor([0.5, 0.6, 0.7])[:, None, None]
     with torch.inference_mode():
         expected = transformers.AutoModel.from_pretrained(resnet).eval()(values).last_hidden_state
-    found = reader.inputs(PICTURES)
+    found = inputs(reader, PICTURES)
     torch.testing.assert_close(found.transpose(1, 2).reshape(9, 16, 4, 4), expected)
-    whole, _ = choose_reader(PICTURES, ImageSettings(backbone=str(resnet)), spatial=False)
-    torch.testing.assert_close(whole.inputs(PICTURES)[:, 0], expected.mean((2, 3)))
+    whole = choose_reader(PICTURES, ImageSettings(backbone=str(resnet)), spatial=False)
+    torch.testing.assert_close(inputs(whole, PICTURES)[:, 0], expected.mean((2, 3)))
 
 
 def test_a_vit_gives_its_class_token_or_its_patches(vit: Path) -> None:
@@ -76,22 +81,20 @@ def test_a_vit_gives_its_class_token_or_its_patches(vit: Path) -> None:
         with torch.inference_mode():
             hidden = network(encoder.normalised(pixels)).last_hidden_state
         torch.testing.assert_close(
-            PictureReader(how, encoder).inputs(pictures), hidden[:, 1:] if spatial else hidden[:, :1]
+            inputs(PictureReader(how, encoder), pictures), hidden[:, 1:] if spatial else hidden[:, :1]
         )
         assert encoder.grid == ((4, 4) if spatial else (1, 1))
 
 
 def test_a_frozen_backbone_travels_in_the_model_folder(resnet: Path, tmp_path: Path) -> None:
-    reader, _ = choose_reader(PICTURES, ImageSettings(backbone=str(resnet)), spatial=False)
+    reader = choose_reader(PICTURES, ImageSettings(backbone=str(resnet)), spatial=False)
     folder = ModelFolder(tmp_path / "model")
     folder.create()
     run = Run(folder, Processes.join("cpu"), Display(quiet=True))
-    reader, broken = prepare_pictures(reader, {"train": (PICTURES, PLACES)}, ImageSettings(), run)
-    assert broken == {"train": []}
-    folder.write_config("any", reader.save(folder))
+    assert prepare_pictures(reader, {"train": (PICTURES, PLACES)}, ImageSettings(), run) == {"train": []}
     again = PictureReader.load(folder)
-    torch.testing.assert_close(again.inputs(PICTURES), reader.inputs(PICTURES), rtol=0, atol=0)
-    np.testing.assert_allclose(open_pictures(folder, "train").array, again.inputs(PICTURES), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(inputs(again, PICTURES), inputs(reader, PICTURES), rtol=0, atol=0)
+    np.testing.assert_allclose(open_pictures(folder, "train").array, inputs(again, PICTURES), rtol=1e-5, atol=1e-6)
     encoder = build_image_encoder(again, ImageSettings())
     assert (encoder.grid, encoder.output_size) == ((1, 1), 16)
     assert again.backbone is not None
@@ -102,10 +105,12 @@ def test_a_frozen_backbone_travels_in_the_model_folder(resnet: Path, tmp_path: P
 
 
 def test_a_fine_tuned_backbone_is_trained_from_its_weights(resnet: Path) -> None:
-    reader, backbone = choose_reader(PICTURES, ImageSettings(backbone=str(resnet), fine_tune=True), spatial=True)
+    reader = choose_reader(PICTURES, ImageSettings(backbone=str(resnet), fine_tune=True), spatial=True)
+    backbone = reader.backbone
     assert backbone is not None
-    assert reader.inputs(PICTURES).dtype == torch.uint8
-    backbone.train()(reader.inputs(PICTURES)).sum().backward()
+    assert build_image_encoder(reader, ImageSettings()) is backbone
+    assert inputs(reader, PICTURES).dtype == torch.uint8
+    backbone.train()(inputs(reader, PICTURES)).sum().backward()
     assert all(weight.grad is not None for weight in backbone.parameters())
     frozen, _ = load_pretrained(str(resnet), spatial=True)
     frozen.train()
@@ -113,26 +118,27 @@ def test_a_fine_tuned_backbone_is_trained_from_its_weights(resnet: Path) -> None
 
 
 def test_own_networks_get_pixels_whose_mean_and_deviation_were_measured(tmp_path: Path) -> None:
-    reader, _ = choose_reader(PICTURES, ImageSettings(), spatial=True)
+    reader = choose_reader(PICTURES, ImageSettings(), spatial=True)
     assert reader.preprocessing.shape == (40, 40, 3)
     folder = ModelFolder(tmp_path / "model")
     folder.create()
     run = Run(folder, Processes.join("cpu"), Display(quiet=True))
-    reader, _ = prepare_pictures(reader, {"train": (PICTURES, PLACES)}, ImageSettings(), run)
+    prepare_pictures(reader, {"train": (PICTURES, PLACES)}, ImageSettings(), run)
+    reader = PictureReader.load(folder)
     values = np.stack(PICTURES) / 255
     assert reader.preprocessing.mean == pytest.approx(values.mean((0, 1, 2)), abs=1e-4)
     assert reader.preprocessing.std == pytest.approx(values.std((0, 1, 2)), abs=1e-4)
-    folder.write_config("any", reader.save(folder))
+    reader.save(folder)
     assert PictureReader.load(folder) == reader
 
 
 def test_size_and_colours_are_those_of_the_pictures() -> None:
     grey = [np.repeat(picture[:28, :20, :1], 3, 2) for picture in PICTURES]
-    assert choose_reader(grey, ImageSettings(), spatial=True)[0].preprocessing.shape == (28, 20, 1)
+    assert choose_reader(grey, ImageSettings(), spatial=True).preprocessing.shape == (28, 20, 1)
     mixed = [PICTURES[0], PICTURES[1][:30]]
-    assert choose_reader(mixed, ImageSettings(), spatial=True)[0].preprocessing.shape == (64, 64, 3)
+    assert choose_reader(mixed, ImageSettings(), spatial=True).preprocessing.shape == (64, 64, 3)
     asked = ImageSettings(image_size=16, grey=True, fit="pad")
-    assert choose_reader(PICTURES, asked, spatial=True)[0].preprocessing.shape == (16, 16, 1)
+    assert choose_reader(PICTURES, asked, spatial=True).preprocessing.shape == (16, 16, 1)
 
 
 def test_a_backbone_that_is_not_there_says_what_to_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -165,7 +165,12 @@ def test_an_embedding_starts_from_word_vectors(tmp_path: Path) -> None:
     with pytest.raises(ArgumentError, match="`embedding_size` is 3, that of the `vectors`, got 5"):
         TextClassifier.fit(sample_reviews(60), embedding_size=5, **given)
     own = TextClassifier.fit(sample_reviews(60), own_vectors=True, fixed_vectors=True, steps=3, **SMALL)
-    assert own.network.embedding.weight.shape == (own.tokenizer.vocabulary_size, 16)
+    weight = own.network.embedding.weight
+    assert isinstance(weight, torch.Tensor)
+    assert weight.shape == (own.tokenizer.vocabulary_size, 16)
+    # Centred: they do not point one way, as after little training; and as wide as fresh ones.
+    assert weight.mean(0).norm() < 0.05 * weight.norm(dim=1).mean()
+    assert weight.std().item() == pytest.approx(0.1, rel=0.05)
 
 
 def test_a_time_budget_ends_no_later_than_what_is_enough(tmp_path: Path) -> None:

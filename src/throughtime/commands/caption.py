@@ -78,7 +78,7 @@ def train(
 
 
 @app.command
-def evaluate(
+def evaluate(  # noqa: PLR0913 - the flags that people know from other tools
     model: Path,
     *data: Path,
     part: Literal["valid", "test", "train"] | None = None,

@@ -22,12 +22,12 @@ from throughtime.commands.results import given_paths, print_json, training_resul
 from throughtime.data import find_sequences, read_text_file, sample_gestures, sample_reviews
 from throughtime.errors import ArgumentError, DataError
 from throughtime.tasks import sequence_classification, text_classification
+from throughtime.tasks.classification import ClassifierSettings
 from throughtime.tasks.classification_evaluation import summary
 from throughtime.tasks.classification_figures import plot_confusion
 from throughtime.tasks.classifier import Prediction
 from throughtime.tasks.classifiers import AnyClassifier, classifier_for, load_classifier
 from throughtime.tasks.cross_validation import cross_validate
-from throughtime.tasks.recurrent_classification import ClassifierSettings
 from throughtime.tasks.sequence_classifier import SequenceClassifier
 from throughtime.tasks.text_classifier import Explanation, TextClassifier
 from throughtime.training import Display, ModelFolder, keep_freed_memory

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from json import dumps
 from pathlib import Path
 from typing import Annotated, Literal
@@ -99,11 +98,9 @@ def evaluate(
     loaded = ImageClassifier.load(model, device=device)
     if figure is not None and loaded.targets.multi_label:
         raise ArgumentError("--figure needs a model of pictures with one label each, and this one may give several")
-    used = loaded.settings.columns
-    columns = replace(
-        used, image=image_column or used.image, label=label_column or used.label, images=images or used.images
-    )
-    evaluation = loaded.evaluate(*data, part=part, columns=columns, baselines=baselines)
+    columns = {"image_column": image_column, "label_column": label_column, "images": images and str(images)}
+    given = {name: column for name, column in columns.items() if column is not None}
+    evaluation = loaded.evaluate(*data, part=part, settings=loaded.settings.replaced(**given), baselines=baselines)
     if figure is not None and evaluation.confusion is not None:
         plot_confusion(evaluation.confusion, loaded.targets.classes, figure)
     if json:

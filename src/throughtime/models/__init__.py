@@ -1,6 +1,7 @@
 """One network for each problem, and the simple models that they are compared with."""
 
 from throughtime.models.captioner import Captioner
+from throughtime.models.classifying_network import ClassifyingNetwork
 from throughtime.models.decoder import DecoderState
 from throughtime.models.decoding_network import DecodingNetwork
 from throughtime.models.encoder_decoder import EncoderDecoder
@@ -23,6 +24,7 @@ from throughtime.models.text_classifier import RecurrentTextClassifier
 
 __all__ = [
     "Captioner",
+    "ClassifyingNetwork",
     "ConvolutionalEncoder",
     "DecoderState",
     "DecodingNetwork",

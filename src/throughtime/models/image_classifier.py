@@ -7,13 +7,14 @@ from torch import Tensor, nn
 from torch.nn.functional import relu
 
 from throughtime.errors import check_choice, check_positive_integer, check_range
+from throughtime.models.classifying_network import ClassifyingNetwork
 from throughtime.models.image_encoder import ImageEncoder
 from throughtime.sequence import SequenceBatch
 
 POOLINGS = ("flatten", "mean", "max")
 
 
-class ImageClassifier(nn.Module):
+class ImageClassifier(ClassifyingNetwork):
     """An encoder of pictures, pooling over their places, and fully connected layers: one to one, no recurrence.
 
     Args:
@@ -57,19 +58,19 @@ class ImageClassifier(nn.Module):
         self.output = nn.Linear(fully_connected or size, num_classes)
 
     def hidden_matrices(self) -> list[nn.Parameter]:
-        """The matrices before the output: what the Muon optimiser may move."""
+        """The matrices before the output, but for what is frozen: what the Muon optimiser may move."""
         return [
             weight
             for name, weight in self.named_parameters()
             if weight.ndim == 2 and min(weight.shape) > 1 and not name.startswith("output.") and weight.requires_grad
         ]
 
-    def forward(self, pictures: SequenceBatch) -> Tensor:
+    def forward(self, inputs: SequenceBatch) -> Tensor:
         """Scores of shape (batch, num_classes) for pictures as sequences of one frame, values of (1, batch, ...).
 
         They are unnormalised log-probabilities of the classes, or, where each class is there or not, log-odds.
         """
-        frames = pictures.values[0]
+        frames = inputs.values[0]
         if self.training and (self.shift or self.flip):
             frames = moved(frames, shift=self.shift, flip=self.flip)
         vectors = self.images(frames)

@@ -10,11 +10,12 @@ from torch import Tensor, nn
 from torch.nn.functional import relu
 
 from throughtime.errors import check_positive_integer, check_range
+from throughtime.models.classifying_network import ClassifyingNetwork
 from throughtime.nn import Convolution, LockedDropout, Pooling, Recurrent
 from throughtime.sequence import SequenceBatch
 
 
-class RecurrentClassifier(nn.Module, ABC):
+class RecurrentClassifier(ClassifyingNetwork, ABC):
     """Convolution along time, recurrent layers, pooling to one vector, and fully connected layers.
 
     Each stage but the pooling and the output can be left out. A subclass says how its input becomes vectors.

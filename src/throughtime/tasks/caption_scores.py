@@ -11,7 +11,7 @@ from typing import Any
 from throughtime.errors import ArgumentError, MissingExtraError
 
 _CONTRACTED = re.compile(r"(?<=\w)(n't|'(?:s|re|ve|ll|d|m))\b")
-_WORD = re.compile(r"n't|'(?:s|re|ve|ll|d|m)\b|\w+(?:[-./&]\w+)*|[$£€%#&@+*/=~^<>|\\_]")
+_WORD = re.compile(r"(?:[a-z]\.){2,}|o'\w+|n't|'(?:s|re|ve|ll|d|m)\b|\w+(?:[-./&]\w+)*|[$£€%#&@+*/=~^<>|\\_]")
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class CaptionScores:
 def caption_tokens(caption: str) -> list[str]:
     """The words of a caption as the evaluation of COCO has them: lower case, no punctuation, contractions parted.
 
-    It follows the Penn Treebank's rules of Stanford's tokeniser, which needs Java; what it cuts in another way is
-    rare in captions.
+    It follows the Penn Treebank's rules as Stanford's tokeniser has them, which needs Java, but for brackets: that one
+    keeps them as -lrb- and -rrb-, here they are left out.
 
     >>> caption_tokens("A man doesn't ride the boy's well-known bike, here.")
     ['a', 'man', 'does', "n't", 'ride', 'the', 'boy', "'s", 'well-known', 'bike', 'here']

@@ -14,7 +14,6 @@ import torch
 from throughtime.data import PARTS, CaptionColumns, CaptionedImages, Frames, Picture, SentenceTokenizer, find_captioned
 from throughtime.errors import ArgumentError, check_choice
 from throughtime.models import Captioner as Network
-from throughtime.models import ImageEncoder
 from throughtime.tasks.caption_evaluation import Evaluation, beside_captions, evaluate_captions
 from throughtime.tasks.captioning import (
     TASK,
@@ -22,13 +21,12 @@ from throughtime.tasks.captioning import (
     Settings,
     build_model,
     enough_epochs,
-    first_encoder,
     fit,
     load_data,
     open_data,
     open_tokenizer,
 )
-from throughtime.tasks.image_features import PictureReader, build_image_encoder, open_pictures
+from throughtime.tasks.image_features import PictureReader, open_pictures
 from throughtime.tasks.model_card import captioner_card
 from throughtime.tasks.model_runs import (
     in_model_folder,
@@ -149,9 +147,8 @@ class Captioner(TrainedModel[Network, Settings]):
                 if sources:
                     run.display.line(f"going on with the pictures that were prepared in {folder.tokens}")
                 settings = resumed_settings(folder, TASK, settings)
-                data = open_data(folder, PictureReader.load(folder), settings)
-                torch.manual_seed(settings.seed)
-                network = _network(first_encoder(data.reader, settings, folder), data, settings, run)
+                data = open_data(folder, settings)
+                network = _network(settings, data, run)
             else:
                 settings, data, network = _begin(sources, settings, run)
             fit(network, data, settings, run)
@@ -169,7 +166,7 @@ class Captioner(TrainedModel[Network, Settings]):
         settings = read_settings(place, TASK, Settings)
         chosen = choose_device(device)
         reader, tokenizer = PictureReader.load(place), open_tokenizer(place, settings)
-        network = build_model(settings, build_image_encoder(reader, settings), tokenizer.vocabulary_size)
+        network = build_model(settings, reader, tokenizer.vocabulary_size)
         place.load_weights(network, chosen)
         return cls(network, reader, tokenizer, settings, place, chosen)
 
@@ -182,7 +179,8 @@ class Captioner(TrainedModel[Network, Settings]):
         target = ModelFolder(folder)
         save_copy(self.folder, target, self.network)
         self.tokenizer.tokenizer.save(target.tokenizer_file)
-        write_settings(target, TASK, self.settings, **self.reader.save(target))
+        self.reader.save(target)
+        write_settings(target, TASK, self.settings)
 
     def caption(self, pictures: Sequence[Picture | str], *, attention: bool = False, **search: Any) -> list[Caption]:
         """Say what is in pictures.
@@ -203,7 +201,7 @@ class Captioner(TrainedModel[Network, Settings]):
             return []
         own = [Path(picture) if isinstance(picture, str) else picture for picture in pictures]
         places = [str(one) if isinstance(one, Path) else f"pictures[{row}]" for row, one in enumerate(own)]
-        return self._captions(Frames(self.reader.inputs(own, places).numpy()), how, attention=attention)
+        return self._captions(self.reader.frames(own, places), how, attention=attention)
 
     def evaluate(
         self,
@@ -231,7 +229,7 @@ class Captioner(TrainedModel[Network, Settings]):
         if data:
             images = self._found(data, part, columns)
             places = [example.place for example in images.examples]
-            frames = Frames(self.reader.inputs(images.pictures, places).numpy())
+            frames = self.reader.frames(images.pictures, places)
         else:
             images = CaptionedImages.load(self.folder.tokens / f"{part or 'valid'}.jsonl", part or "valid")
             frames = open_pictures(self.folder, part or "valid")
@@ -299,29 +297,30 @@ def _begin(
     if not sources:
         missing = f"{run.folder.path}: holds no run to resume" if run.resume else "there are no pictures to learn from"
         raise ArgumentError(f"{missing}; give pictures with captions, or --sample")
-    if run.processes.count > 1:
-        raise ArgumentError("captioners are trained by one process; start it without torchrun")
     vectors = given_vectors(settings.vectors, settings.embedding_size)
     with new_folder(run.folder, run.processes, may_exist=run.resume):
-        torch.manual_seed(settings.seed)
-        reader, images = load_data(sources, settings, run)
+        if run.processes.is_main:
+            load_data(sources, settings, run)
+        run.processes.wait()
+        data = open_data(run.folder, settings)
         changes: dict[str, object] = {"precision": choose_precision(settings.precision, run.processes.device)}
         if vectors:
             changes["embedding_size"] = vectors.vectors.shape[1]
         if settings.epochs is settings.steps is settings.time_budget is None:
-            pictures = len(CaptionedImages.load(run.folder.tokens / "train.jsonl", "train"))
-            changes["epochs"] = float(enough_epochs(pictures))
+            changes["epochs"] = float(enough_epochs(len(data.splits.train)))
         settings = settings.replaced(**changes)
-        data = open_data(run.folder, reader, settings)
-        network = _network(images, data, settings, run)
+        network = _network(settings, data, run)
     if vectors:
         coverage = start_embedding(network.decoder.embedding, data.tokenizer.tokenizer, vectors)
         run.display.line(f"{coverage.found:,} of {coverage.total:,} words ({coverage.fraction:.1%}) have a vector")
-    write_settings(run.folder, TASK, settings, **reader.save(run.folder))
+    if run.processes.is_main:
+        write_settings(run.folder, TASK, settings)
+    run.processes.wait()
     weights = sum(weight.numel() for weight in network.parameters())
     run.display.line(f"{settings.network_name}; {weights:,} weights, dropout {settings.dropout}")
     return settings, data, network
 
 
-def _network(images: ImageEncoder, data: CaptionData, settings: Settings, run: Run) -> Network:
-    return build_model(settings, images, data.tokenizer.vocabulary_size).to(run.processes.device)
+def _network(settings: Settings, data: CaptionData, run: Run) -> Network:
+    torch.manual_seed(settings.seed)
+    return build_model(settings, data.reader, data.tokenizer.vocabulary_size).to(run.processes.device)

@@ -33,7 +33,7 @@ from throughtime.data import (
     train_tokenizer,
 )
 from throughtime.errors import ArgumentError, DataError
-from throughtime.models import Captioner, ImageEncoder
+from throughtime.models import Captioner
 from throughtime.tasks.caption_scores import score_captions
 from throughtime.tasks.image_features import (
     ImageSettings,
@@ -44,7 +44,6 @@ from throughtime.tasks.image_features import (
     prepare_pictures,
 )
 from throughtime.tasks.network_training import CellName, Run, optimizers_of, train_network
-from throughtime.tasks.pretrained_backbones import load_pretrained
 from throughtime.tasks.sequence_search import teacher_forced_loss, write_greedily
 from throughtime.tasks.settings import Positive, Probability
 from throughtime.training import ModelFolder, Position, TranslationObjective, Validation
@@ -193,18 +192,13 @@ class CaptionData:
         return Frames(frames.array, frames.rows[few]), self.splits.valid.captions[few]
 
 
-def load_data(
-    sources: Sequence[CaptionedImages | Path | str], settings: Settings, run: Run
-) -> tuple[PictureReader, ImageEncoder]:
+def load_data(sources: Sequence[CaptionedImages | Path | str], settings: Settings, run: Run) -> None:
     """Find pictures with captions, tell what was understood, learn the words, and write the pictures as they are read.
 
     Args:
         sources: files, folders, or ``CaptionedImages``.
         settings: where a row has its picture and its caption, what a token is, and how pictures are read.
-        run: its folder gets tokenizer.json and tokens/, its display shows what was understood.
-
-    Returns:
-        How pictures are read, and the encoder of the network to be trained, with its first weights.
+        run: its folder gets tokenizer.json, tokens/ and how pictures are read, its display shows what was understood.
 
     Raises:
         DataError: naming file and line, where the data can't be read or there is nothing to learn from it.
@@ -220,9 +214,9 @@ def load_data(
     train = splits.train
     if len(train) < FEWEST_PICTURES:
         raise DataError(f"{train.name}: has {len(train)} pictures to learn from, at least {FEWEST_PICTURES} are needed")
-    reader, trained = choose_reader(train.pictures, settings, spatial=settings.attention != "none")
+    reader = choose_reader(train.pictures, settings, spatial=settings.attention != "none")
     named = {name: (part.pictures, [one.place for one in part.examples]) for name, part in splits.parts().items()}
-    reader, broken = prepare_pictures(reader, named, settings, run)
+    broken = prepare_pictures(reader, named, settings, run)
     kept = {
         name: part.chosen(np.setdiff1d(np.arange(len(part)), broken[name]).tolist())
         for name, part in splits.parts().items()
@@ -247,10 +241,9 @@ def load_data(
     )
     first = splits.train.examples[0]
     run.display.line(f"first picture: {first.place} | {first.captions[0][:100]}")
-    return reader, trained or build_image_encoder(reader, settings)
 
 
-def open_data(folder: ModelFolder, reader: PictureReader, settings: Settings) -> CaptionData:
+def open_data(folder: ModelFolder, settings: Settings) -> CaptionData:
     """Open the data that ``load_data`` wrote.
 
     Raises:
@@ -259,7 +252,7 @@ def open_data(folder: ModelFolder, reader: PictureReader, settings: Settings) ->
     splits = load_splits(folder.tokens, CaptionedImages.load)
     pictures = {name: open_pictures(folder, name) for name in splits.parts()}
     frames = Splits(pictures["train"], pictures["valid"], pictures.get("test"))
-    return CaptionData(splits, frames, open_tokenizer(folder, settings), reader, settings)
+    return CaptionData(splits, frames, open_tokenizer(folder, settings), PictureReader.load(folder), settings)
 
 
 def open_tokenizer(folder: ModelFolder, settings: Settings) -> SentenceTokenizer:
@@ -271,17 +264,10 @@ def open_tokenizer(folder: ModelFolder, settings: Settings) -> SentenceTokenizer
     return SentenceTokenizer(Tokenizer.load(folder.tokenizer_file), lower=settings.lower)
 
 
-def first_encoder(reader: PictureReader, settings: Settings, folder: ModelFolder) -> ImageEncoder:
-    """The encoder that a run which goes on starts from: its weights come with the run's state, if there is one yet."""
-    if settings.backbone is not None and settings.fine_tune and not folder.state_file.exists():
-        return load_pretrained(settings.backbone, spatial=settings.attention != "none", frozen=False)[0]
-    return build_image_encoder(reader, settings)
-
-
-def build_model(settings: Settings, images: ImageEncoder, vocabulary_size: int) -> Captioner:
-    """Make the network around the encoder of pictures, the rest with fresh weights."""
+def build_model(settings: Settings, reader: PictureReader, vocabulary_size: int) -> Captioner:
+    """Make the network, with fresh weights but for a backbone."""
     return Captioner(
-        images,
+        build_image_encoder(reader, settings),
         vocabulary_size,
         cell=settings.cell,
         embedding_size=settings.embedding_size or 128,

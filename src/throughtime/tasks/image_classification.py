@@ -8,30 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
-from torch import Tensor
 
 from throughtime.data import (
-    ExampleBatches,
     Frames,
     ImageColumns,
     LabelledImages,
-    Picture,
     Splits,
     find_images,
     load_splits,
     save_splits,
     split_images,
 )
-from throughtime.errors import ArgumentError, DataError
+from throughtime.errors import ArgumentError
 from throughtime.models import ImageClassifier, ImageEncoder
 from throughtime.tasks.class_targets import ClassTargets
-from throughtime.tasks.classification_training import ClassificationSettings, judged, scores_of
+from throughtime.tasks.classification import LabelSettings, check_examples
 from throughtime.tasks.image_features import (
     ImageSettings,
     PictureReader,
@@ -40,22 +36,21 @@ from throughtime.tasks.image_features import (
     open_pictures,
     prepare_pictures,
 )
-from throughtime.tasks.network_training import Run, optimizers_of, train_network
-from throughtime.tasks.pretrained_backbones import load_pretrained
+from throughtime.tasks.network_training import Run
 from throughtime.tasks.settings import Positive, Probability
-from throughtime.training import ClassificationObjective, ModelFolder, Position, Processes, Validation
+from throughtime.training import ModelFolder
 
 TASK = "image_classification"
-FEWEST_EXAMPLES = 4
 
 
-class Settings(ClassificationSettings, ImageSettings):
+class Settings(LabelSettings, ImageSettings):
     """Settings of an image classifier. What is None is chosen from the data."""
+
+    EXAMPLES_READ: ClassVar[int] = 600_000
+    MOST_EPOCHS: ClassVar[int] = 60
 
     image_column: str | None = None
     """The column that names the picture's file, by its name or by its number from 1; recognised by default."""
-    label_column: str | None = None
-    """The column of the label."""
     images: str | None = None
     """The folder that the names in tables start from; the table's own by default."""
 
@@ -100,7 +95,7 @@ class Settings(ClassificationSettings, ImageSettings):
         return ImageColumns(self.image_column, self.label_column, Path(self.images) if self.images else None)
 
     @property
-    def layers(self) -> str:
+    def name(self) -> str:
         """The network's layers and their sizes, for people to read."""
         if self.backbone is not None:
             return f"{self.backbone}, {'fine-tuned' if self.fine_tune else 'frozen'}"
@@ -116,29 +111,26 @@ class ClassifiedImages:
 
     Attributes:
         splits: its parts, without the pictures themselves.
-        pictures: those of each part.
+        train: the training pictures.
+        valid: the validation pictures.
         targets: its classes.
         reader: from other pictures to what the network gets.
     """
 
     splits: Splits[LabelledImages]
-    pictures: Splits[Frames]
+    train: Frames
+    valid: Frames
     targets: ClassTargets
     reader: PictureReader
 
 
-def load_data(
-    sources: Sequence[LabelledImages | Path | str], settings: Settings, run: Run
-) -> tuple[PictureReader, ImageEncoder]:
+def load_data(sources: Sequence[LabelledImages | Path | str], settings: Settings, run: Run) -> None:
     """Find labelled pictures, tell what was understood, and write them as the network gets them.
 
     Args:
         sources: files, folders, or ``LabelledImages``.
         settings: where a row has its picture and its label, and how pictures are read.
-        run: its folder gets tokens/, its display shows what was understood.
-
-    Returns:
-        How pictures are read, and the encoder of the network to be trained, with its first weights.
+        run: its folder gets tokens/ and how pictures are read, its display shows what was understood.
 
     Raises:
         DataError: naming file and line, where the data can't be read or there is nothing to learn from it.
@@ -149,14 +141,10 @@ def load_data(
         for remark in part.remarks:
             run.display.line(remark)
     splits = split_images(parts, settings.validation_fraction, seed=settings.seed)
-    train = splits.train
-    if len(train) < FEWEST_EXAMPLES:
-        raise DataError(f"{train.name}: has {len(train)} pictures to learn from, at least {FEWEST_EXAMPLES} are needed")
-    others = [part for name, part in splits.parts().items() if name != "train"]
-    ClassTargets.of(train, others, multi_label=settings.multi_label)
-    reader, trained = choose_reader(train.pictures, settings, spatial=pooling_of(settings) == "flatten")
+    check_examples(splits, settings)
+    reader = choose_reader(splits.train.pictures, settings, spatial=pooling_of(settings) == "flatten")
     named = {name: (part.pictures, [one.place for one in part.examples]) for name, part in splits.parts().items()}
-    reader, broken = prepare_pictures(reader, named, settings, run)
+    broken = prepare_pictures(reader, named, settings, run)
     kept = {
         name: part.chosen(np.setdiff1d(np.arange(len(part)), broken[name]).tolist())
         for name, part in splits.parts().items()
@@ -167,7 +155,6 @@ def load_data(
         run.display.line(f"{name}: {part.summary()}")
     how = reader.preprocessing
     run.display.line(f"pictures of {how.height} x {how.width} pixels, {'grey' if how.channels == 1 else 'in colour'}")
-    return reader, trained or own_encoder(reader, settings)
 
 
 def own_encoder(reader: PictureReader, settings: Settings) -> ImageEncoder:
@@ -178,23 +165,17 @@ def own_encoder(reader: PictureReader, settings: Settings) -> ImageEncoder:
     return build_image_encoder(reader, settings)
 
 
-def first_encoder(reader: PictureReader, settings: Settings, folder: ModelFolder) -> ImageEncoder:
-    """The encoder that a run which goes on starts from: its weights come with the run's state, if there is one yet."""
-    if settings.backbone is not None and settings.fine_tune and not folder.state_file.exists():
-        return load_pretrained(settings.backbone, spatial=pooling_of(settings) == "flatten", frozen=False)[0]
-    return own_encoder(reader, settings)
-
-
-def open_data(folder: ModelFolder, reader: PictureReader, settings: Settings) -> ClassifiedImages:
+def open_data(folder: ModelFolder, settings: Settings) -> ClassifiedImages:
     """Open the data that ``load_data`` wrote.
 
     Raises:
         ModelFolderError: where it is missing or damaged.
     """
     splits = load_splits(folder.tokens, LabelledImages.load)
-    pictures = {name: open_pictures(folder, name) for name in splits.parts()}
+    pictures = {name: open_pictures(folder, name) for name in ("train", "valid")}
     targets = ClassTargets.of(splits.train, (), multi_label=settings.multi_label)
-    return ClassifiedImages(splits, Splits(pictures["train"], pictures["valid"], pictures.get("test")), targets, reader)
+    reader = PictureReader.load(folder)
+    return ClassifiedImages(splits, pictures["train"], pictures["valid"], targets, reader)
 
 
 def pooling_of(settings: Settings) -> str:
@@ -202,11 +183,11 @@ def pooling_of(settings: Settings) -> str:
     return settings.pooling or ("mean" if settings.backbone else "flatten")
 
 
-def build_model(settings: Settings, images: ImageEncoder, num_classes: int) -> ImageClassifier:
-    """Make the network around the encoder, the rest with fresh weights."""
+def build_model(settings: Settings, reader: PictureReader, num_classes: int) -> ImageClassifier:
+    """Make the network, with fresh weights but for a backbone."""
     is_plain = settings.backbone is None and settings.network == "fully-connected"
     return ImageClassifier(
-        images,
+        own_encoder(reader, settings),
         num_classes,
         pooling=pooling_of(settings),
         fully_connected=0 if is_plain else settings.fully_connected,
@@ -214,64 +195,3 @@ def build_model(settings: Settings, images: ImageEncoder, num_classes: int) -> I
         shift=settings.shift,
         flip=settings.flip,
     )
-
-
-def fit(network: ImageClassifier, data: ClassifiedImages, settings: Settings, run: Run) -> Position:
-    """Train the network; the folder keeps the best weights, the log and what a resumed run needs.
-
-    Raises:
-        TrainingError: where the loss or the gradient is not finite.
-    """
-    right = data.targets.encode(data.splits.train)
-    batches = ExampleBatches(
-        data.pictures.train,
-        right,
-        batch_size=settings.batch_size,
-        seed=settings.seed,
-        rank=run.processes.rank,
-        world_size=run.processes.count,
-    )
-    trained = [weight for weight in network.parameters() if weight.requires_grad]
-    return train_network(
-        network,
-        ClassificationObjective(network, data.targets.weights(settings.class_weights, right)),
-        batches,
-        partial(validate, network, data, settings, run.processes),
-        settings,
-        run,
-        optimizers=optimizers_of(trained, network.hidden_matrices(), settings),
-        unit="picture",
-        most_epochs=enough_epochs(len(data.splits.train)),
-    )
-
-
-def enough_epochs(pictures: int) -> int:
-    """How many passes over so many pictures are enough, fewer where there are more.
-
-    >>> enough_epochs(500), enough_epochs(60_000), enough_epochs(1_000_000)
-    (60, 10, 5)
-    """
-    return min(60, max(5, round(600_000 / pictures)))
-
-
-def validate(network: ImageClassifier, data: ClassifiedImages, settings: Settings, processes: Processes) -> Validation:
-    """Judge the network on the validation pictures: loss, accuracy and macro F1, the same in all processes."""
-    scores = scores_of(network, data.pictures.valid, precision=settings.precision, device=processes.device)
-    return judged(scores, data.targets.encode(data.splits.valid), data.targets, settings, processes)
-
-
-def predict(
-    network: ImageClassifier,
-    pictures: Sequence[Picture],
-    places: Sequence[str],
-    reader: PictureReader,
-    targets: ClassTargets,
-) -> Tensor:
-    """Probabilities of the classes, shape (pictures, classes).
-
-    Raises:
-        DataError: naming the picture, where one can't be read.
-    """
-    device = next(network.parameters()).device
-    inputs = Frames(reader.inputs(pictures, places).numpy())
-    return targets.probabilities(scores_of(network, inputs, precision="32", device=device))

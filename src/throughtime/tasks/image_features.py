@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +11,6 @@ from typing import Any, Literal
 import numpy as np
 import safetensors.torch
 import torch
-from torch import Tensor
 
 from throughtime.data import (
     FeatureCache,
@@ -24,7 +24,7 @@ from throughtime.data import (
     open_image,
 )
 from throughtime.errors import ArgumentError, DataError, ModelFolderError
-from throughtime.files import replacing
+from throughtime.files import replacing, write_text
 from throughtime.models import ConvolutionalEncoder, FullyConnectedEncoder, GivenFeatures, ImageEncoder
 from throughtime.models.pretrained_encoder import PretrainedEncoder
 from throughtime.tasks.network_training import Run, TrainingSettings
@@ -68,16 +68,21 @@ class PictureReader:
 
     Attributes:
         preprocessing: from pictures to pixels.
-        backbone: that is not trained; None where the network gets pixels.
-        fine_tuned: the config of a backbone that is trained with the network, where there is one.
+        backbone: a network that others trained; None where there is none.
+        fine_tuned: whether it is trained on: then the network gets pixels, and the backbone is a part of it.
     """
 
     preprocessing: Preprocessing
     backbone: PretrainedEncoder | None = None
-    fine_tuned: Mapping[str, Any] | None = None
+    fine_tuned: bool = False
 
-    def inputs(self, pictures: Sequence[Picture], places: Sequence[str] = ()) -> Tensor:
-        """What the network gets for pictures, shape (pictures, ...), on the CPU.
+    @property
+    def gives_pixels(self) -> bool:
+        """Whether the network gets pixels."""
+        return self.backbone is None or self.fine_tuned
+
+    def frames(self, pictures: Sequence[Picture], places: Sequence[str] = ()) -> Frames:
+        """What the network gets for pictures.
 
         Args:
             pictures: files or pixels.
@@ -87,75 +92,72 @@ class PictureReader:
             DataError: naming the picture, where one can't be read.
         """
         named = places or [""] * len(pictures)
-        pixels = np.stack(
-            [self.preprocessing.pixels(picture, place) for picture, place in zip(pictures, named, strict=True)]
-        )
-        return torch.from_numpy(pixels if self.backbone is None else self._features(pixels))
+        parts = [
+            self._read(pictures[start : start + AT_ONCE], named[start : start + AT_ONCE])
+            for start in range(0, len(pictures), AT_ONCE)
+        ]
+        return Frames(np.concatenate(parts))
+
+    def _read(self, pictures: Sequence[Picture], places: Sequence[str]) -> np.ndarray[Any, Any]:
+        pixels = np.stack([self.preprocessing.pixels(one, place) for one, place in zip(pictures, places, strict=True)])
+        return pixels if self.gives_pixels else self._features(pixels)
 
     def cache(self, file: Path) -> FeatureCache:
         """What is written of many pictures into that file."""
-        if self.backbone is None:
+        if self.backbone is None or self.fine_tuned:
             return FeatureCache(file, self.preprocessing)
         shape = self.backbone.places, self.backbone.output_size
         name = f"features of {self.backbone.name}"
         return FeatureCache(file, self.preprocessing, self._features, shape, "float32", name)
 
-    def save(self, folder: ModelFolder) -> dict[str, Any]:
-        """Write what ``load`` needs beside a model's config, and give what belongs into the config."""
+    def save(self, folder: ModelFolder) -> None:
+        """Write what ``load`` needs into a model's folder."""
         content: dict[str, Any] = {"preprocessing": self.preprocessing.to_json()}
-        if self.fine_tuned is not None:
-            content["fine_tuned"] = dict(self.fine_tuned)
         if self.backbone is not None:
-            content["backbone"] = {"network": self.backbone.config, "spatial": self.backbone.spatial}
-            with replacing(_weights_file(folder)) as temporary:
+            content["backbone"] = self.backbone.config
+            content["spatial"], content["fine_tuned"] = self.backbone.spatial, self.fine_tuned
+            with replacing(folder.backbone_file) as temporary:
                 safetensors.torch.save_model(self.backbone, str(temporary))
-        return content
+        write_text(folder.preprocessing_file, json.dumps(content, indent=2) + "\n")
 
     @classmethod
     def load(cls, folder: ModelFolder) -> PictureReader:
-        """Take up what ``save`` wrote.
+        """Take up what ``save`` wrote; a backbone that is fine-tuned has the weights that it began with.
 
         Raises:
             ModelFolderError: where it is missing or damaged.
         """
-        content = folder.read_config()
         try:
-            preprocessing = Preprocessing.from_json(content["preprocessing"])
-            kept: Mapping[str, Any] | None = content.get("backbone")
-            fine_tuned: Mapping[str, Any] | None = content.get("fine_tuned")
-            if kept is None:
-                return cls(preprocessing, fine_tuned=fine_tuned)
-            backbone = _pretrained(kept["network"], preprocessing, spatial=kept["spatial"], frozen=True)
-            safetensors.torch.load_model(backbone, _weights_file(folder))
-        except (ArgumentError, KeyError, TypeError) as error:
-            raise ModelFolderError(f"{folder.config_file}: how it reads pictures is damaged ({error})") from error
+            content = json.loads(folder.preprocessing_file.read_text(encoding="utf-8"))
+            how = Preprocessing.from_json(content["preprocessing"])
+            if "backbone" not in content:
+                return cls(how)
+            fine_tuned = bool(content["fine_tuned"])
+            backbone = PretrainedEncoder(
+                content["backbone"], how.shape, how.mean, how.std, spatial=content["spatial"], frozen=not fine_tuned
+            )
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ModelFolderError(f"{folder.preprocessing_file}: missing or damaged ({error})") from error
+        try:
+            safetensors.torch.load_model(backbone, folder.backbone_file)
         except (OSError, RuntimeError, safetensors.SafetensorError) as error:
-            raise ModelFolderError(f"{_weights_file(folder)}: missing or damaged ({error})") from error
-        return cls(preprocessing, backbone.eval())
+            raise ModelFolderError(f"{folder.backbone_file}: missing or damaged ({error})") from error
+        return cls(how, backbone.eval(), fine_tuned)
 
     @torch.inference_mode()
     def _features(self, pixels: Pixels) -> np.ndarray[Any, Any]:
         if self.backbone is None:
             raise ArgumentError("there is no backbone, the network gets pixels")
-        parts = [
-            self.backbone(torch.from_numpy(np.ascontiguousarray(part)))
-            for part in np.array_split(pixels, -(-len(pixels) // AT_ONCE))
-        ]
-        return torch.cat(parts).numpy()
+        return self.backbone(torch.from_numpy(np.ascontiguousarray(pixels))).numpy()
 
 
-def choose_reader(
-    pictures: Sequence[Picture], settings: ImageSettings, *, spatial: bool
-) -> tuple[PictureReader, PretrainedEncoder | None]:
+def choose_reader(pictures: Sequence[Picture], settings: ImageSettings, *, spatial: bool) -> PictureReader:
     """Choose how pictures are read.
 
     Args:
         pictures: those to learn from.
         settings: what the user said.
         spatial: whether the network wants a vector for each place of a picture.
-
-    Returns:
-        The reader, and the backbone with its weights where it is to be fine-tuned.
 
     Raises:
         DataError: where a picture or the backbone can't be read.
@@ -168,13 +170,11 @@ def choose_reader(
                 "`grey`"
             )
         chosen = replace(usual, fit=settings.fit) if settings.fit else usual
-        if settings.fine_tune:
-            return PictureReader(chosen, fine_tuned={"network": backbone.config, "spatial": spatial}), backbone
-        return PictureReader(chosen, backbone), None
+        return PictureReader(chosen, backbone, settings.fine_tune)
     if settings.fine_tune:
         raise ArgumentError("`fine_tune` needs a `backbone`")
     looked = [pictures[row] for row in np.linspace(0, len(pictures) - 1, min(LOOKED_AT, len(pictures))).astype(int)]
-    pixels = [own for picture in looked if (own := _pixels(picture, skip_broken=settings.skip_broken)) is not None]
+    pixels = [own for picture in looked if (own := _pixels(picture)) is not None]
     if not pixels:
         raise DataError(f"of the {len(pictures):,} pictures none of the {len(looked)} that were tried can be read")
     grey = settings.grey if settings.grey is not None else all(_is_grey(own) for own in pixels)
@@ -184,7 +184,7 @@ def choose_reader(
         height = width = USUAL_SIDE
     if settings.image_size is not None:
         height = width = settings.image_size
-    return PictureReader(Preprocessing(height, width, 1 if grey else 3, fit=settings.fit or "stretch")), None
+    return PictureReader(Preprocessing(height, width, 1 if grey else 3, fit=settings.fit or "stretch"))
 
 
 def prepare_pictures(
@@ -192,8 +192,8 @@ def prepare_pictures(
     parts: Mapping[str, tuple[Sequence[Picture], Sequence[str]]],
     settings: ImageSettings,
     run: Run,
-) -> tuple[PictureReader, dict[str, list[int]]]:
-    """Write the pictures of each part into the model folder's tokens/, and measure mean and deviation of the first.
+) -> dict[str, list[int]]:
+    """Write the pictures of each part into the model folder's tokens/, and how they are read, mean and deviation too.
 
     Args:
         reader: how they are read.
@@ -202,7 +202,7 @@ def prepare_pictures(
         run: its folder gets the files, its display shows how long it takes.
 
     Returns:
-        The reader with what was measured, and which pictures of each part were left out.
+        Which pictures of each part were left out.
 
     Raises:
         DataError: naming the picture, where one can't be read.
@@ -217,10 +217,11 @@ def prepare_pictures(
         broken[name] = cache.write(
             pictures, places, skip_broken=settings.skip_broken, tell=run.display.line, progress=progress
         )
-    if reader.backbone is None and reader.fine_tuned is None:
+    if reader.backbone is None:
         mean, std = _measured(open_pictures(run.folder, "train"))
         reader = replace(reader, preprocessing=replace(reader.preprocessing, mean=mean, std=std))
-    return reader, broken
+    reader.save(run.folder)
+    return broken
 
 
 def build_image_encoder(
@@ -235,10 +236,8 @@ def build_image_encoder(
     """
     how = reader.preprocessing
     if reader.backbone is not None:
-        return GivenFeatures(reader.backbone.grid, reader.backbone.output_size)
-    if reader.fine_tuned is not None:
-        kept = reader.fine_tuned
-        return _pretrained(kept["network"], how, spatial=kept["spatial"], frozen=False)
+        own = reader.backbone
+        return own if reader.fine_tuned else GivenFeatures(own.grid, own.output_size)
     if hidden_sizes:
         dropout = settings.image_dropout
         return FullyConnectedEncoder(how.shape, how.mean, how.std, hidden_sizes=hidden_sizes, dropout=dropout)
@@ -282,21 +281,12 @@ def open_pictures(folder: ModelFolder, part: str) -> Frames:
     return open_features(pictures_file(folder, part))
 
 
-def _pretrained(config: dict[str, Any], how: Preprocessing, *, spatial: bool, frozen: bool) -> PretrainedEncoder:
-    return PretrainedEncoder(config, how.shape, how.mean, how.std, spatial=spatial, frozen=frozen)
-
-
-def _weights_file(folder: ModelFolder) -> Path:
-    return folder.path / "backbone.safetensors"
-
-
-def _pixels(picture: Picture, *, skip_broken: bool) -> Pixels | None:
+def _pixels(picture: Picture) -> Pixels | None:
+    """The picture's own pixels; None where it is broken, which is told when all of them are read."""
     try:
         return np.asarray(open_image(picture)) if isinstance(picture, Path) else checked_pixels(picture)
     except DataError:
-        if skip_broken:
-            return None
-        raise
+        return None
 
 
 def _is_grey(pixels: Pixels) -> bool:

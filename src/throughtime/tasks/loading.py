@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from throughtime.errors import ModelFolderError
 from throughtime.tasks import (
@@ -39,17 +39,7 @@ AnyModel = (
     | Translator
     | Word2Vec
 )
-
-_MODELS: dict[str, Any] = {
-    anomaly_detection.TASK: AnomalyDetector,
-    captioning.TASK: Captioner,
-    forecasting.TASK: Forecaster,
-    image_classification.TASK: ImageClassifier,
-    language_modelling.TASK: LanguageModel,
-    sequence_classification.TASK: SequenceClassifier,
-    text_classification.TASK: TextClassifier,
-    translation.TASK: Translator,
-}
+"""A model of any task."""
 
 
 def load(folder: Path | str, *, device: str = "auto") -> AnyModel:
@@ -65,6 +55,18 @@ def load(folder: Path | str, *, device: str = "auto") -> AnyModel:
     task = ModelFolder(folder).read_config()["task"]
     if task == word2vec.TASK:
         return Word2Vec.load(folder)
-    if task not in _MODELS:
+    if task not in _LOADERS:
         raise ModelFolderError(f"{folder}: holds a model for {task!r}, which this throughtime doesn't know")
-    return _MODELS[task].load(folder, device=device)
+    return _LOADERS[task](folder, device=device)
+
+
+_LOADERS: dict[str, Callable[..., AnyModel]] = {
+    anomaly_detection.TASK: AnomalyDetector.load,
+    captioning.TASK: Captioner.load,
+    forecasting.TASK: Forecaster.load,
+    image_classification.TASK: ImageClassifier.load,
+    language_modelling.TASK: LanguageModel.load,
+    sequence_classification.TASK: SequenceClassifier.load,
+    text_classification.TASK: TextClassifier.load,
+    translation.TASK: Translator.load,
+}

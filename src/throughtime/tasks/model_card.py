@@ -8,14 +8,13 @@ from typing import Any
 from torch import nn
 
 from throughtime import __version__
-from throughtime.data import Splits
 from throughtime.files import write_text
 from throughtime.models import (
     Captioner,
+    ClassifyingNetwork,
     EncoderDecoder,
     ImageClassifier,
     RecurrentAutoencoder,
-    RecurrentClassifier,
     RecurrentLanguageModel,
     RecurrentSequenceClassifier,
     RecurrentTextClassifier,
@@ -31,10 +30,8 @@ from throughtime.tasks import (
     translation,
     word2vec,
 )
-from throughtime.tasks.class_targets import ClassTargets
-from throughtime.tasks.image_classification import ClassifiedImages
+from throughtime.tasks.classification import ClassifiedData, LabelSettings
 from throughtime.tasks.language_modelling import Settings, TextData
-from throughtime.tasks.recurrent_classification import ClassifierSettings
 from throughtime.tasks.settings import TaskSettings
 from throughtime.tasks.text_classification import ClassifiedText
 from throughtime.training import ModelFolder, describe_hardware, duration, perplexity, read_metrics
@@ -76,8 +73,7 @@ def text_classifier_card(
 ) -> None:
     """Write the model card of a text classifier into its folder."""
     vocabulary = f"a vocabulary of {data.tokenizer.vocabulary_size:,}"
-    what = (data.splits, data.targets)
-    _classifier_card(folder, "A text classifier", settings, what, network, reads=vocabulary, example="'a text'")
+    _classifier_card(folder, "A text classifier", settings, data, network, reads=vocabulary, example="'a text'")
 
 
 def sequence_classifier_card(
@@ -90,73 +86,60 @@ def sequence_classifier_card(
     channels = data.splits.train.channels
     reads = f"{len(channels)} numbers a step ({', '.join(channels[:12])}{', ...' if len(channels) > 12 else ''})"
     title = "A classifier of sequences of numbers"
-    _classifier_card(folder, title, settings, (data.splits, data.targets), network, reads=reads, example="DATA")
+    _classifier_card(folder, title, settings, data, network, reads=reads, example="DATA")
+
+
+def image_classifier_card(
+    folder: ModelFolder,
+    settings: image_classification.Settings,
+    data: image_classification.ClassifiedImages,
+    network: ImageClassifier,
+) -> None:
+    """Write the model card of an image classifier into its folder."""
+    how = data.reader.preprocessing
+    reads = f"pictures of {how.height} x {how.width} pixels, {'grey' if how.channels == 1 else 'in colour'}"
+    _classifier_card(
+        folder, "An image classifier", settings, data, network, reads=reads, example="picture.png", command="image"
+    )
 
 
 def _classifier_card(
     folder: ModelFolder,
     title: str,
-    settings: ClassifierSettings,
-    data: tuple[Splits[Any], ClassTargets],
-    network: RecurrentClassifier,
+    settings: LabelSettings,
+    data: ClassifiedData,
+    network: ClassifyingNetwork,
     *,
     reads: str,
     example: str,
+    command: str = "classify",
 ) -> None:
-    splits, targets = data
-    unit = splits.train.UNIT.removesuffix("s")
-    _write_card(
-        folder,
-        title,
-        f"{settings.name[0].upper()}{settings.name[1:]}; {_weights(network)}, {reads}. "
-        f"Trained by throughtime {__version__}.",
-        _training(folder, network, "Best validation", _classified(unit), decisive=settings.decisive),
-        data=_classes(splits, targets),
-        settings=settings,
-        use=[
-            f"throughtime classify predict {folder.path.name} {example}",
-            f"throughtime classify evaluate {folder.path.name} DATA",
-        ],
-    )
+    unit = data.splits.train.UNIT.removesuffix("s")
 
-
-def image_classifier_card(
-    folder: ModelFolder, settings: image_classification.Settings, data: ClassifiedImages, network: ImageClassifier
-) -> None:
-    """Write the model card of an image classifier into its folder."""
-    how = data.reader.preprocessing
-    _write_card(
-        folder,
-        "An image classifier",
-        f"{settings.layers[0].upper()}{settings.layers[1:]}; {_weights(network)}. It looks at pictures of {how.height} "
-        f"x {how.width} pixels, {'grey' if how.channels == 1 else 'in colour'}. Trained by throughtime {__version__}.",
-        _training(folder, network, "Best validation", _classified("picture"), decisive=settings.decisive),
-        data=_classes(data.splits, data.targets),
-        settings=settings,
-        use=[
-            f"throughtime image predict {folder.path.name} picture.png",
-            f"throughtime image evaluate {folder.path.name} DATA",
-        ],
-    )
-
-
-def _classified(unit: str) -> Callable[[dict[str, Any]], str]:
     def reached(best: dict[str, Any]) -> str:
         return (
             f"**accuracy {best['validation_accuracy']:.2%}**, macro F1 {best['validation_macro_f1']:.4f}, "
             f"{best['validation_loss']:.4f} nats per {unit}"
         )
 
-    return reached
-
-
-def _classes(splits: Splits[Any], targets: ClassTargets) -> list[str]:
-    parts = splits.parts()
+    parts = data.splits.parts()
     rows = [
         f"| {label} | {' | '.join(f'{part.counts().get(label, 0):,}' for part in parts.values())} |"
-        for label in targets.classes
+        for label in data.targets.classes
     ]
-    return [f"| class | {' | '.join(parts)} |", f"|---|{'---:|' * len(parts)}", *rows]
+    _write_card(
+        folder,
+        title,
+        f"{settings.name[0].upper()}{settings.name[1:]}; {_weights(network)}, {reads}. "
+        f"Trained by throughtime {__version__}.",
+        _training(folder, network, "Best validation", reached, decisive=settings.decisive),
+        data=[f"| class | {' | '.join(parts)} |", f"|---|{'---:|' * len(parts)}", *rows],
+        settings=settings,
+        use=[
+            f"throughtime {command} predict {folder.path.name} {example}",
+            f"throughtime {command} evaluate {folder.path.name} DATA",
+        ],
+    )
 
 
 def translator_card(

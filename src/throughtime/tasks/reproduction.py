@@ -158,13 +158,6 @@ def _run_translator(
     return model.evaluate(part=recipe.part).rows
 
 
-def _run_dependencies(
-    recipe: Recipe, _data: Sequence[Path], output: Path | None, display: Display | None, seed: int
-) -> tuple[Any, ...]:
-    settings = DependencySettings.of({**recipe.settings, "seed": seed})
-    return compare(settings, output=output, display=display).rows
-
-
 def _run_image_classifier(
     recipe: Recipe, data: Sequence[Path], output: Path | None, display: Display | None, seed: int
 ) -> tuple[Any, ...]:
@@ -172,13 +165,20 @@ def _run_image_classifier(
     return model.evaluate(part=recipe.part).rows
 
 
+def _run_dependencies(
+    recipe: Recipe, _data: Sequence[Path], output: Path | None, display: Display | None, seed: int
+) -> tuple[Any, ...]:
+    settings = DependencySettings.of({**recipe.settings, "seed": seed})
+    return compare(settings, output=output, display=display).rows
+
+
 _Run = Callable[[Recipe, Sequence[Path], Path | None, Display | None, int], tuple[Any, ...]]
 _RUNS: dict[str, _Run] = {
-    "dependencies": _run_dependencies,
     "image": _run_image_classifier,
     "lm": _run_language_model,
     "classify": _run_classifier,
     "translate": _run_translator,
+    "dependencies": _run_dependencies,
 }
 
 

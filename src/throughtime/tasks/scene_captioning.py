@@ -1,4 +1,4 @@
-"""How well a captioner does on generated scenes, of which everything is known: what is right, and where it has to look."""
+"""How well a captioner does on generated scenes, of which all is known: what is right, and where it has to look."""
 
 from __future__ import annotations
 

@@ -29,9 +29,8 @@ from throughtime.data import (
 )
 from throughtime.models import RecurrentSequenceClassifier
 from throughtime.tasks.class_targets import ClassTargets
-from throughtime.tasks.classification_training import enough_epochs, scores_of
+from throughtime.tasks.classification import ClassifierSettings, check_examples, enough_epochs, scores_of
 from throughtime.tasks.network_training import Run
-from throughtime.tasks.recurrent_classification import ClassifierSettings, check_examples
 from throughtime.training import ModelFolder, Processes, choose_precision
 
 TASK = "sequence_classification"

@@ -14,8 +14,7 @@ from throughtime.data import LabelledSequences, find_sequences
 from throughtime.errors import ArgumentError
 from throughtime.models import RecurrentSequenceClassifier
 from throughtime.tasks.class_targets import ClassTargets
-from throughtime.tasks.classification_training import saved_targets
-from throughtime.tasks.classifier import Classifier, Prediction
+from throughtime.tasks.classifier import Classifier, Prediction, read_classes
 from throughtime.tasks.model_card import sequence_classifier_card
 from throughtime.tasks.model_runs import read_settings, save_copy, write_settings
 from throughtime.tasks.network_training import Run
@@ -115,7 +114,7 @@ class SequenceClassifier(Classifier[RecurrentSequenceClassifier, Settings, Label
         """
         place = ModelFolder(folder)
         settings = read_settings(place, TASK, Settings)
-        targets = saved_targets(place, settings)
+        targets = ClassTargets(read_classes(place), settings.multi_label)
         channels = tuple(map(str, place.read_config().get("channels", ())))
         chosen = choose_device(device)
         network = build_model(settings, max(len(channels), 1), len(targets.classes))

@@ -32,9 +32,8 @@ from throughtime.data import (
 from throughtime.errors import ArgumentError
 from throughtime.models import RecurrentTextClassifier
 from throughtime.tasks.class_targets import ClassTargets
-from throughtime.tasks.classification_training import scores_of
+from throughtime.tasks.classification import ClassifierSettings, check_examples, scores_of
 from throughtime.tasks.network_training import Run
-from throughtime.tasks.recurrent_classification import ClassifierSettings, check_examples
 from throughtime.tasks.settings import Positive, Probability
 from throughtime.training import ModelFolder
 

@@ -16,12 +16,11 @@ from throughtime.models import RecurrentTextClassifier
 from throughtime.nn import Embedding
 from throughtime.tasks.class_targets import ClassTargets
 from throughtime.tasks.classification_evaluation import beside_texts
-from throughtime.tasks.classification_training import saved_targets
-from throughtime.tasks.classifier import Classifier, Prediction
+from throughtime.tasks.classifier import Classifier, Prediction, read_classes
 from throughtime.tasks.model_card import text_classifier_card
 from throughtime.tasks.model_runs import read_settings, save_copy, write_settings
 from throughtime.tasks.network_training import Run
-from throughtime.tasks.pretrained_vectors import given_vectors, start_embedding
+from throughtime.tasks.pretrained_vectors import given_vectors, learned_vectors, start_embedding
 from throughtime.tasks.text_classification import (
     TASK,
     ClassifiedText,
@@ -32,13 +31,8 @@ from throughtime.tasks.text_classification import (
     predict,
 )
 from throughtime.tasks.text_classifier_sizing import EMBEDDING_SIZE, size_settings
-from throughtime.tasks.word2vec_model import Word2Vec
 from throughtime.training import ModelFolder, choose_device
 from throughtime.word2vec import WordVectors
-
-WORD2VEC_WORDS = 1_000_000
-"""Words that own vectors are learned from, in as many epochs as that takes."""
-FEWEST_WORD2VEC_EPOCHS, MOST_WORD2VEC_EPOCHS = 5, 50
 
 
 @dataclass(frozen=True)
@@ -157,7 +151,7 @@ class TextClassifier(Classifier[RecurrentTextClassifier, Settings, LabelledText]
         """
         place = ModelFolder(folder)
         settings = read_settings(place, TASK, Settings)
-        targets = saved_targets(place, settings)
+        targets = ClassTargets(read_classes(place), settings.multi_label)
         chosen = choose_device(device)
         tokenizer = Tokenizer.load(place.tokenizer_file)
         network = build_model(settings, tokenizer.vocabulary_size, len(targets.classes))
@@ -237,12 +231,4 @@ def _learned_vectors(data: ClassifiedText, settings: Settings, run: Run) -> Word
     run.display.update("learning word vectors", 0.0)
     words = [data.tokenizer.token(index) for index in range(data.tokenizer.vocabulary_size)]
     sentences = [[words[index] for index in tokens.tolist()] for tokens in data.train]
-    epochs = min(MOST_WORD2VEC_EPOCHS, max(FEWEST_WORD2VEC_EPOCHS, WORD2VEC_WORDS / sum(map(len, sentences))))
-    word2vec = Word2Vec(
-        size=settings.embedding_size or EMBEDDING_SIZE,
-        epochs=float(epochs),
-        seed=settings.seed,
-        min_count=1,
-        deterministic=True,
-    )
-    return word2vec.fit(sentences).vectors
+    return learned_vectors(sentences, settings.embedding_size or EMBEDDING_SIZE, seed=settings.seed)

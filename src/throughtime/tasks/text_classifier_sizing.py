@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from throughtime.tasks.classification_training import enough_epochs
+from throughtime.tasks.classification import enough_epochs
 from throughtime.tasks.text_classification import Settings
 from throughtime.training import Processes, choose_precision
 

@@ -15,7 +15,7 @@ AUTOENCODER: dict[str, object] = {
     "learning_rate": 4e-3,
     "embedding_size": 128,
 }
-"""What an autoencoder learns with unless told otherwise: a code has to carry a whole sentence, so nothing is dropped."""
+"""What an autoencoder learns with by default: a code has to carry a whole sentence, so nothing is dropped."""
 
 
 def size_settings(settings: Settings, pairs: int, processes: Processes) -> Settings:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import nn
@@ -28,6 +29,8 @@ class Recorder:
         is_main: whether this process writes and shows.
         unit: what a target is, in the singular; where it is a token, losses are shown as perplexities, too.
         measure: what the loss is counted in.
+        watch: looks at the network as it is, and gives what is to be logged beside the losses; None for not.
+        watch_every: steps between two looks.
     """
 
     def __init__(
@@ -41,6 +44,8 @@ class Recorder:
         is_main: bool = True,
         unit: str = "token",
         measure: str = "nats",
+        watch: Callable[[], Mapping[str, object]] | None = None,
+        watch_every: int = 50,
     ) -> None:
         self.folder = folder
         self.network = network
@@ -50,6 +55,8 @@ class Recorder:
         self.is_main = is_main
         self.unit = unit
         self.measure = measure
+        self.watch = watch
+        self.watch_every = watch_every
         self._begun = time.monotonic()
         self._targets_before: int | None = None
         self._recent_loss: float | None = None
@@ -78,6 +85,8 @@ class Recorder:
                     "seconds": round(position.seconds, 2),
                 }
             )
+        if self.watch is not None and self.is_main and (position.step == 1 or position.step % self.watch_every == 0):
+            self._log({"step": position.step, "epoch": position.epoch, **self.watch()})
         self._show(position, report)
 
     def validated(self, position: Position, found: Validation, *, is_best: bool) -> None:
