@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from throughtime.sequence import SequenceBatch
     from throughtime.tasks.anomaly_detector import AnomalyDetector
     from throughtime.tasks.captioner import Captioner
+    from throughtime.tasks.forecaster import Forecaster
     from throughtime.tasks.image_classifier import ImageClassifier
     from throughtime.tasks.language_model import LanguageModel
     from throughtime.tasks.loading import load
@@ -43,6 +44,7 @@ _NAMES = {
     "AnomalyDetector": "throughtime.tasks.anomaly_detector",
     "CaptionedImages": "throughtime.data",
     "Captioner": "throughtime.tasks.captioner",
+    "Forecaster": "throughtime.tasks.forecaster",
     "ImageClassifier": "throughtime.tasks.image_classifier",
     "LabelledImages": "throughtime.data",
     "LabelledSequences": "throughtime.data",
@@ -66,6 +68,7 @@ __all__ = [
     "AnomalyDetector",
     "CaptionedImages",
     "Captioner",
+    "Forecaster",
     "ImageClassifier",
     "LabelledImages",
     "LabelledSequences",

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,7 @@ def dates(frequency: str, start: str, count: int) -> Any:
 @pytest.mark.parametrize("name", NAMES)
 @settings(max_examples=15, deadline=None)
 @given(
-    start=st.dates(datetime.date(1900, 1, 1), datetime.date(2090, 1, 1)),
+    start=st.dates(dt.date(1900, 1, 1), dt.date(2090, 1, 1)),
     lost=st.sets(st.integers(2, 38)),
 )
 def test_every_frequency_of_pandas_is_a_grid_without_gaps(name: str, start: Any, lost: set[int]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import sys
-
 from json import dumps
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,8 +24,8 @@ from throughtime.tasks.forecast_evaluation import ForecastEvaluation, summary
 from throughtime.tasks.forecast_figures import plot_backtest, plot_forecasts
 from throughtime.tasks.forecast_stream import StreamForecast
 from throughtime.tasks.forecaster import Forecaster
-from throughtime.tasks.forecasting import Settings
 from throughtime.tasks.forecasting_comparison import compare_networks
+from throughtime.tasks.forecasting_settings import Settings
 from throughtime.training import Display, keep_freed_memory
 
 app = App(name="forecast", help="Time series: learn them, judge forecasts by backtests, forecast, follow a stream.")
@@ -99,7 +98,7 @@ def evaluate(
         model: The model folder.
         data: Series that go on after those that it learned from, or others; its own by default.
         steps: Steps at the end of each series to forecast; those that the model has not seen by default.
-        step_size: Steps between two forecasts; so that there are at most 300 by default.
+        step_size: Steps between two forecasts; so that there are at most 100 by default.
         baselines: Whether Theta and the linear forecast stand beside the seasonal naive one.
         figure: A PNG or SVG file to draw forecasts and what came into.
         output: A file for the forecasts: CSV, Parquet or JSON.
@@ -146,9 +145,7 @@ def backtest(
     if source is None:
         raise ArgumentError("there are no series to learn from; give a file of series, or --sample")
     table = read_series(source, settings.columns, encoding=settings.encoding)
-    model, evaluation = compare_networks(
-        table, settings, windows, step_size, refit=refit, display=Display(quiet=quiet)
-    )
+    model, evaluation = compare_networks(table, settings, windows, step_size, refit=refit, display=Display(quiet=quiet))
     _finish_evaluation(model, evaluation, "backtest", figure=figure, output=output, json=json)
     return 0
 
@@ -236,14 +233,10 @@ def _source(data: Path | None, *, sample: bool) -> Path | SeriesTable | None:
 def _print_step(found: StreamForecast, *, json: bool) -> None:
     stamps = [str(stamp).replace("T", " ").removesuffix(".000000") for stamp in found.stamps]
     if json:
-        intervals = {
-            f"{level:g}": [low.tolist(), high.tolist()] for level, (low, high) in found.intervals.items()
-        }
+        intervals = {f"{level:g}": [low.tolist(), high.tolist()] for level, (low, high) in found.intervals.items()}
         print(dumps({TIME: stamps, "forecast": found.point.tolist(), "intervals": intervals}), flush=True)
         return
-    ends = "".join(
-        f"\t{level:g} %: {low[0]:.6g} to {high[0]:.6g}" for level, (low, high) in found.intervals.items()
-    )
+    ends = "".join(f"\t{level:g} %: {low[0]:.6g} to {high[0]:.6g}" for level, (low, high) in found.intervals.items())
     print(f"{stamps[0]}\t{found.point[0]:.6g}{ends}", flush=True)
 
 
@@ -317,5 +310,3 @@ def _write_frame(frame: pl.DataFrame, path: Path) -> None:
     else:
         stamped = frame.with_columns(pl.selectors.temporal().cast(pl.String))
         write_text(path, stamped.write_json() if suffix == ".json" else stamped.write_ndjson())
-
-

@@ -91,6 +91,7 @@ def as_numbers(column: pl.Series, *, decimal_comma: bool = False) -> tuple[pl.Se
     texts = column.str.strip_chars()
     if decimal_comma:
         texts = texts.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
+    texts = texts.replace({"True": "1", "true": "1", "TRUE": "1", "False": "0", "false": "0", "FALSE": "0"})
     numbers = texts.cast(pl.Float64, strict=False).fill_nan(None)
     is_missing = texts.str.to_lowercase().is_in(_MISSING) | texts.is_null()
     wrong = (numbers.is_null() & ~is_missing).arg_true()

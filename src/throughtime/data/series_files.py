@@ -132,6 +132,8 @@ def _polars_column(column: nw.Series[Any]) -> pl.Series:
         return pl.Series(column.name, values).dt.replace_time_zone("UTC").dt.convert_time_zone(zone)
     if isinstance(dtype, nw.Datetime | nw.Date):
         return pl.Series(column.name, column.to_numpy().astype("datetime64[us]"))
+    if dtype == nw.Boolean:
+        return pl.Series(column.name, column.cast(nw.Float64).to_numpy())
     if dtype.is_numeric():
         return pl.Series(
             column.name, column.cast(nw.Float64).to_numpy() if not dtype.is_integer() else column.to_numpy()

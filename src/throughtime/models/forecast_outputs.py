@@ -121,10 +121,12 @@ class PointOutput(ForecastOutput):
 
     def quantiles(self, scores: Tensor, locale: Locale, probabilities: Sequence[float]) -> Tensor:  # noqa: D102
         if any(probability != 0.5 for probability in probabilities):
-            raise ArgumentError("a point forecast has no intervals; train with another `distribution`, such as quantiles")
+            raise ArgumentError(
+                "a point forecast has no intervals; train with another `distribution`, such as quantiles"
+            )
         return self.point(scores, locale).unsqueeze(-1).expand(*scores.shape[:-1], len(probabilities))
 
-    def draw(self, scores: Tensor, locale: Locale, uniform: Tensor) -> Tensor:  # noqa: D102
+    def draw(self, scores: Tensor, locale: Locale, uniform: Tensor) -> Tensor:  # noqa: ARG002, D102
         return self.point(scores, locale)
 
 
@@ -214,7 +216,7 @@ class DistributionOutput(ForecastOutput):
         found = torch.quantile(drawn, drawn.new_tensor(list(probabilities)), dim=0)
         return found.movedim(0, -1)
 
-    def draw(self, scores: Tensor, locale: Locale, uniform: Tensor) -> Tensor:  # noqa: D102
+    def draw(self, scores: Tensor, locale: Locale, uniform: Tensor) -> Tensor:  # noqa: ARG002, D102
         return self.distribution(scores, locale).sample()
 
     def point(self, scores: Tensor, locale: Locale) -> Tensor:  # noqa: D102

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from throughtime.models.forecast_outputs import PointOutput
 from throughtime.models.forecast_network import ANCHORS, ForecastNetwork
+from throughtime.models.forecast_outputs import PointOutput
 
 BLOCKS = 4
-PENALTIES = tuple(10.0**power for power in (-5, -4, -3.5, -3, -2.5, -2, -1.5, -1, -0.5, 0, 1, 3))
+PENALTIES = tuple(10.0**power for power in (-5, -4, -3.5, -3, -2.5, -2, -1.5, -1, -0.5, 0, 0.5, 1, 1.5, 2, 4))
 LAST_SPREAD = 99
 
 
@@ -28,12 +28,14 @@ class WindowSample:
     Attributes:
         values: shape (examples, window + horizon).
         known: whether each value is known, of that shape.
-        block: the block of time that each example is from, shape (examples,), int64.
+        time: where in its series each example lies, from 0 to 1, shape (examples,).
+        reach: how far the steps that it foretells go on from there, in the same measure, shape (examples,).
     """
 
     values: Tensor
     known: Tensor
-    block: Tensor
+    time: Tensor
+    reach: Tensor
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def fit_linear(
 def _fit(sample: WindowSample, window: int, horizon: int, season: int) -> LinearForecast:
     shape = ForecastNetwork(window, horizon, PointOutput(), season=season, reader="linear")
     known = sample.known[:, window:].all(1) & (sample.known[:, :window].float().mean(1) >= 0.5)
-    values, block = sample.values[known].double(), sample.block[known]
+    values, time, reach = sample.values[known].double(), sample.time[known], sample.reach[known]
     inputs, locale = shape.windows(values[:, :window].T)
     inputs, level, scale = inputs[0], locale.level[0], locale.scale[0]
     targets = (values[:, window:] - level[:, None]) / scale[:, None]
@@ -86,37 +88,59 @@ def _fit(sample: WindowSample, window: int, horizon: int, season: int) -> Linear
     for anchor in ANCHORS if shape.season > 1 else ("last", "level"):
         shape.anchor = anchor
         wanted = targets - shape.anchored(inputs)
-        penalty, error, errors = _cross_validated(design, wanted, weights, scale, block)
+        penalty, error, errors = _cross_validated(design, wanted, weights, scale, (time, reach))
         if best is None or error < best.error:
             solution = _solved(*_products(design, wanted, weights), [penalty])[0]
             quantiles = torch.linspace(0.01, 0.99, LAST_SPREAD, dtype=errors.dtype)
             spread = torch.quantile(errors[:20_000], quantiles, dim=0).T
-            best = LinearForecast(
-                window, anchor, solution[:-1].T.float(), solution[-1].float(), spread.float(), error
-            )
+            best = LinearForecast(window, anchor, solution[:-1].T.float(), solution[-1].float(), spread.float(), error)
     if best is None:
         raise ValueError("there is no anchor")
     return best
 
 
 def _cross_validated(
-    design: Tensor, targets: Tensor, weights: Tensor, scale: Tensor, block: Tensor
+    design: Tensor, targets: Tensor, weights: Tensor, scale: Tensor, places: tuple[Tensor, Tensor]
 ) -> tuple[float, float, Tensor]:
-    """The best penalty, its error in units of the series, and its errors in local units, (examples, horizon)."""
-    blocks = [number for number in range(BLOCKS) if bool((block == number).any())]
-    parts = {number: _products(*(one[block == number] for one in (design, targets, weights))) for number in blocks}
-    whole = [torch.stack([part[place] for part in parts.values()]).sum(0) for place in range(2)]
-    totals = torch.zeros(len(PENALTIES), dtype=design.dtype)
+    """The best penalty, its error in units of the series, and its errors in local units, (examples, horizon).
+
+    Each block of time is foretold by what was learned of the others, without the examples whose steps reach into it:
+    neighbours are nearly the same, and would tell what is to be foretold.
+    """
+    time, reach = places
+    whole = _products(design, targets, weights)
+    totals = torch.zeros(BLOCKS, len(PENALTIES), dtype=design.dtype)
     kept: list[list[Tensor]] = [[] for _ in PENALTIES]
-    for number in blocks:
-        own = block == number
-        others = [whole[place] - parts[number][place] for place in range(2)] if len(blocks) > 1 else whole
+    for number in range(BLOCKS):
+        begin, end = number / BLOCKS, (number + 1) / BLOCKS
+        own = (time >= begin) & (time < end)
+        near = (time + reach >= begin) & (time - reach < end)
+        others = [
+            all_of - part for all_of, part in zip(whole, _products(*_rows(near, design, targets, weights)), strict=True)
+        ]
         for place, solution in enumerate(_solved(others[0], others[1], PENALTIES)):
             errors = targets[own] - design[own] @ solution
             kept[place].append(errors)
-            totals[place] += (errors.abs() * scale[own, None]).sum()
-    best = int(totals.argmin())
-    return PENALTIES[best], float(totals[best] / targets.numel()), torch.cat(kept[best])
+            totals[number, place] = (errors.abs() * scale[own, None]).sum() / max(targets.numel(), 1)
+    best = _strongest(totals)
+    return PENALTIES[best], float(totals[:, best].sum()), torch.cat(kept[best])
+
+
+def _strongest(errors: Tensor) -> int:
+    """The strongest penalty that is no worse than the best by more than chance, given (blocks, penalties) errors.
+
+    The one-standard-error rule (Breiman et al. 1984) on the differences of the blocks.
+    """
+    best = int(errors.sum(0).argmin())
+    for place in range(errors.shape[1] - 1, best, -1):
+        worse = errors[:, place] - errors[:, best]
+        if float(worse.sum()) <= float(worse.std() * BLOCKS**0.5):
+            return place
+    return best
+
+
+def _rows(chosen: Tensor, *parts: Tensor) -> list[Tensor]:
+    return [part[chosen] for part in parts]
 
 
 def _products(design: Tensor, targets: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:

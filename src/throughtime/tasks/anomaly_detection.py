@@ -263,7 +263,7 @@ def fit(network: RecurrentAutoencoder, data: AnomalyData, settings: Settings, ru
         run,
         optimizers=optimizers_of(list(network.parameters()), network.hidden_matrices(), settings),
         unit="window",
-        measure="squared deviations",
+        loss_unit="squared deviations",
     )
 
 

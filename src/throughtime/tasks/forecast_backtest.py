@@ -81,7 +81,7 @@ class Found:
 
 
 @torch.inference_mode()
-def forecasts(  # noqa: PLR0913 - what is forecast from, and how
+def forecasts(
     network: ForecastEnsemble,
     data: ForecastData,
     table: SeriesTable,
@@ -108,20 +108,21 @@ def forecasts(  # noqa: PLR0913 - what is forecast from, and how
             "or one with `strategy` recursive, which goes on for as long as you like"
         )
     scales = [data.scale(one) for one in table.series]
+    more = max(horizon, settings.steps_ahead)
     columns = [
-        data.encoder.columns(one, table, scale, horizon, (ahead or {}).get(one.unique_id))
+        data.encoder.columns(one, table, scale, more, (ahead or {}).get(one.unique_id))
         for one, scale in zip(table.series, scales, strict=True)
     ]
     store = SeriesStore(columns)
     window, time = settings.complete("window"), settings.complete("context")
-    lowest = torch.tensor([data.lowest(one, scale) for one, scale in zip(table.series, scales, strict=True)])
+    lowest = torch.tensor([data.lowest(scale) for scale in scales])
     device = next(network.parameters()).device
     points: list[Tensor] = []
     quantiles: list[Tensor] = []
     for part in torch.arange(len(origins)).split(EVALUATION_BATCH if settings.strategy == "direct" else 16):
         rows = torch.from_numpy(origins.series)[part]
         begin = torch.from_numpy(origins.step)[part] - (time - 1) - (window - 1)
-        found = store.windows(rows, begin, window - 1 + time + horizon)
+        found = store.windows(rows, begin, window - 1 + time + more)
         past, _, _ = data.encoder.split(found.values.to(device), window, time)
         if settings.strategy == "direct":
             point, quantile = _direct(network, past, probabilities)
@@ -194,7 +195,7 @@ def _chosen(state: Any, rows: Tensor) -> Any:
     return state[:, rows] if isinstance(state, Tensor) else tuple(part[:, rows] for part in state)
 
 
-def forecast_frame(  # noqa: PLR0913 - a table's parts
+def forecast_frame(
     table: SeriesTable, origins: Origins, found: Found, *, name: str, level: Sequence[float], with_cutoff: bool
 ) -> pl.DataFrame:
     """The long table of forecasts, with Nixtla's names: LSTM, LSTM-lo-90, LSTM-hi-90.

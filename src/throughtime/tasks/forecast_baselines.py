@@ -14,7 +14,8 @@ from throughtime.data.series import SeriesTable, Values, filled
 from throughtime.tasks.forecast_backtest import Found, Origins
 
 MOST_THETA = 300
-THETA_HISTORY = 1500
+THETA_HISTORY = 300
+THETA_SEASONS = 8
 
 
 def seasonal_naive(
@@ -49,10 +50,10 @@ def seasonal_naive(
     return Found(points, quantiles)
 
 
-def theta(
-    table: SeriesTable, origins: Origins, horizon: int, season: int, level: Sequence[float]
-) -> Found | None:
-    """The Theta method, fitted anew at each origin on the last 1,500 values; None where it can't be or would take long.
+def theta(table: SeriesTable, origins: Origins, horizon: int, season: int, level: Sequence[float]) -> Found | None:
+    """The Theta method, fitted anew at each origin on the last 300 values or eight seasons.
+
+    There is none where statsforecast is missing or fitting would take long.
 
     Assimakopoulos & Nikolopoulos (2000), as statsforecast selects among its variants.
 
@@ -71,14 +72,17 @@ def theta(
     quantiles = np.zeros((len(origins), horizon, 2 * len(level)))
     for row, (number, step) in enumerate(zip(origins.series.tolist(), origins.step.tolist(), strict=True)):
         values = table.series[number].values[: step + 1]
-        history = _without_leading_gap(filled(values), values)[-THETA_HISTORY:]
-        model: Any = AutoTheta(season_length=season if len(history) > 2 * season else 1)
+        history = _without_leading_gap(filled(values), values)[-max(THETA_HISTORY, THETA_SEASONS * season) :]
+        model: Any = AutoTheta(
+            season_length=season if len(history) > 2 * season else 1,
+            decomposition_type="multiplicative" if history.min() > 0 else "additive",
+        )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             # Its intervals are simulated from numpy's global generator.
-            state = np.random.get_state()  # noqa: NPY002
+            state = np.random.get_state()
             found = model.forecast(history, horizon, level=[int(one) if one == int(one) else one for one in level])
-            np.random.set_state(state)  # noqa: NPY002
+            np.random.set_state(state)
         points[row] = found["mean"]
         for place, one in enumerate(level):
             key = int(one) if one == int(one) else one

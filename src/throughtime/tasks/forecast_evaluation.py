@@ -72,15 +72,15 @@ class ForecastEvaluation:
         gain = 1 - model.mase / naive.mase if naive.mase else 0.0
         if gain <= 0:
             return (
-                f"{model.model} loses to {naive.model}: its MASE is {-gain:.1%} higher. Use {naive.model} here, or give "
-                "more data, covariates, or a longer window"
+                f"{model.model} loses to {naive.model}: its MASE is {-gain:.1%} higher. Use {naive.model} here, or "
+                "give more data, covariates, or a longer window"
             )
         better = [row.model for row in self.rows[2:] if row.mase < model.mase]
         than = f"; {' and '.join(better)} {'is' if len(better) == 1 else 'are'} better still" if better else ""
         return f"{model.model} beats {naive.model}: its MASE is {gain:.1%} lower{than}"
 
 
-def evaluate_forecasts(  # noqa: PLR0913 - a backtest's parts
+def evaluate_forecasts(
     table: SeriesTable,
     origins: Origins,
     found: Mapping[str, Found],
@@ -121,9 +121,7 @@ def evaluate_forecasts(  # noqa: PLR0913 - a backtest's parts
         for name, one in found.items()
     )
     horizon = next(iter(found.values())).point.shape[1]
-    return ForecastEvaluation(
-        rows, horizon, len(origins), known[ID].n_unique(), season, tuple(remarks), frame
-    )
+    return ForecastEvaluation(rows, horizon, len(origins), known[ID].n_unique(), season, tuple(remarks), frame)
 
 
 def _history(train: SeriesTable, names: set[str]) -> pl.DataFrame:
@@ -131,7 +129,7 @@ def _history(train: SeriesTable, names: set[str]) -> pl.DataFrame:
     return frame.with_columns(pl.col(TARGET).forward_fill().over(ID)).filter(pl.col(TARGET).is_not_nan())
 
 
-def _row(  # noqa: PLR0913, PLR0917 - what is measured, and on what
+def _row(
     name: str,
     title: str,
     known: pl.DataFrame,
@@ -162,7 +160,7 @@ def _row(  # noqa: PLR0913, PLR0917 - what is measured, and on what
         every = [[*columns, name][place] for place in order]
         wanted = np.array([*probabilities, 0.5])[order]
         quantile_loss = 2 * mean(partial(losses.mqloss, quantiles=wanted), {name: every})
-        coverage = {f"{one:g}": mean(partial(losses.coverage, level=int(one) if one == int(one) else one)) for one in level}
+        coverage = {f"{one:g}": mean(partial(losses.coverage, level=_whole(one))) for one in level}
     return ForecastRow(
         title,
         mean(losses.mae),
@@ -174,6 +172,11 @@ def _row(  # noqa: PLR0913, PLR0917 - what is measured, and on what
         quantile_loss,
         coverage,
     )
+
+
+def _whole(level: float) -> Any:
+    """A whole number where it is one: columns are called LSTM-lo-90."""
+    return int(level) if level == int(level) else level
 
 
 def summary(evaluation: ForecastEvaluation) -> dict[str, Any]:

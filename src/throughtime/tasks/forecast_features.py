@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -190,19 +189,24 @@ class FeatureEncoder:
             Shape (time + more, 2 + past_size + future_size + static_size).
         """
         time = len(series) + more
-        known = ~np.isnan(series.values)
+        is_known = ~np.isnan(series.values)
         values = filled(scale.scaled(series.values).astype(np.float64)).astype(np.float32)
-        parts: list[Columns] = [_extended(values[:, None], more), _extended(known[:, None].astype(np.float32), more, 0.0)]
+        parts: list[Columns] = [
+            _extended(values[:, None], more),
+            _extended(is_known[:, None].astype(np.float32), more, 0.0),
+        ]
         parts += [_extended(one.encode(series.covariates[name]), more) for name, one in self.past.items()]
         if self.shows_missing:
-            parts.append(_extended(1 - known[:, None].astype(np.float32), more, 0.0))
+            parts.append(_extended(1 - is_known[:, None].astype(np.float32), more, 0.0))
         for name, one in self.future.items():
             column = series.covariates[name]
-            later = ahead[name][:more] if ahead else np.repeat(column[-1:], more)
-            parts.append(one.encode(np.concatenate([column, later])))
+            known = np.concatenate([column, ahead[name]]) if ahead else column
+            parts.append(_extended(one.encode(known), time - len(known)))
         stamps = table.stamps(np.arange(series.first, series.first + time))
         parts.append(calendar_features(stamps, self.calendar))
-        parts += [np.repeat(one.encode(_single(series.static[name])), time, axis=0) for name, one in self.static.items()]
+        parts += [
+            np.repeat(one.encode(_single(series.static[name])), time, axis=0) for name, one in self.static.items()
+        ]
         return np.concatenate(parts, axis=1)
 
     def split(self, values: Tensor, window: int, time: int) -> tuple[Past, Tensor, Tensor]:
@@ -228,25 +232,6 @@ class FeatureEncoder:
             values[..., 0],
             values[..., 1] > 0,
         )
-
-    def state(self) -> dict[str, Any]:
-        """As plain values, for a config."""
-        groups = {name: getattr(self, name) for name in ("past", "future", "static")}
-        plain = {name: {key: vars(one) for key, one in group.items()} for name, group in groups.items()}
-        rest = ("season", "calendar", "shows_missing", "is_scaled")
-        return {**plain, **{name: getattr(self, name) for name in rest}}
-
-    @classmethod
-    def of_state(cls, state: dict[str, Any]) -> FeatureEncoder:
-        """Back from plain values."""
-        groups = {
-            name: {
-                key: Encoding(one["mean"], one["deviation"], None if one["categories"] is None else tuple(one["categories"]))
-                for key, one in state[name].items()
-            }
-            for name in ("past", "future", "static")
-        }
-        return cls(**{**state, **groups})
 
 
 def _extended(columns: Columns, more: int, value: float | None = None) -> Columns:

@@ -7,7 +7,7 @@ import numpy as np
 from throughtime.data.series import SeriesTable
 from throughtime.data.series_frequency import MONTHS, STEP, Frequency
 from throughtime.errors import DataError
-from throughtime.tasks.forecasting import Settings
+from throughtime.tasks.forecasting_settings import Settings
 from throughtime.training import Processes, choose_precision
 
 LONGEST_SEASON = 1000
@@ -27,8 +27,8 @@ def size_settings(settings: Settings, table: SeriesTable, processes: Processes) 
     horizon = settings.horizon or default_horizon(table.frequency)
     if table.longest < 2 * horizon + 2:
         raise DataError(
-            f"{table.name}: its longest series has {table.longest} values, too few to learn to forecast {horizon} steps; "
-            f"give at least {2 * horizon + 2}, or a smaller `horizon`"
+            f"{table.name}: its longest series has {table.longest} values, too few to learn to forecast {horizon} "
+            f"steps; give at least {2 * horizon + 2}, or a smaller `horizon`"
         )
     validation = settings.validation or _validation(usual, horizon)
     learned = max(usual - validation, 4)
@@ -39,7 +39,7 @@ def size_settings(settings: Settings, table: SeriesTable, processes: Processes) 
         "horizon": horizon,
         "validation": validation,
         "context": min(context, max(2, learned - 2)),
-        "hidden_size": settings.hidden_size or (32 if values < 2000 else 64),
+        "hidden_size": settings.hidden_size or _hidden_size(values),
         "members": settings.members or (1 if settings.network == "linear" else 4 if values < 20_000 else 2),
         "precision": choose_precision(settings.precision, processes.device),
     }
@@ -73,6 +73,11 @@ def window_lengths(settings: Settings, table: SeriesTable) -> list[int]:
     wanted = {unit + 1, 2 * unit, 3 * unit, 4 * unit, 8 * unit, 14 * unit}
     found = sorted(length for length in wanted if length <= longest)
     return found or [longest]
+
+
+def _hidden_size(values: int) -> int:
+    """Fewer units where there is less to learn from."""
+    return 16 if values < 1000 else 32 if values < 10_000 else 64
 
 
 def _season(frequency: Frequency, usual: int) -> int:

@@ -79,7 +79,9 @@ class ForecastStream:
         """
         missing = [name for name in self.data.encoder.past if name not in covariates]
         if missing:
-            raise ArgumentError(f"each step needs the covariates {', '.join(self.data.encoder.past)}; {missing[0]} is missing")
+            raise ArgumentError(
+                f"each step needs the covariates {', '.join(self.data.encoder.past)}; {missing[0]} is missing"
+            )
         one = self._series
         keep = self.data.settings.complete("window") + 1
         along = {
@@ -106,7 +108,7 @@ class ForecastStream:
         self._states = found.state
         scores, locale = found.scores[-1], found.locale.at(-1)
         output = self.network.output
-        floor = data.lowest(one, self.scale)
+        floor = data.lowest(self.scale)
         point = self.scale.restored(output.point(scores, locale)[0].clamp_min(floor).cpu())
         intervals: dict[float, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
         if output.is_random and self.level:

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
 import polars as pl
 import torch
 
@@ -19,24 +18,14 @@ from throughtime.models.forecast_network import ForecastEnsemble
 from throughtime.tasks.forecast_backtest import Found, Origins, forecast_frame, forecasts, interval_probabilities
 from throughtime.tasks.forecast_baselines import MOST_THETA, seasonal_naive, theta
 from throughtime.tasks.forecast_evaluation import ForecastEvaluation, evaluate_forecasts
-from throughtime.tasks.forecast_features import FeatureEncoder
-from throughtime.tasks.forecast_sizing import default_horizon, size_settings, window_lengths
 from throughtime.tasks.forecast_stream import ForecastStream
-from throughtime.tasks.forecasting import (
-    TASK,
-    ForecastData,
-    Settings,
-    build_model,
-    fit,
-    load_data,
-    open_data,
-    prepare,
-    start_linear,
-)
+from throughtime.tasks.forecast_windows import trained_backtests
+from throughtime.tasks.forecaster_runs import begin_run, network_title, new_network
+from throughtime.tasks.forecasting import TASK, ForecastData, build_model, fit, open_data, start_linear
+from throughtime.tasks.forecasting_settings import Settings
 from throughtime.tasks.model_card import forecaster_card
 from throughtime.tasks.model_runs import (
     in_model_folder,
-    new_folder,
     read_settings,
     resumed_settings,
     save_copy,
@@ -46,7 +35,7 @@ from throughtime.tasks.network_training import Run
 from throughtime.tasks.trained_model import TrainedModel
 from throughtime.training import Display, ModelFolder, choose_device
 
-MOST_ORIGINS = 300
+MOST_ORIGINS = 100
 
 
 class Forecaster(TrainedModel[ForecastEnsemble, Settings]):
@@ -129,9 +118,10 @@ class Forecaster(TrainedModel[ForecastEnsemble, Settings]):
                     run.display.line(f"going on with the series that were prepared in {folder.tokens}")
                 settings = resumed_settings(folder, TASK, settings)
                 data = open_data(folder, settings)
-                network = _network(settings, data.encoder, run)
+                network = new_network(settings, data.encoder, run)
+                network.set_anchor(_anchor(folder))
             else:
-                data, network = _begin(source, settings, run)
+                data, network = begin_run(source, settings, run)
             settings = data.settings
             fit(network, data, settings, run)
         model = cls(network, data, settings, folder, run.processes.device)
@@ -149,7 +139,7 @@ class Forecaster(TrainedModel[ForecastEnsemble, Settings]):
         data = open_data(place, settings)
         chosen = choose_device(device)
         network = build_model(settings, data.encoder)
-        network.set_anchor(str(place.read_config().get("anchor", "last")))
+        network.set_anchor(_anchor(place))
         place.load_weights(network, chosen)
         return cls(network, data, settings, place, chosen)
 
@@ -187,8 +177,8 @@ class Forecaster(TrainedModel[ForecastEnsemble, Settings]):
             future: the future covariates of these steps, a data frame or a file.
 
         Returns:
-            The columns unique_id, ds, and the model's: its forecast, such as LSTM, and its intervals, such as LSTM-lo-90
-            and LSTM-hi-90. A pandas data frame where pandas was given, else a polars one.
+            The columns unique_id, ds, and the model's: its forecast, such as LSTM, and its intervals, such as
+            LSTM-lo-90 and LSTM-hi-90. A pandas data frame where pandas was given, else a polars one.
 
         Raises:
             ArgumentError: where the horizon or a level can't be used.
@@ -245,7 +235,7 @@ class Forecaster(TrainedModel[ForecastEnsemble, Settings]):
             data: series; the model's own if None, whose last steps were kept to see when to stop training.
             steps: of each series, at its end, to forecast; by default those that come after what the model was trained
                 on, and a tenth of series that are new.
-            step_size: between two forecasts; chosen so that there are at most 300 of all series together by default.
+            step_size: between two forecasts; chosen so that there are at most 100 of all series together by default.
             baselines: whether the linear and the Theta forecast stand beside the seasonal naive one, too.
 
         Raises:
@@ -338,13 +328,19 @@ class Forecaster(TrainedModel[ForecastEnsemble, Settings]):
         given = Settings.of(settings if h is None else {**settings, "horizon": h})
         frames: list[pl.DataFrame] = []
         table = read_series(df, given.columns, encoding=given.encoding)
-        for model, origins in trained_backtests(cls, table, given, n_windows, step_size, refit=refit, display=display):
+
+        def train(part: SeriesTable, own: Settings) -> Self:
+            return cls.train(part, own, display=display)
+
+        for model, origins in trained_backtests(train, table, given, n_windows, step_size, refit=refit):
             levels = model._levels(level)
             found = model.forecasts_from(table, origins, interval_probabilities(levels))
             frames.append(forecast_frame(table, origins, found, name=model.name, level=levels, with_cutoff=True))
         return like_given(pl.concat(frames).sort("unique_id", "cutoff", "ds", maintain_order=True), df)
 
-    def stream(self, series: str | None = None, df: Any = None, *, level: Sequence[float] | None = None) -> ForecastStream:
+    def stream(
+        self, series: str | None = None, df: Any = None, *, level: Sequence[float] | None = None
+    ) -> ForecastStream:
         """Go on with one series, value by value; see ``ForecastStream``.
 
         Args:
@@ -413,95 +409,9 @@ class Forecaster(TrainedModel[ForecastEnsemble, Settings]):
             if one.unique_id not in seen:
                 steps.append(min(len(one) - 1, max(horizon, len(one) // 10)))
             else:
-                steps.append(new if new >= horizon else kept if kept >= horizon else horizon)
+                steps.append(new if new >= horizon else max(kept, horizon))
         return steps
 
 
-def network_title(settings: Settings, network: ForecastEnsemble) -> str:
-    """What a network is, such as "LSTM 4 x 64, window 24 (12,345 weights)"."""
-    weights = sum(weight.numel() for weight in network.parameters())
-    sizes = ""
-    if settings.network != "linear":
-        layers = f"{settings.num_layers} x " if settings.num_layers > 1 else ""
-        members = f"{settings.members} of " if (settings.members or 1) > 1 else ""
-        sizes = f", {members}{layers}{settings.hidden_size} units"
-    return f"{settings.name}{sizes}, window {settings.window} ({weights:,} weights)"
-
-
-def trained_backtests(  # noqa: PLR0913 - a backtest's windows
-    kind: type[Forecaster],
-    table: SeriesTable,
-    settings: Settings,
-    n_windows: int,
-    step_size: int | None,
-    *,
-    refit: bool,
-    display: Display | None = None,
-) -> list[tuple[Forecaster, Origins]]:
-    """Train on what is known before each window, or before the first of them alone.
-
-    Returns:
-        The models and the origins from which each is to forecast.
-
-    Raises:
-        ArgumentError: where a number can't be used.
-        DataError: where the series are too short.
-    """
-    check_positive_integer("n_windows", n_windows)
-    if step_size is not None:
-        check_positive_integer("step_size", step_size)
-    horizon = settings.horizon or default_horizon(table.frequency)
-    stride = step_size or horizon
-    steps = horizon + (n_windows - 1) * stride
-    settings = settings.replaced(horizon=horizon)
-    runs = [(steps, n_windows)] if not refit else [(steps - place * stride, 1) for place in range(n_windows)]
-    found: list[tuple[Forecaster, Origins]] = []
-    for left, count in runs:
-        model = kind.train(table.without_last(left), settings, display=display)
-        origins = Origins.rolling(table, horizon, [left] * len(table), stride)
-        keep = np.concatenate(
-            [np.flatnonzero(origins.series == number)[:count] for number in range(len(table))]
-        ).astype(np.int64)
-        found.append((model, Origins(origins.series[keep], origins.step[keep])))
-    return found
-
-
-def _begin(source: Any, settings: Settings, run: Run) -> tuple[ForecastData, ForecastEnsemble]:
-    """Prepare a new run: its folder, series, settings and networks."""
-    if source is None:
-        missing = f"{run.folder.path}: holds no run to resume" if run.resume else "there are no series to learn from"
-        raise ArgumentError(f"{missing}; give a file of series, or --sample")
-    with new_folder(run.folder, run.processes, may_exist=run.resume):
-        if run.processes.is_main:
-            load_data(source, settings, run)
-        run.processes.wait()
-        table = SeriesTable.load(run.folder.tokens)
-        settings = size_settings(settings, table, run.processes)
-        data = prepare(table, settings)
-        run.display.update("fitting the linear forecast", 0.0)
-        linear = start_linear(data, window_lengths(settings, table))
-        settings = settings.replaced(window=linear.window)
-        data = replace(data, settings=settings)
-        network = _network(settings, data.encoder, run)
-        network.start_from(linear.weight, linear.bias, linear.spread, linear.anchor)
-    if run.processes.is_main:
-        write_settings(run.folder, TASK, settings, anchor=linear.anchor)
-    run.processes.wait()
-    for line in _described(settings, network):
-        run.display.line(line)
-    return data, network
-
-
-def _described(settings: Settings, network: ForecastEnsemble) -> list[str]:
-    season = settings.complete("season")
-    seasonal = f"season {season}" if season > 1 else "no season"
-    return [
-        f"{network_title(settings, network)}; {settings.horizon} steps ahead, {seasonal}, {settings.validation} steps of "
-        "each series kept to see when to stop",
-    ]
-
-
-def _network(settings: Settings, encoder: FeatureEncoder, run: Run) -> ForecastEnsemble:
-    torch.manual_seed(settings.seed)
-    return build_model(settings, encoder).to(run.processes.device)
-
+def _anchor(folder: ModelFolder) -> str:
+    return str(folder.read_config().get("anchor", "last"))

@@ -9,159 +9,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import AfterValidator, Field, model_validator
 
-from throughtime.data.series import Covariate, Series, SeriesTable
-from throughtime.data.series_columns import SeriesColumns
+from throughtime.data.series import Series, SeriesTable
 from throughtime.data.series_files import read_series
 from throughtime.data.series_windows import SeriesStore, SeriesWindows, WindowBatch
-from throughtime.errors import ArgumentError, DataError, check_choice
-from throughtime.models.forecast_outputs import ForecastOutput, Locale, build_output
-from throughtime.models.forecast_network import ForecastNetwork, ForecastEnsemble
-from throughtime.models.linear_forecast import BLOCKS, LinearForecast, WindowSample, fit_linear
+from throughtime.errors import DataError
+from throughtime.models.forecast_network import ForecastEnsemble, ForecastNetwork
+from throughtime.models.linear_forecast import LinearForecast, WindowSample, fit_linear
 from throughtime.tasks.forecast_features import FeatureEncoder, Scale
-from throughtime.tasks.network_training import CellName, Run, TrainingSettings, optimizers_of, train_network
-from throughtime.tasks.settings import Duration, Positive, Probability
+from throughtime.tasks.forecasting_settings import Settings
+from throughtime.tasks.network_training import Run, optimizers_of, train_network
 from throughtime.training import ModelFolder, Position, Processes, Validation
 from throughtime.training.forecast_objective import ForecastBatch, ForecastObjective, forecast_loss
 
 TASK = "forecasting"
 EVALUATION_BATCH = 256
-MOST_EXAMPLES = 20_000
+MOST_EXAMPLES = 12_000
 FEWEST_STEPS = 8
-
-
-def _checked_levels(levels: tuple[float, ...]) -> tuple[float, ...]:
-    for level in levels:
-        if not 0 < level < 100:
-            raise ArgumentError(f"a level is a percentage between 0 and 100, such as 90, got {level:g}")
-    return tuple(sorted(set(levels)))
-
-
-class Settings(TrainingSettings):
-    """Settings of a forecaster. What is None is chosen from the data."""
-
-    horizon: Positive | None = None
-    """Steps to forecast; from the data's frequency by default, such as 12 months or 14 days."""
-    target: tuple[str, ...] = ()
-    """The column of the values; several are a series each. Recognised by default."""
-    time_column: str | None = None
-    """The column of the stamps."""
-    id_column: str | None = None
-    """The column that names the series of each row."""
-    past_covariates: tuple[str, ...] = ()
-    """Columns that are known up to the present; all for those that are left."""
-    future_covariates: tuple[str, ...] = ()
-    """Columns that are known ahead, such as holidays or prices; all for those that are left."""
-    static_covariates: tuple[str, ...] = ()
-    """Columns that say something of a series as a whole."""
-    frequency: str | None = None
-    """How far apart the values are, such as hourly, business, monthly or 15min; inferred by default."""
-    start: str | None = None
-    """The stamp of the first value, where the data has none."""
-    time_zone: str | None = None
-    """Where the stamps are from, such as Europe/Berlin, if clocks are set there and the stamps don't say so."""
-    date_format: str | None = None
-    """How stamps are written, such as %d.%m.%Y; recognised by default."""
-    encoding: str | None = None
-    """The file's encoding; UTF-8, or else recognised and told, by default."""
-    calendar: bool = True
-    """Whether the network is told the time of day, week and year."""
-
-    network: Literal["recurrent", "feed-forward", "linear"] = "recurrent"
-    """What reads the past: recurrent layers, a feed-forward network on a window, or one linear layer on it."""
-    strategy: Literal["direct", "recursive"] = "direct"
-    """Whether all of the horizon is forecast at once, or step by step, each forecast being fed back."""
-    distribution: Literal["quantiles", "point", "normal", "student-t", "negative-binomial"] = "quantiles"
-    """What is forecast: quantiles, a point alone, or the parameters of a distribution (for counts a binomial)."""
-    error: Literal["absolute", "squared"] = "absolute"
-    """The error of a point that training lowers."""
-    level: Annotated[tuple[float, ...], AfterValidator(_checked_levels)] = (80.0, 90.0)
-    """The intervals, in per cent of the future values that are to lie in them."""
-    season: Positive | None = None
-    """Steps of a season; from the frequency by default."""
-    window: Positive | None = None
-    """Values that are read at each step; of several lengths the one that serves a linear forecast best, by default."""
-    context: Positive | None = None
-    """Steps that the recurrent layers read before a forecast."""
-    validation: Positive | None = None
-    """Steps at the end of each series that are kept to see when to stop; about a tenth by default."""
-
-    cell: CellName = "lstm"
-    hidden_size: Positive | None = None
-    """Units of a layer."""
-    num_layers: Positive = 1
-    """Layers, one above the other."""
-    dropout: Probability = 0.1
-    """Probability of dropping a unit."""
-    members: Positive | None = None
-    """Networks that are trained side by side from other weights, whose forecasts are averaged."""
-    batch_size: Positive = 32
-    """Windows of a batch, of each process."""
-    learning_rate: Annotated[float, Field(gt=0)] = 2e-3
-    matrix_learning_rate: Annotated[float, Field(gt=0)] = 0.01
-    weight_decay: Annotated[float, Field(ge=0)] = 0.01
-    optimizer: Annotated[str, AfterValidator(lambda name: name)] = "adamw"
-    """The optimiser: adamw, sgd, or muon for the recurrent matrices and AdamW for the rest."""
-    time_budget: Duration | None = None
-    """Time to train at most, such as 90s, 10m or 1h30m; training ends sooner when it has read enough."""
-
-    @model_validator(mode="after")
-    def _goes_together(self) -> Settings:
-        check_choice("optimizer", self.optimizer, ("muon", "adamw", "sgd"))
-        if self.start is not None and self.time_column is not None:
-            raise ArgumentError("give one of `start` and `time_column`")
-        return self
-
-    @property
-    def columns(self) -> SeriesColumns:
-        """What the user says of the table's columns."""
-        return SeriesColumns(
-            self.time_column,
-            self.id_column,
-            self.target,
-            self.past_covariates,
-            self.future_covariates,
-            self.static_covariates,
-            self.frequency,
-            self.time_zone,
-            self.date_format,
-            self.start,
-        )
-
-    @property
-    def name(self) -> str:
-        """The column of the forecasts, such as LSTM."""
-        if self.network == "recurrent":
-            return "RNN" if self.cell.startswith("rnn") else self.cell.upper()
-        return "MLP" if self.network == "feed-forward" else "Linear"
-
-    @property
-    def steps_ahead(self) -> int:
-        """How many steps the network forecasts at once."""
-        return 1 if self.strategy == "recursive" else self.complete("horizon")
-
-    @property
-    def probabilities(self) -> tuple[float, ...]:
-        """Those of the median and of the ends of the intervals."""
-        ends = [(100 + sign * level) / 200 for level in self.level for sign in (-1, 1)]
-        return tuple(sorted({0.5, *(round(end, 6) for end in ends)}))
-
-    def complete(self, name: str) -> int:
-        """A number that has been filled in."""
-        value = getattr(self, name)
-        if value is None:
-            raise ValueError(f"`{name}` has not been chosen yet")
-        return int(value)
-
-    def new_output(self) -> ForecastOutput:
-        """What the scores mean."""
-        return build_output(self.distribution, probabilities=self.probabilities, error=self.error)
 
 
 @dataclass(frozen=True)
@@ -192,7 +61,7 @@ class ForecastData:
         """The units of a series; of one that is new, all that is given of it."""
         return self.scales.get(series.unique_id) or self.encoder.scale(series)
 
-    def lowest(self, series: Series, scale: Scale) -> float:
+    def lowest(self, scale: Scale) -> float:
         """Below what, in its units, a series is not forecast: zero where none of the training part is negative."""
         if not self.is_positive:
             return float("-inf")
@@ -224,12 +93,14 @@ def load_data(source: Any, settings: Settings, run: Run) -> SeriesTable:
     for line in table.description():
         run.display.line(line)
     if table.longest < FEWEST_STEPS:
-        raise DataError(f"{table.name}: its longest series has {table.longest} values, at least {FEWEST_STEPS} are needed")
+        raise DataError(
+            f"{table.name}: its longest series has {table.longest} values, at least {FEWEST_STEPS} are needed"
+        )
     if settings.distribution == "negative-binomial":
         for one in table.series:
             known = one.values[~np.isnan(one.values)]
             if (known < 0).any() or (known % 1 != 0).any():
-                raise DataError(f"{table.name}: {one.unique_id} is no series of counts, which `distribution` negative-binomial needs")
+                raise DataError(f"{table.name}: {one.unique_id} is no series of counts, as negative-binomial needs")
     table.save(run.folder.tokens)
     return table
 
@@ -289,16 +160,17 @@ def start_linear(data: ForecastData, windows: Sequence[int]) -> LinearForecast:
     series = np.repeat(np.arange(len(columns)), counts)
     origin = np.concatenate([np.arange(1, count + 1) for count in counts])
     share = np.concatenate([np.arange(count) / count for count in counts])
+    reach = horizon / np.repeat(counts, counts)
     if len(series) > MOST_EXAMPLES:
         chosen = np.sort(np.random.default_rng(settings.seed).choice(len(series), MOST_EXAMPLES, replace=False))
-        series, origin, share = series[chosen], origin[chosen], share[chosen]
+        series, origin, share, reach = series[chosen], origin[chosen], share[chosen], reach[chosen]
 
     def sample(window: int) -> WindowSample:
         begin = torch.from_numpy(origin - window + 1)
         found = store.windows(torch.from_numpy(series), begin, window + horizon)
         # Before its first value a series is taken to have been what it was then.
         known = (found.values[..., 1] > 0) & (found.valid | (torch.arange(window + horizon) < window).unsqueeze(1))
-        return WindowSample(found.values[..., 0].T, known.T, torch.from_numpy((share * BLOCKS).astype(np.int64)))
+        return WindowSample(found.values[..., 0].T, known.T, torch.from_numpy(share), torch.from_numpy(reach))
 
     return fit_linear(sample, windows, horizon, settings.complete("season"))
 
@@ -362,6 +234,8 @@ def fit(network: ForecastEnsemble, data: ForecastData, settings: Settings, run: 
         run,
         optimizers=optimizers_of(list(network.parameters()), network.hidden_matrices(), settings),
         unit="value",
+        validates_first=True,
+        loss_unit="nats" if settings.distribution in {"normal", "student-t", "negative-binomial"} else "naive errors",
     )
 
 
@@ -397,6 +271,3 @@ def _validation_store(data: ForecastData) -> SeriesStore:
         store = SeriesStore(data.columns(data.table))
         data.__dict__["_store"] = store
     return store
-
-
-__all__ = ["TASK", "Covariate", "Locale", "Settings"]

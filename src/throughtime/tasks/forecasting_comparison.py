@@ -12,12 +12,13 @@ from throughtime.data.series import SeriesTable
 from throughtime.tasks.forecast_backtest import Found, Origins, interval_probabilities
 from throughtime.tasks.forecast_baselines import seasonal_naive, theta
 from throughtime.tasks.forecast_evaluation import ForecastEvaluation, evaluate_forecasts
-from throughtime.tasks.forecaster import Forecaster, trained_backtests
-from throughtime.tasks.forecasting import Settings
+from throughtime.tasks.forecast_windows import trained_backtests
+from throughtime.tasks.forecaster import Forecaster
+from throughtime.tasks.forecasting_settings import Settings
 from throughtime.training import Display
 
 
-def compare_networks(  # noqa: PLR0913 - a backtest's windows
+def compare_networks(
     table: SeriesTable,
     settings: Settings,
     n_windows: int,
@@ -39,6 +40,10 @@ def compare_networks(  # noqa: PLR0913 - a backtest's windows
     Returns:
         The first of the models, and the comparison.
     """
+
+    def train(part: SeriesTable, own: Settings) -> Forecaster:
+        return Forecaster.train(part, own, display=display)
+
     kinds = [settings] if settings.network == "feed-forward" else [settings, settings.replaced(network="feed-forward")]
     found: dict[str, Found] = {}
     titles: dict[str, str] = {}
@@ -47,7 +52,7 @@ def compare_networks(  # noqa: PLR0913 - a backtest's windows
     for kind in kinds:
         if display is not None and len(kinds) > 1:
             display.line(f"{kind.name}:")
-        trained = trained_backtests(Forecaster, table, kind, n_windows, step_size, refit=refit, display=display)
+        trained = trained_backtests(train, table, kind, n_windows, step_size, refit=refit)
         level = trained[0][0].settings.level if settings.distribution != "point" else ()
         ends = interval_probabilities(level)
         parts = [model.forecasts_from(table, origins, ends) for model, origins in trained]

@@ -283,7 +283,7 @@ def fit(network: RecurrentReadout, sequences: LongTermSequences, settings: Setti
         run,
         optimizers=optimizers_of(list(network.parameters()), network.hidden_matrices(), settings),
         unit="sequence",
-        measure=sequences.measure,
+        loss_unit=sequences.measure,
     )
 
 

@@ -31,6 +31,8 @@ from throughtime.tasks import (
     word2vec,
 )
 from throughtime.tasks.classification import ClassifiedData, LabelSettings
+from throughtime.tasks.forecasting import ForecastData
+from throughtime.tasks.forecasting_settings import Settings as ForecastSettings
 from throughtime.tasks.language_modelling import Settings, TextData
 from throughtime.tasks.settings import TaskSettings
 from throughtime.tasks.text_classification import ClassifiedText
@@ -206,7 +208,7 @@ def captioner_card(
 
 
 def forecaster_card(
-    folder: ModelFolder, settings: forecasting.Settings, data: forecasting.ForecastData, network: ForecastEnsemble
+    folder: ModelFolder, settings: ForecastSettings, data: ForecastData, network: ForecastEnsemble
 ) -> None:
     """Write the model card of a forecaster into its folder."""
 

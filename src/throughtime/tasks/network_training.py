@@ -154,7 +154,7 @@ class Run:
         return self.resume and self.folder.config_file.exists()
 
 
-def train_network(
+def train_network(  # noqa: PLR0913 - a run's parts
     network: nn.Module,
     objective: nn.Module,
     batches: Batches,
@@ -164,8 +164,9 @@ def train_network(
     *,
     optimizers: Sequence[Optimizer],
     unit: str = "token",
-    measure: str = "nats",
+    loss_unit: str = "nats",
     most_epochs: float | None = None,
+    validates_first: bool = False,
     readings: Callable[[], Sequence[Reading]] = tuple,
 ) -> Position:
     """Train a network; the folder keeps the best weights, the log and what a resumed run needs.
@@ -179,7 +180,8 @@ def train_network(
         run: where.
         optimizers: of the network's parameters; see ``optimizers_of``.
         unit: what a target is, such as a token or a text.
-        measure: what the loss is counted in.
+        loss_unit: what the loss is counted in.
+        validates_first: whether the network is judged before it has learned anything, too.
         most_epochs: after how many passes over the data a run ends whose time budget would allow for more.
         readings: what the network's recurrent layers read as it is, to watch gradients by.
 
@@ -195,7 +197,7 @@ def train_network(
         seconds=settings.seconds,
         is_main=run.processes.is_main,
         unit=unit,
-        measure=measure,
+        loss_unit=loss_unit,
         watch=partial(watch_gradients, network, readings) if settings.watch_gradients else None,
     )
     trainer = Trainer(
@@ -210,6 +212,7 @@ def train_network(
         processes=run.processes,
         precision=settings.precision,
         checkpoint_seconds=settings.checkpoint_every,
+        validates_first=validates_first,
     )
     # Each process drops other units.
     torch.manual_seed(settings.seed + run.processes.rank)
