@@ -23,7 +23,6 @@ from throughtime.models.forecast_network import ForecastEnsemble
 from throughtime.tasks import (
     anomaly_detection,
     captioning,
-    forecasting,
     image_classification,
     sequence_classification,
     text_classification,
