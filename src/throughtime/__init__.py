@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from throughtime.errors import ThroughTimeError
     from throughtime.nn.replacement import replace_recurrent
     from throughtime.sequence import SequenceBatch
+    from throughtime.tasks.anomaly_detector import AnomalyDetector
     from throughtime.tasks.captioner import Captioner
     from throughtime.tasks.forecaster import Forecaster
     from throughtime.tasks.image_classifier import ImageClassifier
@@ -47,6 +48,7 @@ _MODULES = (
     "bptt", "cells", "data", "decoding", "export", "inspection", "models", "nn", "recurrence", "training", "word2vec",
 )  # fmt: skip
 _NAMES = {
+    "AnomalyDetector": "throughtime.tasks.anomaly_detector",
     "CaptionedImages": "throughtime.data",
     "Captioner": "throughtime.tasks.captioner",
     "Forecaster": "throughtime.tasks.forecaster",
@@ -75,6 +77,7 @@ _NAMES = {
 }
 
 __all__ = [
+    "AnomalyDetector",
     "CaptionedImages",
     "Captioner",
     "Forecaster",

@@ -67,6 +67,11 @@ app.command(
     name="translate",
     help="Translation: learn it from pairs of sentences, translate, judge, show the alignment.",
 )
+app.command(
+    "throughtime.commands.autoencode:app",
+    name="autoencode",
+    help="Recurrent autoencoder of series: find what is odd, make vectors of windows.",
+)
 bench = App(name="bench", help="What recurrent cells can and can't do, measured.")
 app.command(bench)
 bench.command(

@@ -15,6 +15,7 @@ from throughtime.models import (
     EncoderDecoder,
     FramePredictor,
     ImageClassifier,
+    RecurrentAutoencoder,
     RecurrentLanguageModel,
     RecurrentSequenceClassifier,
     RecurrentTextClassifier,
@@ -23,6 +24,7 @@ from throughtime.models import (
 )
 from throughtime.models.forecast_network import ForecastEnsemble
 from throughtime.tasks import (
+    anomaly_detection,
     captioning,
     image_classification,
     next_frame,
@@ -314,6 +316,32 @@ def forecaster_card(
         use=[
             f"throughtime forecast predict {folder.path.name}",
             f"throughtime forecast evaluate {folder.path.name} DATA",
+        ],
+    )
+
+
+def anomaly_detector_card(
+    folder: ModelFolder,
+    settings: anomaly_detection.Settings,
+    data: anomaly_detection.AnomalyData,
+    network: RecurrentAutoencoder,
+) -> None:
+    """Write the model card of an anomaly detector into its folder."""
+
+    def reached(best: dict[str, Any]) -> str:
+        return f"**mean squared error {best['validation_loss']:.4f}** in deviations"
+
+    _write_card(
+        folder,
+        "An anomaly detector",
+        f"{settings.name}, windows of {settings.window} steps; {_weights(network)}. Trained by throughtime "
+        f"{__version__}.",
+        _training(folder, network, "Best validation", reached),
+        data=[f"- {line}" for line in data.table.description()],
+        settings=settings,
+        use=[
+            f"throughtime autoencode detect {folder.path.name} DATA --figure odd.png",
+            f"throughtime autoencode encode {folder.path.name} DATA -o vectors.npy",
         ],
     )
 
