@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -10,6 +10,13 @@ from rich.table import Table
 from throughtime.tasks.classification_evaluation import Evaluation, EvaluationRow
 
 MOST_SHOWN = 20
+
+
+def print_prediction(labels: Sequence[str], probabilities: Mapping[str, float], *, before: str = "") -> None:
+    """Print what was predicted, and the five likeliest classes, after what is to stand before it."""
+    ranked = sorted(probabilities.items(), key=lambda pair: -pair[1])[:5]
+    shown = "  ".join(f"{label} {probability:.1%}" for label, probability in ranked)
+    print(f"{before}{', '.join(labels) or '(none)'}\t{shown}", flush=True)
 
 
 def print_evaluation(evaluation: Evaluation, title: str, *, unit: str) -> None:

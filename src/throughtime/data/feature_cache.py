@@ -189,7 +189,7 @@ class _Progress:
             pass
         return cls(key)
 
-    def open(self, cache: FeatureCache, pictures: int) -> npt.NDArray[Any]:
+    def open(self, cache: FeatureCache, pictures: int) -> np.memmap[Any, Any]:
         if self.done:
             try:
                 return open_memmap(cache.file, mode="r+")

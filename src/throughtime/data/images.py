@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -85,7 +86,8 @@ class Preprocessing:
             ArgumentError: where a value can't be used.
             TypeError: where there is another name.
         """
-        return cls(**{**content, "mean": tuple(content["mean"]), "std": tuple(content["std"])})
+        values: dict[str, Any] = {**content, "mean": tuple(content["mean"]), "std": tuple(content["std"])}
+        return cls(**values)
 
     def pixels(self, picture: Picture, place: str = "") -> Pixels:
         """The picture's pixels in the size of the input, shape (height, width, channels).
@@ -187,6 +189,6 @@ def converted(image: Image, channels: int) -> Image:
 def with_pillow() -> None:
     """Raise MissingExtraError unless Pillow is installed."""
     try:
-        import PIL  # noqa: F401, PLC0415 - an extra
+        importlib.import_module("PIL")
     except ImportError as error:
         raise MissingExtraError("reading and resizing pictures", "Pillow", "vision") from error

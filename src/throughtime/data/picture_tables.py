@@ -95,13 +95,16 @@ def picture_path(name: str, folder: Path, images: Path | None = None) -> Path:
     return next((path for path in tried if path.exists()), tried[0])
 
 
-def read_picture_table(path: Path, names: Sequence[str], encoding: str | None = None) -> PictureTable:
+def read_picture_table(
+    path: Path, names: Sequence[str], encoding: str | None = None, *, is_csv: bool | None = None
+) -> PictureTable:
     """Read a table; its first row is a header where one of the known names is in it.
 
     Args:
         path: ends in .csv, .tsv, .jsonl or the like.
         names: known names of columns.
         encoding: of the file; recognised if None.
+        is_csv: whether commas part the columns; as the file's name says if None.
 
     Raises:
         DataError: naming file and line, where it can't be read.
@@ -116,7 +119,8 @@ def read_picture_table(path: Path, names: Sequence[str], encoding: str | None = 
             tuple(record for _, record in records),
             tuple(f"{path}:{line}" for line, _ in records),
         )
-    is_csv = path.name.lower().removesuffix(".gz").endswith(".csv")
+    if is_csv is None:
+        is_csv = path.name.lower().removesuffix(".gz").endswith(".csv")
     table = table_rows(file, "," if is_csv else "\t")
     if not table:
         raise data_error(path, "is empty; give a table with a row for each picture")

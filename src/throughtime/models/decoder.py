@@ -95,12 +95,13 @@ class Decoder(nn.Module):
         input_feeding: whether the readout of a step is part of the next one's input; with attention after the step.
         dropout: probability that a unit is dropped after the embedding, between the layers and in the readout.
         tied: whether the output layer shares the embedding's weights; the readout is then of the embedding's size.
+        hard_attention: whether attention looks at one step of the source at a time; see ``Attention``.
 
     Raises:
         ArgumentError: for sizes or settings that don't go together.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the network's parts, each by its name
         self,
         embedding: Embedding,
         *,
@@ -113,6 +114,7 @@ class Decoder(nn.Module):
         input_feeding: bool,
         dropout: float,
         tied: bool,
+        hard_attention: bool = False,
     ) -> None:
         super().__init__()
         check_choice("attention_order", attention_order, ORDERS)
@@ -126,7 +128,7 @@ class Decoder(nn.Module):
         self.readout_size = embedding_size if tied else hidden_size
         self.attention: Attention | None = None
         if attention is not None:
-            self.attention = build_attention(attention, hidden_size, source_size)
+            self.attention = build_attention(attention, hidden_size, source_size, hard=hard_attention)
             self.readout = nn.Linear(source_size + hidden_size, self.readout_size, bias=False)
         elif self.readout_size != hidden_size:
             self.readout = nn.Linear(hidden_size, self.readout_size, bias=False)

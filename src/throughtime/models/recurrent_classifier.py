@@ -10,11 +10,12 @@ from torch import Tensor, nn
 from torch.nn.functional import relu
 
 from throughtime.errors import check_positive_integer, check_range
+from throughtime.models.classifying_network import ClassifyingNetwork
 from throughtime.nn import Convolution, LockedDropout, Pooling, Recurrent
 from throughtime.sequence import SequenceBatch
 
 
-class RecurrentClassifier(nn.Module, ABC):
+class RecurrentClassifier(ClassifyingNetwork, ABC):
     """Convolution along time, recurrent layers, pooling to one vector, and fully connected layers.
 
     Each stage but the pooling and the output can be left out. A subclass says how its input becomes vectors.
@@ -38,7 +39,7 @@ class RecurrentClassifier(nn.Module, ABC):
         ArgumentError: for a size below 1, an unknown name, or a probability outside [0, 1).
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a choice for each stage
         self,
         input_size: int,
         num_classes: int,

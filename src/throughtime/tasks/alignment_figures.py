@@ -13,7 +13,7 @@ import numpy as np
 from throughtime.appearance import new_figure, palette, save_figure, styled
 from throughtime.errors import ArgumentError
 from throughtime.files import write_text
-from throughtime.tasks.translation_search import Alignment
+from throughtime.tasks.sequence_search import Alignment
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -1,10 +1,10 @@
-"""What all classifiers of sequences share, whatever a step is: settings, training, validation, scores."""
+"""What all classifiers share, whatever an example is: settings, training, validation, scores."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, ClassVar, Literal, Protocol
 
 import torch
 from pydantic import AfterValidator, Field
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from throughtime.data import ExampleBatches, Ids, LabelledExamples, Sequences, Splits, evaluation_batches
 from throughtime.errors import DataError
-from throughtime.models import RecurrentClassifier
+from throughtime.models import ClassifyingNetwork
 from throughtime.sequence import SequenceBatch
 from throughtime.tasks.class_targets import ClassTargets, checked_class_weights
 from throughtime.tasks.classification_figures import accuracy, macro_f1
@@ -31,21 +31,63 @@ from throughtime.training import (
 EVALUATION_BATCH = 128
 FEWEST_EXAMPLES = 4
 WATCHED = 16
+"""Examples by which gradients are watched."""
 
 
-class ClassifierSettings(TrainingSettings):
-    """The settings of every classifier of sequences. What is None is chosen from the data."""
+class LabelSettings(TrainingSettings):
+    """The settings of every classifier. What is None is chosen from the data.
+
+    Attributes:
+        EXAMPLES_READ: how many examples training reads that has the time, and no limit.
+        MOST_EPOCHS: how many times it reads each at most.
+    """
+
+    EXAMPLES_READ: ClassVar[int] = 100_000
+    MOST_EPOCHS: ClassVar[int] = 30
 
     label_column: str | None = None
     """The column of the label, by its name or by its number from 1; recognised by default."""
-    label_separator: str | None = None
-    """What stands between several labels of a row (CSV, TSV), such as a semicolon."""
     multi_label: bool = False
     """Whether an example may have several labels, or none."""
-    encoding: str | None = None
-    """The files' encoding; UTF-8, or else recognised and told, by default."""
     validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
     """Share of each class that is kept for validation where no validation file is given."""
+
+    class_weights: Annotated[str, AfterValidator(checked_class_weights)] | None = None
+    """How much each class counts: balanced, or as in spam=3,ham=1."""
+    time_budget: Duration | None = None
+    """Time to train at most, such as 90s, 10m or 1h30m; training ends sooner when it has read enough."""
+    select_by: Literal["accuracy", "macro_f1", "loss"] | None = None
+    """What decides on the weights that are kept; accuracy, or macro F1 where there may be several labels."""
+    batch_size: Positive = 32
+    """Examples of a batch, of each process."""
+    learning_rate: Annotated[float, Field(gt=0)] = 2e-3
+    matrix_learning_rate: Annotated[float, Field(gt=0)] = 0.02
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    dropout: Probability = 0.5
+    """Probability of dropping a feature after each stage, the same along a sequence."""
+
+    @property
+    def name(self) -> str:
+        """The network, for people to read."""
+        raise NotImplementedError
+
+    @property
+    def decisive(self) -> str:
+        """The figure that decides on the weights that are kept."""
+        return self.select_by or ("macro_f1" if self.multi_label else "accuracy")
+
+    def enough_epochs(self, examples: int) -> int:
+        """How many passes over so many examples are enough, fewer where there are more."""
+        return enough_epochs(examples, self.EXAMPLES_READ, self.MOST_EPOCHS)
+
+
+class ClassifierSettings(LabelSettings):
+    """The settings of every classifier of sequences. What is None is chosen from the data."""
+
+    label_separator: str | None = None
+    """What stands between several labels of a row (CSV, TSV), such as a semicolon."""
+    encoding: str | None = None
+    """The files' encoding; UTF-8, or else recognised and told, by default."""
 
     channels: Annotated[int, Field(ge=0)] = 0
     """Filters of each width of the convolution; 0 leaves it out."""
@@ -64,20 +106,6 @@ class ClassifierSettings(TrainingSettings):
     """How a sequence's vector comes of those of its steps."""
     fully_connected: Annotated[int, Field(ge=0)] = 0
     """Units of a layer between the pooling and the output; 0 leaves it out."""
-    dropout: Probability = 0.5
-    """Probability of dropping a feature after each stage, the same along a sequence."""
-
-    class_weights: Annotated[str, AfterValidator(checked_class_weights)] | None = None
-    """How much each class counts: balanced, or as in spam=3,ham=1."""
-    time_budget: Duration | None = None
-    """Time to train at most, such as 90s, 10m or 1h30m; training ends sooner when it has read enough."""
-    select_by: Literal["accuracy", "macro_f1", "loss"] | None = None
-    """What decides on the weights that are kept; accuracy, or macro F1 where there may be several labels."""
-    batch_size: Positive = 32
-    """Examples of a batch, of each process."""
-    learning_rate: Annotated[float, Field(gt=0)] = 2e-3
-    matrix_learning_rate: Annotated[float, Field(gt=0)] = 0.02
-    weight_decay: Annotated[float, Field(ge=0)] = 0.01
 
     @property
     def name(self) -> str:
@@ -103,11 +131,6 @@ class ClassifierSettings(TrainingSettings):
             "dropout": self.dropout,
         }
 
-    @property
-    def decisive(self) -> str:
-        """The figure that decides on the weights that are kept."""
-        return self.select_by or ("macro_f1" if self.multi_label else "accuracy")
-
 
 class ClassifiedData(Protocol):
     """A labelled data set, and what it means in numbers.
@@ -129,8 +152,8 @@ class ClassifiedData(Protocol):
     def valid(self) -> Sequences | Sequence[Ids]: ...  # noqa: D102
 
 
-def check_examples(splits: Splits[Any], settings: ClassifierSettings) -> None:
-    """Raise DataError where there is nothing to learn from the data; see ``ClassTargets.of`` and ``FEWEST_EXAMPLES``."""
+def check_examples(splits: Splits[Any], settings: LabelSettings) -> None:
+    """Raise DataError where there is nothing to learn from the data; see ``ClassTargets.of``."""
     train: LabelledExamples[Any] = splits.train
     if len(train) < FEWEST_EXAMPLES:
         raise DataError(f"{train.name}: has {len(train)} examples to learn from, at least {FEWEST_EXAMPLES} are needed")
@@ -138,7 +161,7 @@ def check_examples(splits: Splits[Any], settings: ClassifierSettings) -> None:
     ClassTargets.of(train, others, multi_label=settings.multi_label)
 
 
-def fit(network: RecurrentClassifier, data: ClassifiedData, settings: ClassifierSettings, run: Run) -> Position:
+def fit(network: ClassifyingNetwork, data: ClassifiedData, settings: LabelSettings, run: Run) -> Position:
     """Train the network; the folder keeps the best weights, the log and what a resumed run needs.
 
     Raises:
@@ -163,22 +186,22 @@ def fit(network: RecurrentClassifier, data: ClassifiedData, settings: Classifier
         run,
         optimizers=optimizers_of(list(network.parameters()), network.hidden_matrices(), settings),
         unit=data.splits.train.UNIT.removesuffix("s"),
-        most_epochs=enough_epochs(len(data.splits.train)),
+        most_epochs=settings.enough_epochs(len(data.splits.train)),
         readings=lambda: [one for one in [classifier_reading(network, data.valid, most=WATCHED)] if one],
     )
 
 
-def enough_epochs(examples: int) -> int:
+def enough_epochs(examples: int, read: int = 100_000, most: int = 30) -> int:
     """How many passes over so many examples are enough, fewer where there are more.
 
     >>> enough_epochs(500), enough_epochs(10_000), enough_epochs(1_000_000)
     (30, 10, 4)
     """
-    return min(30, max(4, round(100_000 / examples)))
+    return min(most, max(4, round(read / examples)))
 
 
 def validate(
-    network: RecurrentClassifier, data: ClassifiedData, settings: ClassifierSettings, processes: Processes
+    network: ClassifyingNetwork, data: ClassifiedData, settings: LabelSettings, processes: Processes
 ) -> Validation:
     """Judge the network on the validation examples: loss, accuracy and macro F1, the same in all processes."""
     scores = scores_of(network, data.valid, precision=settings.precision, device=processes.device)
@@ -194,7 +217,7 @@ def validate(
 
 @torch.inference_mode()
 def scores_of(
-    network: RecurrentClassifier, sequences: Sequences | Sequence[Ids], *, precision: str, device: torch.device
+    network: ClassifyingNetwork, sequences: Sequences | Sequence[Ids], *, precision: str, device: torch.device
 ) -> Tensor:
     """The network's scores, shape (examples, classes), float32, on the CPU.
 

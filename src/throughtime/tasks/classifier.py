@@ -1,4 +1,4 @@
-"""What every classifier of sequences is to hold in the hand: fit it, judge it, let it classify, load it."""
+"""What every classifier is to hold in the hand: fit it, judge it, let it classify, load it."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from torch import Tensor
 
 from throughtime.data import PARTS, LabelledExamples
 from throughtime.errors import ArgumentError, ModelFolderError, check_choice
-from throughtime.models import RecurrentClassifier
+from throughtime.models import ClassifyingNetwork
 from throughtime.tasks.class_targets import ClassTargets
-from throughtime.tasks.classification import ClassifierSettings, fit
+from throughtime.tasks.classification import LabelSettings, fit
 from throughtime.tasks.classification_evaluation import Evaluation, evaluate_probabilities
 from throughtime.tasks.model_runs import in_model_folder, new_folder, resumed_settings, write_settings
 from throughtime.tasks.network_training import Run
 from throughtime.tasks.trained_model import TrainedModel
 from throughtime.training import Display, ModelFolder
 
-Network = TypeVar("Network", bound=RecurrentClassifier)
-OwnSettings = TypeVar("OwnSettings", bound=ClassifierSettings)
+Network = TypeVar("Network", bound=ClassifyingNetwork)
+OwnSettings = TypeVar("OwnSettings", bound=LabelSettings)
 Examples = TypeVar("Examples", bound=LabelledExamples[Any])
 
 
@@ -51,7 +51,7 @@ class Classifier(TrainedModel[Network, OwnSettings], ABC, Generic[Network, OwnSe
     """
 
     TASK: ClassVar[str]
-    SETTINGS: ClassVar[type[ClassifierSettings]]
+    SETTINGS: ClassVar[Any]
     WANTED: ClassVar[str]
 
     def __init__(
@@ -90,7 +90,7 @@ class Classifier(TrainedModel[Network, OwnSettings], ABC, Generic[Network, OwnSe
     def train(
         cls,
         data: Sequence[Any],
-        settings: ClassifierSettings,
+        settings: LabelSettings,
         *,
         output: Path | str | None = None,
         resume: bool = False,
@@ -137,9 +137,7 @@ class Classifier(TrainedModel[Network, OwnSettings], ABC, Generic[Network, OwnSe
 
     @classmethod
     @abstractmethod
-    def read(
-        cls, sources: Sequence[Examples | Path | str], settings: OwnSettings
-    ) -> dict[str, Examples]:
+    def read(cls, sources: Sequence[Examples | Path | str], settings: OwnSettings) -> dict[str, Examples]:
         """The parts of a data set, train, valid or test, as ``data.find_labelled`` and the like find them."""
 
     @classmethod

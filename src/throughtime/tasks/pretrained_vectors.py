@@ -61,11 +61,11 @@ def start_embedding(embedding: nn.Embedding, tokenizer: Tokenizer, vectors: Word
     """Give each token that is a known word its vector, and the others random ones that spread as widely.
 
     Args:
-        embedding: of (vocabulary_size, features of the vectors).
+        embedding: of (vocabulary_size, features of the vectors); what it has beyond the vocabulary stays as it is.
         tokenizer: knows the tokens' words.
         vectors: looked up as the word is written, else in lower case.
     """
     words = [tokenizer.token(index) for index in range(tokenizer.vocabulary_size)]
     matrix, coverage = vectors.for_vocabulary(words, unknown="normal")
-    embedding.weight.copy_(torch.from_numpy(matrix))
+    embedding.weight[: len(matrix)].copy_(torch.from_numpy(matrix))
     return coverage

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -62,40 +63,42 @@ def language_reading(network: RecurrentLanguageModel, tokens: Tensor, pieces: Se
 
 @torch.no_grad()
 def classifier_reading(
-    network: RecurrentClassifier,
-    sequences: Sequences | Sequence[Ids],
+    network: nn.Module,
+    examples: Sequences | Sequence[Ids],
     pieces: Sequence[Sequence[str]] = (),
     *,
     most: int | None = None,
 ) -> Reading | None:
-    """What a classifier's recurrent layers read; None where it has none, or no sequence has a step.
+    """What a classifier's recurrent layers read; None where it has none, or no example has a step.
 
-    Pooling would bring a sequence's loss to every step at once, and past the recurrence. So the loss at a step is that
-    of a reader who has what stands there alone: how unsure the class is that the whole sequence was given.
+    Pooling would bring an example's loss to every step at once, and past the recurrence. So the loss at a step is that
+    of a reader who has what stands there alone: how unsure the class is that the whole example was given.
 
     Args:
-        network: in evaluation mode.
-        sequences: token ids of shape (length,) each, or others; those without a step are left out.
-        pieces: what is read at each step of those that have some, for people to read.
-        most: how many of them.
+        network: a classifier in evaluation mode.
+        examples: tokens or numbers of each, (length, ...); those without any are left out.
+        pieces: the text of each token of those that have some.
+        most: how many to read; None for all.
     """
-    layer = network.recurrent
-    readable = sequences_of(sequences)
-    rows = [row for row, length in enumerate(readable.lengths.tolist()) if length][:most]
-    if layer is None or not rows:
+    if not isinstance(network, RecurrentClassifier) or network.recurrent is None:
         return None
-    inputs = readable.batch(rows)
+    layer = network.recurrent
+    readable = sequences_of(examples)
+    rows = np.flatnonzero(readable.lengths)[:most].tolist()
+    if not rows:
+        return None
+    steps = readable.batch(rows)
     device = next(network.parameters()).device
     scores: list[Tensor] = []
-    on_device = SequenceBatch(inputs.values.to(device), inputs.lengths)
-    heard, state = _heard(layer, lambda: scores.append(network(on_device)))
+    on_device = SequenceBatch(steps.values.to(device), steps.lengths)
+    inputs, state = _heard(layer, lambda: scores.append(network(on_device)))
     chosen = scores[0].argmax(-1)
 
     def loss(outputs: Tensor, _: Tensor) -> Tensor:
         vector = outputs if network.hidden is None else functional.relu(network.hidden(outputs))
         return functional.cross_entropy(network.output(vector), chosen, reduction="none")
 
-    return Reading("recurrent layers", layer, heard, state, loss, _frozen(pieces))
+    return Reading("recurrent layers", layer, inputs, state, loss, _frozen(pieces))
 
 
 @torch.no_grad()
