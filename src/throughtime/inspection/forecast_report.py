@@ -31,7 +31,8 @@ from throughtime.training import read_metrics
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MOST_SERIES, MOST_AHEAD, MOST_LAGS = 16, 24, 120
+MOST_SERIES, MOST_AHEAD = 16, 24
+FEWEST_LAGS, MOST_LAGS, FELT = 10, 120, 0.005
 
 
 @dataclass(frozen=True)
@@ -76,10 +77,12 @@ def lag_sensitivity(network: ForecastEnsemble, past: Past) -> LagSensitivity:
 
 
 def plot_lag_sensitivity(sensitivity: LagSensitivity, *, dark: bool = False) -> Figure:
-    """Draw the decomposition: a row for each step ahead, a column for each lag."""
+    """Draw the decomposition: a row for each step ahead, a column for each lag up to the last that matters."""
     colours = palette(dark=dark)
-    shown = sensitivity.mean[:, :MOST_LAGS].numpy()
-    reach = float(np.abs(shown).max()) or 1.0
+    reach = float(sensitivity.mean.abs().max()) or 1.0
+    felt = (sensitivity.mean.abs() > FELT * reach).any(0).nonzero()
+    last = int(felt[-1]) if len(felt) else 0
+    shown = sensitivity.mean[:, : min(max(last + 2, FEWEST_LAGS), MOST_LAGS)].numpy()
     figure = new_figure(8.0, float(np.clip(0.16 * len(shown) + 1.5, 2.4, 5.5)), dark=dark)
     axes = styled(figure.add_subplot(), dark=dark, grid=False)
     image = axes.imshow(
@@ -108,8 +111,8 @@ def forecast_sections(
     section = Section("Decomposition by lag")
     section.say(
         "By how much the forecast of each step ahead rises when one of the values before it rises by 1, the mean over "
-        "series. Upright stripes a season apart are a season that was learned; a strong column at lag 0 goes on from "
-        "the last value."
+        "series. A season that was learned shows as diagonals, on which lag and steps ahead add up to it; a column at "
+        "lag 0 goes on from the last value."
     )
     found = lag_sensitivity(model.network, _past(model))
     section.show(
