@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -72,7 +73,14 @@ def test_a_linear_forecaster_has_no_recurrent_layers_to_look_into() -> None:
 
 def test_a_forecasters_report_shows_its_lags(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("throughtime.inspection.page.as_svg", lambda _: b"<svg/>")  # pyright: ignore[reportUnknownLambdaType]
-    settings = {"window": 15, "context": 8, "hidden_size": 6, "members": 1, "steps": 4, "precision": "32"}
+    settings: dict[str, Any] = {
+        "window": 15,
+        "context": 8,
+        "hidden_size": 6,
+        "members": 1,
+        "steps": 4,
+        "precision": "32",
+    }
     model = Forecaster.fit(sample_series(3, 120), h=7, output=tmp_path / "model", watch_gradients=True, **settings)
     report = inspect_model(model.folder.path, device="cpu")
     titles = [section.title for section in report.sections]
