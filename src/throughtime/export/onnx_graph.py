@@ -111,7 +111,6 @@ class OnnxGraph:
             opset_imports=[self._helper.make_opsetid("", OPSET)],
             ir_version=IR_VERSION,
             producer_name="throughtime",
-            producer_version=__version__,
         )
         onnx().checker.check_model(model, full_check=True)
         return model
