@@ -9,9 +9,9 @@ from typing import NoReturn
 from cyclopts import App, CycloptsError
 from rich.console import Console
 
-from throughtime import __version__
 from throughtime.commands import STANDARD_INPUT
 from throughtime.errors import ThroughTimeError
+from throughtime.version import __version__
 
 app = App(
     name="throughtime",
@@ -66,6 +66,11 @@ app.command(
     "throughtime.commands.translate:app",
     name="translate",
     help="Translation: learn it from pairs of sentences, translate, judge, show the alignment.",
+)
+app.command(
+    "throughtime.commands.autoencode:app",
+    name="autoencode",
+    help="Recurrent autoencoder of series: find what is odd, make vectors of windows.",
 )
 bench = App(name="bench", help="What recurrent cells can and can't do, measured.")
 app.command(bench)

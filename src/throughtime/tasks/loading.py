@@ -7,6 +7,7 @@ from pathlib import Path
 
 from throughtime.errors import ModelFolderError
 from throughtime.tasks import (
+    anomaly_detection,
     captioning,
     forecasting,
     image_classification,
@@ -19,6 +20,7 @@ from throughtime.tasks import (
     visual_question_answering,
     word2vec,
 )
+from throughtime.tasks.anomaly_detector import AnomalyDetector
 from throughtime.tasks.captioner import Captioner
 from throughtime.tasks.forecaster import Forecaster
 from throughtime.tasks.image_classifier import ImageClassifier
@@ -33,7 +35,8 @@ from throughtime.tasks.word2vec_model import Word2Vec
 from throughtime.training import ModelFolder
 
 AnyModel = (
-    Captioner
+    AnomalyDetector
+    | Captioner
     | Forecaster
     | ImageClassifier
     | LanguageModel
@@ -67,6 +70,7 @@ def load(folder: Path | str, *, device: str = "auto") -> AnyModel:
 
 
 _LOADERS: dict[str, Callable[..., AnyModel]] = {
+    anomaly_detection.TASK: AnomalyDetector.load,
     captioning.TASK: Captioner.load,
     forecasting.TASK: Forecaster.load,
     image_classification.TASK: ImageClassifier.load,

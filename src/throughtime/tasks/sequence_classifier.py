@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy.typing as npt
 import torch
@@ -15,7 +15,6 @@ from throughtime.errors import ArgumentError
 from throughtime.models import RecurrentSequenceClassifier
 from throughtime.tasks.class_targets import ClassTargets
 from throughtime.tasks.classifier import Classifier, Prediction, read_classes
-from throughtime.tasks.model_card import sequence_classifier_card
 from throughtime.tasks.model_runs import read_settings, save_copy, write_settings
 from throughtime.tasks.network_training import Run
 from throughtime.tasks.sequence_baselines import beside_sequences
@@ -31,6 +30,7 @@ from throughtime.tasks.sequence_classification import (
     size_settings,
     start_scaling,
 )
+from throughtime.tasks.series_cards import sequence_classifier_card
 from throughtime.training import ModelFolder, choose_device
 
 
@@ -68,7 +68,7 @@ class SequenceClassifier(Classifier[RecurrentSequenceClassifier, Settings, Label
         cls, sources: Sequence[LabelledSequences | Path | str], settings: Settings
     ) -> dict[str, LabelledSequences]:
         """The parts of a labelled data set of sequences; see ``data.find_sequences``."""
-        return find_sequences(sources, settings.columns, encoding=settings.encoding)
+        return find_sequences(sources, settings.sequence_columns, encoding=settings.encoding)
 
     @classmethod
     def _prepare(cls, sources: Sequence[LabelledSequences | Path | str], settings: Settings, run: Run) -> None:
@@ -131,7 +131,7 @@ class SequenceClassifier(Classifier[RecurrentSequenceClassifier, Settings, Label
         save_copy(self.folder, target, self.network)
         write_settings(target, TASK, self.settings, classes=self.targets.classes, channels=self.channels)
 
-    def predict(self, sequences: Sequence[npt.ArrayLike]) -> list[Prediction]:
+    def predict(self, sequences: Sequence[npt.ArrayLike] | npt.NDArray[Any]) -> list[Prediction]:
         """Classify sequences.
 
         Args:
