@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from torch import nn
 
 from throughtime import __version__
+from throughtime.data import Splits
 from throughtime.files import write_text
 from throughtime.models import (
     Captioner,
@@ -29,7 +30,8 @@ from throughtime.tasks import (
     translation,
     word2vec,
 )
-from throughtime.tasks.classification import ClassifiedData, LabelSettings
+from throughtime.tasks.class_targets import ClassTargets
+from throughtime.tasks.classification import LabelSettings
 from throughtime.tasks.forecasting import ForecastData
 from throughtime.tasks.forecasting_settings import Settings as ForecastSettings
 from throughtime.tasks.language_modelling import Settings, TextData
@@ -37,6 +39,13 @@ from throughtime.tasks.settings import TaskSettings
 from throughtime.tasks.text_classification import ClassifiedText
 from throughtime.training import ModelFolder, describe_hardware, duration, perplexity, read_metrics
 from throughtime.word2vec import Word2VecTrainer
+
+
+class _LabelledData(Protocol):
+    @property
+    def splits(self) -> Splits[Any]: ...
+    @property
+    def targets(self) -> ClassTargets: ...
 
 
 def language_model_card(
@@ -108,7 +117,7 @@ def _classifier_card(
     folder: ModelFolder,
     title: str,
     settings: LabelSettings,
-    data: ClassifiedData,
+    data: _LabelledData,
     network: ClassifyingNetwork,
     *,
     reads: str,
