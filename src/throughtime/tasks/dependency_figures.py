@@ -52,7 +52,8 @@ def explain(comparison: Comparison) -> list[str]:
         worst = min(faded, key=lambda row: row.reach or 0)
         sentences.append(
             f"Before training, less than 1 % of the gradient comes back over {lag} steps in {_names(faded)}: in "
-            f"{worst.model} that little is left after {worst.reach}, and {share(worst.gradient_before[-1])} after {lag}."
+            f"{worst.model} that little is left after {worst.reach}, and {share(worst.gradient_before[-1])} after "
+            f"{lag}."
         )
     if kept:
         best = max(kept, key=lambda row: row.gradient_before[-1])
@@ -93,8 +94,8 @@ def plot_dependencies(comparison: Comparison, path: Path) -> None:
         look = {"color": colour, "linestyle": STYLES[place % len(STYLES)], "linewidth": 2.0}
         if row.losses:
             learning.plot(*zip(*row.losses, strict=True), label=row.model, **look)
-        norms = [max(norm, SMALLEST / 100) for norm in row.gradient_before]
-        gradient.plot(range(len(norms)), norms, label=row.model, **look)
+        norms = [max(norm, SMALLEST / 100) for norm in row.gradient_before[1:]]
+        gradient.plot(range(1, len(norms) + 1), norms, label=row.model, **look)
     learning.axhline(comparison.guess, color="#555555", linewidth=1, linestyle=(0, (1, 2)))
     learning.annotate("a guess", (0.99, comparison.guess), xycoords=("axes fraction", "data"), xytext=(0, 3),
                       textcoords="offset points", ha="right", color="#555555")  # fmt: skip

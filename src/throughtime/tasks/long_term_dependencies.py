@@ -126,7 +126,7 @@ class CellResult:
     @property
     def reach(self) -> int | None:
         """The lag from which on less than a hundredth of the fresh network's gradient is left; None for no such lag."""
-        last = max((lag for lag, norm in enumerate(self.gradient_before) if norm >= FORGOTTEN), default=1)
+        last = max((lag for lag, norm in enumerate(self.gradient_before) if lag and norm >= FORGOTTEN), default=1)
         return None if last + 1 == len(self.gradient_before) else last + 1
 
 
