@@ -20,8 +20,10 @@ if TYPE_CHECKING:
         LabelledImages,
         LabelledSequences,
         LabelledText,
+        LabelledVideos,
         ParallelText,
         TextInMemory,
+        VisualQuestions,
     )
     from throughtime.errors import ThroughTimeError
     from throughtime.nn.replacement import replace_recurrent
@@ -35,6 +37,9 @@ if TYPE_CHECKING:
     from throughtime.tasks.sequence_classifier import SequenceClassifier
     from throughtime.tasks.text_classifier import TextClassifier
     from throughtime.tasks.translator import Translator
+    from throughtime.tasks.video_classifier import VideoClassifier
+    from throughtime.tasks.video_predictor import VideoPredictor
+    from throughtime.tasks.visual_question_answerer import VisualQuestionAnswerer
     from throughtime.tasks.word2vec_model import Word2Vec
     from throughtime.word2vec.vectors import WordVectors
 
@@ -49,6 +54,7 @@ _NAMES = {
     "LabelledImages": "throughtime.data",
     "LabelledSequences": "throughtime.data",
     "LabelledText": "throughtime.data",
+    "LabelledVideos": "throughtime.data",
     "LanguageModel": "throughtime.tasks.language_model",
     "ParallelText": "throughtime.data",
     "SequenceBatch": "throughtime.sequence",
@@ -57,6 +63,10 @@ _NAMES = {
     "TextInMemory": "throughtime.data",
     "ThroughTimeError": "throughtime.errors",
     "Translator": "throughtime.tasks.translator",
+    "VideoClassifier": "throughtime.tasks.video_classifier",
+    "VideoPredictor": "throughtime.tasks.video_predictor",
+    "VisualQuestionAnswerer": "throughtime.tasks.visual_question_answerer",
+    "VisualQuestions": "throughtime.data",
     "Word2Vec": "throughtime.tasks.word2vec_model",
     "WordVectors": "throughtime.word2vec.vectors",
     "load": "throughtime.tasks.loading",
@@ -73,6 +83,7 @@ __all__ = [
     "LabelledImages",
     "LabelledSequences",
     "LabelledText",
+    "LabelledVideos",
     "LanguageModel",
     "ParallelText",
     "SequenceBatch",
@@ -81,6 +92,10 @@ __all__ = [
     "TextInMemory",
     "ThroughTimeError",
     "Translator",
+    "VideoClassifier",
+    "VideoPredictor",
+    "VisualQuestionAnswerer",
+    "VisualQuestions",
     "Word2Vec",
     "WordVectors",
     "bptt",

@@ -85,6 +85,21 @@ app.command(
     help="Time series: learn them, judge forecasts by backtests, forecast, follow a stream.",
 )
 app.command(
+    "throughtime.commands.video:app",
+    name="video",
+    help="Video classification: learn labels from videos, judge, predict.",
+)
+app.command(
+    "throughtime.commands.next_frame:app",
+    name="next-frame",
+    help="Videos: learn to predict each next frame, judge, let a video go on.",
+)
+app.command(
+    "throughtime.commands.vqa:app",
+    name="vqa",
+    help="Questions about pictures: learn to answer them, judge, ask.",
+)
+app.command(
     "throughtime.commands.reproduce:reproduce",
     name="reproduce",
     help="Run a recipe and compare with its target.",

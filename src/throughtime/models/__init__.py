@@ -5,6 +5,7 @@ from throughtime.models.classifying_network import ClassifyingNetwork
 from throughtime.models.decoder import DecoderState
 from throughtime.models.decoding_network import DecodingNetwork
 from throughtime.models.encoder_decoder import EncoderDecoder
+from throughtime.models.frame_predictor import FramePredictor
 from throughtime.models.image_classifier import ImageClassifier
 from throughtime.models.image_encoder import (
     ConvolutionalEncoder,
@@ -21,6 +22,8 @@ from throughtime.models.recurrent_readout import RecurrentReadout
 from throughtime.models.sequence_autoencoder import RecurrentAutoencoder
 from throughtime.models.sequence_classifier import RecurrentSequenceClassifier
 from throughtime.models.text_classifier import RecurrentTextClassifier
+from throughtime.models.video_classifier import RecurrentVideoClassifier
+from throughtime.models.visual_question_answering import VisualQuestionNetwork
 
 __all__ = [
     "Captioner",
@@ -29,6 +32,7 @@ __all__ = [
     "DecoderState",
     "DecodingNetwork",
     "EncoderDecoder",
+    "FramePredictor",
     "FullyConnectedEncoder",
     "GivenFeatures",
     "ImageClassifier",
@@ -41,5 +45,7 @@ __all__ = [
     "RecurrentReadout",
     "RecurrentSequenceClassifier",
     "RecurrentTextClassifier",
+    "RecurrentVideoClassifier",
+    "VisualQuestionNetwork",
     "with_coordinates",
 ]

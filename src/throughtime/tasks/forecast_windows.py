@@ -58,3 +58,27 @@ def trained_backtests(
         keep = np.concatenate(own).astype(np.int64)
         found.append((model, Origins(origins.series[keep], origins.step[keep])))
     return found
+
+
+def new_steps(table: SeriesTable, trained: SeriesTable, settings: Settings) -> list[int]:
+    """How many steps at the end of each series a model has not learned from.
+
+    Args:
+        table: the series.
+        trained: those that the model was trained on, with the steps that were kept to see when to stop.
+        settings: of the model.
+
+    Returns:
+        Those after the series' end in training; where there are too few of them, those that were kept; and a tenth of a
+        series that is new.
+    """
+    horizon, kept = settings.complete("horizon"), settings.complete("validation")
+    ends = {one.unique_id: one.end for one in trained.series}
+    steps: list[int] = []
+    for one in table.series:
+        if one.unique_id not in ends:
+            steps.append(min(len(one) - 1, max(horizon, len(one) // 10)))
+            continue
+        since = one.end - ends[one.unique_id]
+        steps.append(since if since >= horizon else max(kept, horizon))
+    return steps

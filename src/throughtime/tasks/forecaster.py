@@ -19,7 +19,7 @@ from throughtime.tasks.forecast_backtest import Found, Origins, forecast_frame, 
 from throughtime.tasks.forecast_baselines import MOST_THETA, seasonal_naive, theta
 from throughtime.tasks.forecast_evaluation import ForecastEvaluation, evaluate_forecasts
 from throughtime.tasks.forecast_stream import ForecastStream
-from throughtime.tasks.forecast_windows import trained_backtests
+from throughtime.tasks.forecast_windows import new_steps, trained_backtests
 from throughtime.tasks.forecaster_runs import begin_run, network_title, new_network
 from throughtime.tasks.forecasting import TASK, ForecastData, build_model, fit, open_data, start_linear
 from throughtime.tasks.forecasting_settings import Settings
@@ -162,7 +162,7 @@ class Forecaster(TrainedModel[ForecastEnsemble, Settings]):
 
     @property
     def title(self) -> str:
-        """What the network is, with its window and how many weights it has, for tables."""
+        """What the network is: its size, its window, and how many weights it has."""
         return network_title(self.settings, self.network)
 
     def predict(
@@ -185,7 +185,8 @@ class Forecaster(TrainedModel[ForecastEnsemble, Settings]):
             DataError: where the series or the covariates can't be used.
         """
         table = self.table_of(df)
-        horizon = self._horizon(h)
+        horizon = self.settings.complete("horizon") if h is None else h
+        check_positive_integer("h", horizon)
         levels = self._levels(level)
         names = list(self.data.encoder.future)
         ahead = None
@@ -244,7 +245,7 @@ class Forecaster(TrainedModel[ForecastEnsemble, Settings]):
         """
         table = self.table_of(data)
         horizon = self.settings.complete("horizon")
-        every = [steps] * len(table) if steps is not None else self._new_steps(table)
+        every = [steps] * len(table) if steps is not None else new_steps(table, self.data.table, self.settings)
         if max(every) < horizon:
             raise ArgumentError(f"`steps` must be at least the horizon, {horizon}, got {max(every)}")
         total = sum(max(0, own - horizon + 1) for own in every)
@@ -279,13 +280,13 @@ class Forecaster(TrainedModel[ForecastEnsemble, Settings]):
         ends = interval_probabilities(level)
         season = settings.complete("season")
         found: dict[str, Found] = {self.name: self.forecasts_from(table, origins, ends)}
-        titles = {self.name: self.title, "SeasonalNaive": f"SeasonalNaive, season {season}"}
+        titles = {self.name: self.title, "SeasonalNaive": f"the value a season of {season} before"}
         found["SeasonalNaive"] = seasonal_naive(table, origins, horizon, season, ends)
         told = list(remarks)
         if baselines:
             fitted = theta(table, origins, horizon, season, level)
             if fitted is not None:
-                found["Theta"], titles["Theta"] = fitted, "Theta, fitted anew each time"
+                found["Theta"], titles["Theta"] = fitted, "fitted anew at each place"
             elif len(origins) > MOST_THETA:
                 told.append(f"Theta is left out: it would be fitted {len(origins):,} times, at most {MOST_THETA} are")
             if settings.network != "linear":
@@ -374,12 +375,6 @@ class Forecaster(TrainedModel[ForecastEnsemble, Settings]):
         network.start_from(fitted.weight, fitted.bias, fitted.spread, fitted.anchor)
         return Forecaster(network, data, settings, self.folder, self.device)
 
-    def _horizon(self, h: int | None) -> int:
-        if h is None:
-            return self.settings.complete("horizon")
-        check_positive_integer("h", h)
-        return h
-
     def _levels(self, level: Sequence[float] | None) -> tuple[float, ...]:
         if self.settings.distribution == "point":
             if level:
@@ -398,19 +393,6 @@ class Forecaster(TrainedModel[ForecastEnsemble, Settings]):
             static=tuple(roles.series[0].static),
             start=columns.start,
         )
-
-    def _new_steps(self, table: SeriesTable) -> list[int]:
-        """How many steps of each series the networks have not seen."""
-        horizon, kept = self.settings.complete("horizon"), self.settings.complete("validation")
-        seen = {one.unique_id: one.end for one in self.data.table.series}
-        steps: list[int] = []
-        for one in table.series:
-            new = one.end - seen.get(one.unique_id, one.first)
-            if one.unique_id not in seen:
-                steps.append(min(len(one) - 1, max(horizon, len(one) // 10)))
-            else:
-                steps.append(new if new >= horizon else max(kept, horizon))
-        return steps
 
 
 def _anchor(folder: ModelFolder) -> str:

@@ -174,9 +174,17 @@ def choose_reader(pictures: Sequence[Picture], settings: ImageSettings, *, spati
     if settings.fine_tune:
         raise ArgumentError("`fine_tune` needs a `backbone`")
     looked = [pictures[row] for row in np.linspace(0, len(pictures) - 1, min(LOOKED_AT, len(pictures))).astype(int)]
-    pixels = [own for picture in looked if (own := _pixels(picture)) is not None]
+    pixels: list[Pixels] = []
+    broken: list[DataError] = []
+    for picture in looked:
+        try:
+            pixels.append(np.asarray(open_image(picture)) if isinstance(picture, Path) else checked_pixels(picture))
+        except DataError as error:
+            # Told when all of them are read, if some can be.
+            broken.append(error)
     if not pixels:
-        raise DataError(f"of the {len(pictures):,} pictures none of the {len(looked)} that were tried can be read")
+        others = f"; nor can {len(broken) - 1} others that were tried" if len(broken) > 1 else ""
+        raise DataError(f"{broken[0]}{others}")
     grey = settings.grey if settings.grey is not None else all(_is_grey(own) for own in pixels)
     sizes = {own.shape[:2] for own in pixels}
     height, width = sizes.pop() if len(sizes) == 1 else (USUAL_SIDE, USUAL_SIDE)
@@ -279,14 +287,6 @@ def open_pictures(folder: ModelFolder, part: str) -> Frames:
         ModelFolderError: where they are missing or damaged.
     """
     return open_features(pictures_file(folder, part))
-
-
-def _pixels(picture: Picture) -> Pixels | None:
-    """The picture's own pixels; None where it is broken, which is told when all of them are read."""
-    try:
-        return np.asarray(open_image(picture)) if isinstance(picture, Path) else checked_pixels(picture)
-    except DataError:
-        return None
 
 
 def _is_grey(pixels: Pixels) -> bool:

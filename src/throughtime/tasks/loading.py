@@ -12,9 +12,12 @@ from throughtime.tasks import (
     forecasting,
     image_classification,
     language_modelling,
+    next_frame,
     sequence_classification,
     text_classification,
     translation,
+    video_classification,
+    visual_question_answering,
     word2vec,
 )
 from throughtime.tasks.anomaly_detector import AnomalyDetector
@@ -25,6 +28,9 @@ from throughtime.tasks.language_model import LanguageModel
 from throughtime.tasks.sequence_classifier import SequenceClassifier
 from throughtime.tasks.text_classifier import TextClassifier
 from throughtime.tasks.translator import Translator
+from throughtime.tasks.video_classifier import VideoClassifier
+from throughtime.tasks.video_predictor import VideoPredictor
+from throughtime.tasks.visual_question_answerer import VisualQuestionAnswerer
 from throughtime.tasks.word2vec_model import Word2Vec
 from throughtime.training import ModelFolder
 
@@ -37,6 +43,9 @@ AnyModel = (
     | SequenceClassifier
     | TextClassifier
     | Translator
+    | VideoClassifier
+    | VideoPredictor
+    | VisualQuestionAnswerer
     | Word2Vec
 )
 """A model of any task."""
@@ -68,5 +77,8 @@ _LOADERS: dict[str, Callable[..., AnyModel]] = {
     language_modelling.TASK: LanguageModel.load,
     sequence_classification.TASK: SequenceClassifier.load,
     text_classification.TASK: TextClassifier.load,
+    next_frame.TASK: VideoPredictor.load,
     translation.TASK: Translator.load,
+    video_classification.TASK: VideoClassifier.load,
+    visual_question_answering.TASK: VisualQuestionAnswerer.load,
 }

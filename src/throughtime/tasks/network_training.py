@@ -49,6 +49,9 @@ CellName = Annotated[
 ]
 """The setting that names a recurrent cell."""
 
+OptimizerName = Annotated[str, _is_one_of("optimizer", OPTIMIZERS)]
+"""The setting that names an optimiser."""
+
 
 class TrainingSettings(TaskSettings):
     """How a network is trained: what the settings of every task that trains one have in common."""
@@ -57,7 +60,7 @@ class TrainingSettings(TaskSettings):
         {"epochs", "steps", "time_budget", "patience", "checkpoint_every", "watch_gradients", "device", "threads"}
     )
 
-    optimizer: Annotated[str, _is_one_of("optimizer", OPTIMIZERS)] = "muon"
+    optimizer: OptimizerName = "muon"
     """The optimiser: adamw, sgd, or muon for the recurrent matrices and AdamW for the rest."""
     learning_rate: Annotated[float, Field(gt=0)] = 3e-3
     """Learning rate of AdamW or SGD."""
