@@ -10,10 +10,10 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-__version__ = "0.1.0.dev0"
+from throughtime.version import __version__
 
 if TYPE_CHECKING:
-    from throughtime import bptt, cells, data, decoding, models, nn, recurrence, training, word2vec
+    from throughtime import bptt, cells, data, decoding, export, inspection, models, nn, recurrence, training, word2vec
     from throughtime.configuration import show_config
     from throughtime.data import (
         CaptionedImages,
@@ -44,7 +44,9 @@ if TYPE_CHECKING:
     from throughtime.word2vec.vectors import WordVectors
 
 # Importing torch takes a second, which `throughtime --help` need not wait for.
-_MODULES = ("bptt", "cells", "data", "decoding", "models", "nn", "recurrence", "training", "word2vec")
+_MODULES = (
+    "bptt", "cells", "data", "decoding", "export", "inspection", "models", "nn", "recurrence", "training", "word2vec",
+)  # fmt: skip
 _NAMES = {
     "AnomalyDetector": "throughtime.tasks.anomaly_detector",
     "CaptionedImages": "throughtime.data",
@@ -98,10 +100,13 @@ __all__ = [
     "VisualQuestions",
     "Word2Vec",
     "WordVectors",
+    "__version__",
     "bptt",
     "cells",
     "data",
     "decoding",
+    "export",
+    "inspection",
     "load",
     "models",
     "nn",
@@ -122,4 +127,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return [*__all__, "__version__"]
+    return [*__all__]

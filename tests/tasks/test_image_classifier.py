@@ -150,7 +150,7 @@ def test_the_recipe_runs(tmp_path: Path) -> None:
     pixels = np.stack([np.asarray(picture) for picture in digits(60).pictures])[..., 0]
     labels = np.array([int(label) for (label,) in digits(60).labels])
     np.savez(tmp_path / "small.npz", x_train=pixels, y_train=labels, x_test=pixels[:20], y_test=labels[:20])
-    short = replace(recipe, settings={**recipe.settings, "time_budget": None, "steps": 2})
+    short = replace(recipe, settings={**recipe.settings, "epochs": None, "steps": 2})
     found = reproduce(short, tmp_path / "small.npz")
     assert 0 <= found.result <= 1
     assert not found.reached

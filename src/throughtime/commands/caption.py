@@ -31,7 +31,19 @@ Output = Annotated[Path, Parameter(name=["--output", "-o"])]
 CaptionerSettings = Annotated[Settings, Parameter(name="*")]
 DEFAULTS = Settings()
 SAMPLE_SCENES = 1_500
-SAMPLE_SETTINGS = {"time_budget": "60s", "validation_pictures": 100, "validations": 5, "dropout": 0.0, "batch_size": 16}
+SAMPLE_SETTINGS = {
+    "channels": (24, 48, 64),
+    "hidden_size": 128,
+    "embedding_size": 64,
+    "attention": "general",
+    "attention_penalty": 0.0,
+    "dropout": 0.0,
+    "learning_rate": 4e-3,
+    "together": 3,
+    "validation_pictures": 100,
+    "validations": 5,
+    "time_budget": "60s",
+}
 
 
 @app.command

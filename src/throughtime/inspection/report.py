@@ -110,7 +110,12 @@ def inspect_model(
         raise ArgumentError(f"{model}: this throughtime can't look inside a {type(loaded).__name__} yet")
     look = _LOOKS[kind]
     numbers: Numbers = {"model": str(model), "task": look.task}
-    flows = {str(other): _flow_beside(other, loaded, look, texts, device) for other in beside}
+    names = [Path(other).name for other in beside]
+    alike = len({Path(model).name, *names}) <= len(names)
+    flows = {
+        str(other) if alike else name: _flow_beside(other, loaded, look, texts, device)
+        for other, name in zip(beside, names, strict=True)
+    }
     sections = look.sections(loaded, texts, flows, numbers)
     weights = sum(weight.numel() for weight in loaded.network.parameters())
     facts = (

@@ -79,7 +79,7 @@ def plot_sequence_saliency(
     styled(above, dark=dark)
     for place, name in enumerate(names[:MOST_CHANNELS]):
         above.plot(numbers[:, place], linewidth=1.6, label=name)
-    legend(above, dark=dark, ncols=min(len(names), MOST_CHANNELS), loc="upper right")
+    legend(above, dark=dark, ncols=min(len(names), MOST_CHANNELS), loc="lower right", bbox_to_anchor=(1, 1))
     styled(below, dark=dark)
     shades = [colours.high if value > 0 else colours.low for value in added]
     below.bar(np.arange(len(added)), added, width=0.9, color=shades)
@@ -117,7 +117,7 @@ def sequence_sections(
     gates, activations = gates_section([reading])
     return [
         section,
-        flow_section([reading], beside, model.settings.cell, numbers, read_metrics(model.folder.metrics_file)),
+        flow_section([reading], beside, numbers, read_metrics(model.folder.metrics_file)),
         gates,
         *([memory] if (memory := memory_section(activations, numbers)) else []),
         matrices_section([reading], numbers),

@@ -173,18 +173,7 @@ def choose_reader(pictures: Sequence[Picture], settings: ImageSettings, *, spati
         return PictureReader(chosen, backbone, settings.fine_tune)
     if settings.fine_tune:
         raise ArgumentError("`fine_tune` needs a `backbone`")
-    looked = [pictures[row] for row in np.linspace(0, len(pictures) - 1, min(LOOKED_AT, len(pictures))).astype(int)]
-    pixels: list[Pixels] = []
-    broken: list[DataError] = []
-    for picture in looked:
-        try:
-            pixels.append(np.asarray(open_image(picture)) if isinstance(picture, Path) else checked_pixels(picture))
-        except DataError as error:
-            # Told when all of them are read, if some can be.
-            broken.append(error)
-    if not pixels:
-        others = f"; nor can {len(broken) - 1} others that were tried" if len(broken) > 1 else ""
-        raise DataError(f"{broken[0]}{others}")
+    pixels = _some_pixels(pictures)
     grey = settings.grey if settings.grey is not None else all(_is_grey(own) for own in pixels)
     sizes = {own.shape[:2] for own in pixels}
     height, width = sizes.pop() if len(sizes) == 1 else (USUAL_SIDE, USUAL_SIDE)
@@ -287,6 +276,27 @@ def open_pictures(folder: ModelFolder, part: str) -> Frames:
         ModelFolderError: where they are missing or damaged.
     """
     return open_features(pictures_file(folder, part))
+
+
+def _some_pixels(pictures: Sequence[Picture]) -> list[Pixels]:
+    """The own pixels of some pictures; that others are broken is told when all of them are read.
+
+    Raises:
+        DataError: where none of them can be read.
+    """
+    looked = [pictures[row] for row in np.linspace(0, len(pictures) - 1, min(LOOKED_AT, len(pictures))).astype(int)]
+    found: list[Pixels] = []
+    broken: list[DataError] = []
+    for picture in looked:
+        try:
+            found.append(np.asarray(open_image(picture)) if isinstance(picture, Path) else checked_pixels(picture))
+        except DataError as error:
+            broken.append(error)
+    if not found:
+        raise DataError(
+            f"{broken[0]}; nor can any other of {len(looked)} pictures that were tried be read"
+        ) from broken[0]
+    return found
 
 
 def _is_grey(pixels: Pixels) -> bool:
