@@ -8,11 +8,15 @@ the target's embedding as the output layer. The peer is torch.nn.LSTM over packe
 steps must be taken one by one, and a beam search that keeps every hypothesis until all are done, as tutorials have
 them; it has the same weights, and both outputs are compared before anything is timed. They take turns in one process;
 a time is the median over --repeats rounds. Sentences are random, of --length / 2 to --length tokens.
+
+Where JoeyNMT is installed its network of the same sizes stands beside ours with input feeding, each with weights of its
+own; both search for --length steps.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import statistics
 from collections.abc import Callable
 
@@ -23,16 +27,18 @@ from rich.table import Table
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+from translation_peers import JoeyNMT
 
 from throughtime.decoding import Beam, Constraints, beam_search
 from throughtime.models import DecoderState, EncoderDecoder
 from throughtime.sequence import SequenceBatch
 from throughtime.training import autocast, keep_freed_memory
 
+FED = "general attention, input feeding"
 FORMS: dict[str, dict[str, object]] = {
     "plain": {"attention": None},
     "general attention": {"attention": "general", "input_feeding": False},
-    "general attention, input feeding": {"attention": "general", "input_feeding": True},
+    FED: {"attention": "general", "input_feeding": True},
     "additive attention before the step": {
         "attention": "additive",
         "attention_order": "before",
@@ -145,8 +151,7 @@ def training_step(network: nn.Module, source: SequenceBatch, target: Tensor, pre
     return step
 
 
-def our_search(network: EncoderDecoder, source: SequenceBatch, beam: int, longest: int) -> object:
-    constraints = Constraints(network.end, longest)
+def our_search(network: EncoderDecoder, source: SequenceBatch, beam: int, constraints: Constraints) -> object:
     with torch.inference_mode():
         state = network.encode(source)
         return beam_search(
@@ -173,12 +178,18 @@ def main() -> None:
     keep_freed_memory()
     torch.manual_seed(0)
     pairs, length, size = arguments.pairs, arguments.length, arguments.vocabulary
-    lengths = torch.randint(length // 2, length + 1, (pairs,))
+    lengths = torch.randint(length // 2, length + 1, (pairs,)).sort(descending=True).values
     lengths[0] = length
     source = SequenceBatch(torch.randint(size, (length, pairs)), lengths)
     target = torch.randint(size, (length + 1, pairs))
     precision = "bf16" if arguments.bfloat16 else "32"
-    table = Table("network", "what", "ours, sentences/s", "torch.nn's, sentences/s", "ratio", title="translation")
+    table = Table("network", "what", "ours, sentences/s", "theirs, sentences/s", "ratio", title="translation")
+
+    def compare(name: str, what: str, ours: Callable[[], object], theirs: Callable[[], object]) -> None:
+        times = interleaved({"ours": ours, "theirs": theirs}, repeats=arguments.repeats, least_seconds=0.5)
+        fast, slow = (statistics.median(times[side]) for side in ("ours", "theirs"))
+        table.add_row(name, what, f"{pairs / fast:,.0f}", f"{pairs / slow:,.0f}", f"{slow / fast:.2f}")
+
     for name, options in FORMS.items():
         ours = EncoderDecoder(size, size, hidden_size=arguments.hidden, **options)
         theirs = Plainest(ours)
@@ -186,18 +197,29 @@ def main() -> None:
             torch.testing.assert_close(ours(source, target), theirs(source, target), atol=1e-4, rtol=1e-4)
             # Random weights hardly ever end a sentence; now ends are about as frequent as in real text.
             ours.decoder.output.bias[ours.end] += 7.0
-        searches = {
-            "ours": lambda ours=ours: our_search(ours, source, arguments.beam, 2 * length),
-            "theirs": lambda ours=ours, theirs=theirs: theirs.search(source, ours.end, arguments.beam, 2 * length),
-        }
-        steps = {
-            "ours": training_step(ours, source, target, precision),
-            "theirs": training_step(theirs, source, target, precision),
-        }
-        for what, calls in ((f"beam {arguments.beam}", searches), ("training", steps)):
-            times = interleaved(calls, repeats=arguments.repeats, least_seconds=0.5)
-            fast, slow = (statistics.median(times[side]) for side in ("ours", "theirs"))
-            table.add_row(name, what, f"{pairs / fast:,.0f}", f"{pairs / slow:,.0f}", f"{slow / fast:.2f}")
+        compare(
+            f"{name}, torch.nn",
+            f"beam {arguments.beam}",
+            lambda ours=ours: our_search(ours, source, arguments.beam, Constraints(ours.end, 2 * length)),
+            lambda ours=ours, theirs=theirs: theirs.search(source, ours.end, arguments.beam, 2 * length),
+        )
+        steps = [training_step(network, source, target, precision) for network in (ours, theirs)]
+        compare(f"{name}, torch.nn", "training", *steps)
+    if importlib.util.find_spec("joeynmt"):
+        ours = EncoderDecoder(size, size, hidden_size=arguments.hidden, tied=False, **FORMS[FED])
+        joey = JoeyNMT(size, arguments.hidden)
+        steps = [training_step(network, source, target, precision) for network in (ours, joey)]
+        compare(f"{FED}, JoeyNMT", "training", *steps)
+        ours.eval()
+        joey.eval()
+        # No sentence ends sooner: equally many steps on both sides.
+        whole = Constraints(ours.end, length, min_length=length)
+        compare(
+            f"{FED}, JoeyNMT",
+            f"beam {arguments.beam}",
+            lambda: our_search(ours, source, arguments.beam, whole),
+            lambda: joey.search(source, arguments.beam, length),
+        )
     Console().print(table)
 
 

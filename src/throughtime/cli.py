@@ -29,12 +29,14 @@ language_model.command(
     help="Tell how well a model predicts a text.",
 )
 language_model.command("throughtime.commands.language_model:generate", name="generate", help="Let a model write.")
-classify = App(name="classify", help="Text classification: learn labels from examples, judge, predict, explain.")
+classify = App(
+    name="classify", help="Classification of texts and of sequences of numbers: learn labels, judge, predict, explain."
+)
 app.command(classify)
 for name, summary in (
-    ("train", "Train a classifier on labelled texts, or cross-validate it."),
+    ("train", "Train a classifier on labelled texts or sequences, or cross-validate it."),
     ("evaluate", "Tell how well a model classifies."),
-    ("predict", "Give the label and the probabilities of texts."),
+    ("predict", "Give the label and the probabilities of texts or sequences."),
 ):
     classify.command(f"throughtime.commands.classify:{name}", name=name, help=summary)
 vectors = App(name="vectors", help="Word vectors: learn them from text, ask, judge, convert and draw them.")
@@ -49,10 +51,53 @@ for name, summary in (
     ("plot", "Draw words, or pairs of words as arrows."),
 ):
     vectors.command(f"throughtime.commands.vectors:{name.replace('-', '_')}", name=name, help=summary)
+app.command("throughtime.commands.export:export", name="export", help="Write a model as ONNX, in int8 as well.")
+app.command(
+    "throughtime.commands.inspect:inspect",
+    name="inspect",
+    help="Look inside a model: gradients, gates, memory, neurons, attention, maps of words.",
+)
+for name, summary in (
+    ("caption", "Captioning: learn to say what is in pictures, caption, judge, show where it looked."),
+    ("image", "Image classification: learn labels of pictures, judge, predict."),
+):
+    app.command(f"throughtime.commands.{name}:app", name=name, help=summary)
 app.command(
     "throughtime.commands.translate:app",
     name="translate",
     help="Translation: learn it from pairs of sentences, translate, judge, show the alignment.",
+)
+app.command(
+    "throughtime.commands.autoencode:app",
+    name="autoencode",
+    help="Recurrent autoencoder of series: find what is odd, make vectors of windows.",
+)
+bench = App(name="bench", help="What recurrent cells can and can't do, measured.")
+app.command(bench)
+bench.command(
+    "throughtime.commands.bench:dependencies",
+    name="dependencies",
+    help="Compare cells on sequences in which the beginning decides about the end.",
+)
+app.command(
+    "throughtime.commands.forecast:app",
+    name="forecast",
+    help="Time series: learn them, judge forecasts by backtests, forecast, follow a stream.",
+)
+app.command(
+    "throughtime.commands.video:app",
+    name="video",
+    help="Video classification: learn labels from videos, judge, predict.",
+)
+app.command(
+    "throughtime.commands.next_frame:app",
+    name="next-frame",
+    help="Videos: learn to predict each next frame, judge, let a video go on.",
+)
+app.command(
+    "throughtime.commands.vqa:app",
+    name="vqa",
+    help="Questions about pictures: learn to answer them, judge, ask.",
 )
 app.command(
     "throughtime.commands.reproduce:reproduce",

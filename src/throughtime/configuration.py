@@ -29,4 +29,4 @@ def configuration() -> dict[str, str]:
 def show_config() -> None:
     """Print ``configuration()``, one line each."""
     for name, value in configuration().items():
-        sys.stdout.write(f"{name + ':':<18}{value}\n")
+        sys.stdout.write(f"{name + ':':<19}{value}\n")

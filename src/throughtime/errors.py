@@ -32,6 +32,19 @@ class TrainingError(ThroughTimeError, RuntimeError):
     """Training cannot go on; the message says what was kept and what to try."""
 
 
+class MissingExtraError(ThroughTimeError, ImportError):
+    """Something needs a package that comes with an extra of throughtime and is not installed.
+
+    Args:
+        what: needs it, such as "reading pictures".
+        package: its name.
+        extra: that brings it.
+    """
+
+    def __init__(self, what: str, package: str, extra: str) -> None:
+        super().__init__(f"{what} needs {package}; install it with: pip install 'throughtime[{extra}]'")
+
+
 def check_choice(name: str, value: object, choices: Iterable[str]) -> None:
     """Raise ArgumentError unless ``value`` is one of ``choices``; suggest the nearest name."""
     valid = list(choices)

@@ -45,7 +45,7 @@ def test_evaluate_prints_the_model_beside_the_others(
     columns = ("--text-column", "says", "--label-column", "what")
     code, out, _ = run(capsys, "classify", "evaluate", model, other, *columns, "--no-baselines", "--json")
     result = json.loads(out)
-    assert result["texts"] == 60
+    assert result["examples"] == 60
     assert [row["model"] for row in result["rows"]] == ["bidirectional LSTM 1 x 16, max pooling"]
     assert sum(map(sum, result["confusion"])) == 60
 
@@ -70,8 +70,10 @@ def test_predict_takes_arguments_a_file_or_standard_input(
     process.stdin.flush()
     # The answer comes before the input has ended.
     assert "%" in process.stdout.readline()
-    out, _ = process.communicate("")
-    assert "log-odds of" in out
+    process.stdin.close()
+    assert "log-odds of" in process.stdout.read()
+    process.stdout.close()
+    assert process.wait() == 0
 
 
 def test_the_sample_needs_no_file_and_folds_print_one_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -91,7 +93,7 @@ def test_the_sample_needs_no_file_and_folds_print_one_table(tmp_path: Path, caps
     [
         (
             ["train", "-o", "OUT"],
-            "there are no texts to learn from; give a file or folder of labelled texts, or --sample",
+            "there is nothing to learn from; give a file or folder of labelled texts, or --sample",
         ),
         (["train", "DATA"], "give --output, the model folder to write, or --folds to cross-validate"),
         (["train", "DATA", "-o", "OUT", "--folds", "3"], "--folds trains models that are not kept"),

@@ -165,7 +165,12 @@ def test_an_embedding_starts_from_word_vectors(tmp_path: Path) -> None:
     with pytest.raises(ArgumentError, match="`embedding_size` is 3, that of the `vectors`, got 5"):
         TextClassifier.fit(sample_reviews(60), embedding_size=5, **given)
     own = TextClassifier.fit(sample_reviews(60), own_vectors=True, fixed_vectors=True, steps=3, **SMALL)
-    assert own.network.embedding.weight.shape == (own.tokenizer.vocabulary_size, 16)
+    weight = own.network.embedding.weight
+    assert isinstance(weight, torch.Tensor)
+    assert weight.shape == (own.tokenizer.vocabulary_size, 16)
+    # Centred: they do not point one way, as after little training; and as wide as fresh ones.
+    assert weight.mean(0).norm() < 0.05 * weight.norm(dim=1).mean()
+    assert weight.std().item() == pytest.approx(0.1, rel=0.05)
 
 
 def test_a_time_budget_ends_no_later_than_what_is_enough(tmp_path: Path) -> None:
@@ -226,7 +231,7 @@ def test_data_that_cannot_be_learned_from_is_one_sentence_and_leaves_nothing(tmp
         with pytest.raises(DataError, match=message):
             TextClassifier.fit(data, output=tmp_path / "model")
         assert not (tmp_path / "model").exists()
-    with pytest.raises(ArgumentError, match="there are no texts to learn from"):
+    with pytest.raises(ArgumentError, match="there is nothing to learn from"):
         TextClassifier.fit()
 
 
@@ -243,12 +248,12 @@ def test_folds_are_dealt_evenly_and_their_table_has_the_means() -> None:
     assert np.bincount(deal).tolist() == [40, 40, 40]
     good = np.array([labels == ("good",) for labels in reviews.labels])
     assert np.ptp(np.bincount(deal[good])) <= 1
-    found = cross_validate([reviews], Settings.of({**SMALL, "steps": 3}), 3)
+    found = cross_validate(TextClassifier, [reviews], Settings.of({**SMALL, "steps": 3}), 3)
     accuracies = [fold.rows[0].accuracy for fold in found.folds]
     assert found.rows[0].accuracy == pytest.approx(np.mean(accuracies))
     assert found.deviation == pytest.approx(np.std(accuracies, ddof=1))
-    assert sum(fold.texts for fold in found.folds) == 120
+    assert sum(fold.examples for fold in found.folds) == 120
     with pytest.raises(DataError, match=r"has .* examples, fewer than the 100 folds"):
-        cross_validate([reviews], Settings(), 100)
+        cross_validate(TextClassifier, [reviews], Settings(), 100)
     with pytest.raises(ArgumentError, match="`folds` must be at least 2, got 1"):
-        cross_validate([reviews], Settings(), 1)
+        cross_validate(TextClassifier, [reviews], Settings(), 1)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json as json_format
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
 from itertools import islice
 from json import dumps
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 from rich.console import Console
@@ -16,20 +17,28 @@ from rich.table import Table
 from rich.text import Text
 
 from throughtime.commands import STANDARD_INPUT
+from throughtime.commands.classification_results import print_evaluation, print_prediction
 from throughtime.commands.results import given_paths, print_json, training_result
-from throughtime.data import LabelledText, read_text_file, sample_reviews
-from throughtime.errors import ArgumentError
-from throughtime.tasks.classification_evaluation import Evaluation, EvaluationRow, summary
+from throughtime.data import find_sequences, read_text_file, sample_gestures, sample_reviews
+from throughtime.errors import ArgumentError, DataError
+from throughtime.tasks import sequence_classification, text_classification
+from throughtime.tasks.classification import ClassifierSettings
+from throughtime.tasks.classification_evaluation import summary
 from throughtime.tasks.classification_figures import plot_confusion
+from throughtime.tasks.classifier import Prediction
+from throughtime.tasks.classifiers import AnyClassifier, classifier_for, load_classifier
 from throughtime.tasks.cross_validation import cross_validate
-from throughtime.tasks.text_classification import Settings
-from throughtime.tasks.text_classifier import Explanation, Prediction, TextClassifier
-from throughtime.training import Display, keep_freed_memory
+from throughtime.tasks.sequence_classifier import SequenceClassifier
+from throughtime.tasks.text_classifier import Explanation, TextClassifier
+from throughtime.training import Display, ModelFolder, keep_freed_memory
+
+
+class EitherSettings(text_classification.Settings, sequence_classification.Settings):
+    """The settings of both classifiers; those of one alone are refused where the data is for the other."""
+
 
 Output = Annotated[Path | None, Parameter(name=["--output", "-o"])]
-ClassifierSettings = Annotated[Settings, Parameter(name="*")]
-DEFAULTS = Settings()
-MOST_SHOWN = 20
+DEFAULTS = EitherSettings()
 SAMPLE_EPOCHS = 12.0
 TEXTS_AT_ONCE = 64
 
@@ -38,21 +47,25 @@ def train(
     *data: Path,
     output: Output = None,
     sample: bool = False,
+    sample_sequences: bool = False,
     resume: bool = False,
     folds: int | None = None,
     quiet: bool = False,
     json: bool = False,
-    settings: ClassifierSettings = DEFAULTS,
+    settings: Annotated[EitherSettings, Parameter(name="*")] = DEFAULTS,
 ) -> int:
-    """Train a classifier on labelled texts and write a model folder.
+    """Train a classifier on labelled texts or sequences of numbers, and write a model folder.
 
-    Data: CSV, TSV or JSONL with columns, lines with __label__ or with the label first, a file or a folder for each
-    class, also .gz. Files or folders named train, valid and test are those parts; else a tenth is for validation.
+    Texts: CSV, TSV or JSONL with columns, lines with __label__ or with the label first, a file or a folder for each
+    class, also .gz. Sequences: NPZ, JSONL with lists of numbers, tables with a row for each step or for each sequence,
+    IDX pictures, read row by row. Files or folders named train, valid and test are those parts; else a tenth is for
+    validation.
 
     Args:
-        data: Files, folders, or - for standard input.
+        data: Files, folders, or - for standard input (texts).
         output: The model folder to write; needed but for --folds.
         sample: Learn from generated reviews.
+        sample_sequences: Learn from generated gestures.
         resume: Go on with the run in the output folder.
         folds: Cross-validate instead: train so many times, each time judged on a part that was not learned from.
         quiet: Show no progress.
@@ -60,28 +73,54 @@ def train(
         settings: The model and its training.
     """
     keep_freed_memory()
-    if sample and data:
-        raise ArgumentError("give data or --sample, not both")
+    samples = [make for asked, make in ((sample, sample_reviews), (sample_sequences, sample_gestures)) if asked]
+    if len(samples) + bool(data) > 1:
+        raise ArgumentError("give data or --sample, not both" if data else "give one of --sample and --sample-sequences")
     begins = not (resume and output is not None and (output / "config.json").exists())
-    sources: Sequence[LabelledText | Path] = [sample_reviews()] if sample and begins else given_paths(data)
-    if sample and begins and settings.epochs is settings.steps is settings.time_budget is None:
-        settings = settings.replaced(epochs=SAMPLE_EPOCHS)
+    sources: Sequence[Any] = [samples[0]()] if samples and begins else given_paths(data)
+    classifier = classifier_for(sources, settings.sequence_columns) if begins or output is None else _kind_of(output)
+    own = _own_settings(settings, classifier)
+    if samples and begins and own.epochs is own.steps is own.time_budget is None:
+        own = own.replaced(epochs=SAMPLE_EPOCHS)
     if folds is not None:
         if output is not None or resume:
             raise ArgumentError("--folds trains models that are not kept; leave out --output and --resume")
-        return _cross_validate(sources, settings, folds, quiet=quiet, json=json)
+        return _cross_validate(classifier, sources, own, folds, quiet=quiet, json=json)
     if output is None:
         raise ArgumentError("give --output, the model folder to write, or --folds to cross-validate")
-    model = TextClassifier.train(sources, settings, output=output, resume=resume, display=Display(quiet=quiet))
+    model = classifier.train(sources, own, output=output, resume=resume, display=Display(quiet=quiet))
     if not model.is_main:
         return 0
     evaluation = model.evaluate()
     if json:
         print_json(training_result(model.folder, summary(evaluation)))
         return 0
-    _print_evaluation(evaluation, "validation")
-    print(f"\nThe model is in {output}; go on with: throughtime classify predict {output} 'a text'")
+    print_evaluation(evaluation, "validation", unit=_unit(classifier))
+    example = "'a text'" if classifier is TextClassifier else "DATA"
+    print(f"\nThe model is in {output}; go on with: throughtime classify predict {output} {example}")
     return 0
+
+
+def _kind_of(folder: Path) -> AnyClassifier:
+    task = ModelFolder(folder).read_config()["task"]
+    return SequenceClassifier if task == SequenceClassifier.TASK else TextClassifier
+
+
+def _unit(classifier: AnyClassifier) -> str:
+    return "texts" if classifier is TextClassifier else "sequences"
+
+
+def _own_settings(settings: EitherSettings, classifier: AnyClassifier) -> ClassifierSettings:
+    """What was set, as the settings of the classifier that the data asks for."""
+    given = {name: getattr(settings, name) for name in settings.model_fields_set}
+    for name in given:
+        if name not in classifier.SETTINGS.model_fields:
+            other = "texts" if classifier is SequenceClassifier else "sequences of numbers"
+            raise ArgumentError(
+                f"`{name}` is for {other}, and the data is taken for {_unit(classifier)}; leave it out, or say by "
+                "--id-column or --text-column where the table has what"
+            )
+    return classifier.SETTINGS.of(given)
 
 
 def evaluate(
@@ -90,36 +129,46 @@ def evaluate(
     part: Literal["valid", "test", "train"] | None = None,
     text_column: str | None = None,
     label_column: str | None = None,
+    id_column: str | None = None,
+    time_column: str | None = None,
     baselines: bool = True,
     figure: Path | None = None,
     device: str = "auto",
     json: bool = False,
 ) -> int:
-    """Tell how well a model classifies, beside the most frequent class and TF-IDF with logistic regression.
+    """Tell how well a model classifies, beside the most frequent class and logistic regression.
 
     Args:
         model: The model folder.
         data: Files, folders, or - for standard input; a part of the model's own data by default.
         text_column: The column of the text; that of the training data by default.
         label_column: The column of the label.
+        id_column: The column that says to which sequence a row belongs.
+        time_column: The column that the rows of a sequence are sorted by.
         part: Which part: of the model's own data valid by default, of other data test if there is one.
         baselines: Whether to learn what stands beside the model.
         figure: A PNG file to draw the confusion matrix into.
         device: Where to compute: auto, cpu, cuda, mps.
         json: Print JSON.
     """
-    loaded = TextClassifier.load(model, device=device)
+    loaded: Any = load_classifier(model, device=device)
     if figure is not None and loaded.targets.multi_label:
-        raise ArgumentError("--figure needs a model of texts with one label each, and this one may give several")
-    used = loaded.settings.columns
-    columns = replace(used, text=text_column or used.text, label=label_column or used.label)
-    evaluation = loaded.evaluate(*given_paths(data), part=part, columns=columns, baselines=baselines)
+        raise ArgumentError("--figure needs a model of examples with one label each, and this one may give several")
+    columns = {"text_column": text_column, "label_column": label_column, "id_column": id_column,
+               "time_column": time_column}  # fmt: skip
+    given = {name: column for name, column in columns.items() if column is not None}
+    for name in given:
+        if name not in type(loaded.settings).model_fields:
+            raise ArgumentError(f"this is a model of {_unit(type(loaded))}, which have no `{name}`")
+    evaluation = loaded.evaluate(
+        *given_paths(data), part=part, settings=loaded.settings.replaced(**given), baselines=baselines
+    )
     if figure is not None and evaluation.confusion is not None:
         plot_confusion(evaluation.confusion, loaded.targets.classes, figure)
     if json:
         print_json(summary(evaluation))
     else:
-        _print_evaluation(evaluation, ", ".join(map(str, data)) or part or "validation")
+        print_evaluation(evaluation, ", ".join(map(str, data)) or part or "validation", unit=_unit(type(loaded)))
     return 0
 
 
@@ -131,34 +180,65 @@ def predict(
     device: str = "auto",
     json: bool = False,
 ) -> int:
-    """Give the label and the probabilities of texts.
+    """Give the label and the probabilities of texts, or of sequences of numbers.
 
-    Without a text or a file, standard input is read and answered line by line.
+    Without a text or a file, standard input is read and answered line by line: a text, or a JSON list of numbers.
 
     Args:
         model: The model folder.
-        text: The texts.
-        file: A file with a text on each line.
-        explain: Show what each word does to the prediction.
+        text: The texts; for a model of sequences, files of any kind that it can be trained on, labels not needed.
+        file: A file with a text on each line; or one of sequences.
+        explain: Show what each word does to the prediction (texts).
         device: Where to compute: auto, cpu, cuda, mps.
         json: Print one JSON object a line.
     """
     if text and file is not None:
         raise ArgumentError("give texts or --file, not both")
-    loaded = TextClassifier.load(model, device=device)
-    at_once = 1
+    loaded = load_classifier(model, device=device)
+    asks_standard_input = (not text and file is None) or text == (STANDARD_INPUT,)
+    if isinstance(loaded, SequenceClassifier):
+        if explain:
+            raise ArgumentError("--explain shows what each word does, and this is a model of sequences of numbers")
+        files = [] if asks_standard_input else [Path(path) for path in text or (str(file),)]
+        for place, prediction in _of_sequences(loaded, files):
+            _print_prediction("sequence", place, prediction, None, json=json)
+        return 0
+    at_once = 1 if asks_standard_input else TEXTS_AT_ONCE
     if file is not None:
-        lines, at_once = iter(read_text_file(file, loaded.settings.encoding).text.split("\n")), TEXTS_AT_ONCE
-    elif text and text != (STANDARD_INPUT,):
-        lines, at_once = iter(text), TEXTS_AT_ONCE
+        lines = iter(read_text_file(file, loaded.settings.encoding).text.split("\n"))
     else:
-        lines = (line.rstrip("\n") for line in sys.stdin)
-    texts = (line for line in lines if line.strip())
-    for some in _some(texts, at_once):
+        lines = (line.rstrip("\n") for line in sys.stdin) if asks_standard_input else iter(text)
+    for some in _some((line for line in lines if line.strip()), at_once):
         for one, prediction in zip(some, loaded.predict(some), strict=True):
             explanation = loaded.explain(one) if explain else None
-            _print_prediction(one, prediction, explanation, json=json)
+            _print_prediction("text", one, prediction, explanation, json=json)
     return 0
+
+
+def _of_sequences(model: SequenceClassifier, files: Sequence[Path]) -> Iterator[tuple[str, Prediction]]:
+    """The predictions for the sequences of files, or for those of standard input, each as soon as its line is there."""
+    if not files:
+        yield from _of_lines(model, sys.stdin)
+    for path in files:
+        found = find_sequences(
+            [path], model.settings.sequence_columns, encoding=model.settings.encoding, labelled=False
+        )
+        for part in found.values():
+            predictions = model.predictions(model.probabilities(part))
+            yield from zip((example.place for example in part.examples), predictions, strict=True)
+
+
+def _of_lines(model: SequenceClassifier, lines: Iterable[str]) -> Iterator[tuple[str, Prediction]]:
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            values: Any = json_format.loads(line)
+            values = values["values"] if isinstance(values, dict) else values
+            yield f"standard input:{number}", model.predict([values])[0]
+        except (ValueError, KeyError) as error:
+            message = "must be a JSON list of numbers, or an object whose values are one"
+            raise DataError(f"standard input:{number}: {message} ({error})") from error
 
 
 def _some(texts: Iterator[str], count: int) -> Iterator[list[str]]:
@@ -167,11 +247,17 @@ def _some(texts: Iterator[str], count: int) -> Iterator[list[str]]:
 
 
 def _cross_validate(
-    sources: Sequence[LabelledText | Path], settings: Settings, folds: int, *, quiet: bool, json: bool
+    classifier: AnyClassifier,
+    sources: Sequence[Any],
+    settings: ClassifierSettings,
+    folds: int,
+    *,
+    quiet: bool,
+    json: bool,
 ) -> int:
     if not sources:
-        raise ArgumentError("there are no texts to learn from; give a file or folder of labelled texts, or --sample")
-    found = cross_validate(sources, settings, folds, display=Display(quiet=quiet))
+        raise ArgumentError(f"there is nothing to learn from; give {classifier.WANTED}, or --sample")
+    found = cross_validate(classifier, sources, settings, folds, display=Display(quiet=quiet))
     if json:
         print_json(asdict(found))
         return 0
@@ -187,16 +273,16 @@ def _cross_validate(
     return 0
 
 
-def _print_prediction(text: str, prediction: Prediction, explanation: Explanation | None, *, json: bool) -> None:
+def _print_prediction(
+    kind: str, example: str, prediction: Prediction, explanation: Explanation | None, *, json: bool
+) -> None:
     if json:
-        content = {"text": text, "labels": prediction.labels, "probabilities": prediction.probabilities}
+        content: dict[str, Any] = {kind: example, "labels": prediction.labels, "probabilities": prediction.probabilities}
         if explanation is not None:
             content["explanation"] = asdict(explanation)
         print(dumps(content, ensure_ascii=False), flush=True)
         return
-    ranked = sorted(prediction.probabilities.items(), key=lambda pair: -pair[1])[:5]
-    shown = "  ".join(f"{label} {probability:.1%}" for label, probability in ranked)
-    print(f"{', '.join(prediction.labels) or '(none)'}\t{shown}", flush=True)
+    print_prediction(prediction.labels, prediction.probabilities)
     if explanation is not None:
         _print_explanation(explanation)
 
@@ -215,48 +301,3 @@ def _print_explanation(explanation: Explanation) -> None:
     strongest = sorted(explanation.contributions, key=lambda one: -abs(one.change))[:8]
     shown = "  ".join(f"{one.word} {one.change:+.2f}" for one in strongest)
     console.print(f"  log-odds of {explanation.label}, by which word: {shown}", markup=False, soft_wrap=True)
-
-
-def _print_evaluation(evaluation: Evaluation, title: str) -> None:
-    console = Console(highlight=False)
-    table = Table(title=f"{title}: {evaluation.texts:,} texts", title_justify="left")
-    table.add_column("model")
-    for column in ("accuracy", "macro F1"):
-        table.add_column(column, justify="right")
-    for row in evaluation.rows:
-        table.add_row(row.model, f"{row.accuracy:.2%}", f"{row.macro_f1:.4f}")
-    if len(evaluation.rows) == 1:
-        table.caption = "nothing beside it: it would be learned from the model folder's tokens/train.jsonl"
-    console.print(table)
-    remark = _verdict(evaluation.rows)
-    if remark:
-        console.print(remark)
-    _print_classes(console, evaluation)
-    console.print(
-        f"calibration: the probabilities are off by {evaluation.calibration_error:.1%} on average "
-        "(expected calibration error)"
-    )
-
-
-def _verdict(rows: Sequence[EvaluationRow]) -> str | None:
-    better = [row.model for row in rows[1:] if row.accuracy > rows[0].accuracy]
-    return f"{better[-1]} has the better accuracy here" if better else None
-
-
-def _print_classes(console: Console, evaluation: Evaluation) -> None:
-    table = Table(title="classes", title_justify="left")
-    table.add_column("class")
-    for column in ("precision", "recall", "F1", "texts"):
-        table.add_column(column, justify="right")
-    for one in evaluation.classes:
-        table.add_row(one.label, f"{one.precision:.1%}", f"{one.recall:.1%}", f"{one.f1:.4f}", f"{one.examples:,}")
-    console.print(table)
-    if evaluation.confusion is None or len(evaluation.classes) > MOST_SHOWN:
-        return
-    matrix = Table(title="confusion: what the texts of each class (row) were taken for", title_justify="left")
-    matrix.add_column("class")
-    for one in evaluation.classes:
-        matrix.add_column(one.label, justify="right")
-    for one, counts in zip(evaluation.classes, evaluation.confusion, strict=True):
-        matrix.add_row(one.label, *(f"{count:,}" for count in counts))
-    console.print(matrix)

@@ -9,8 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from throughtime.commands.results import print_json
-from throughtime.errors import ArgumentError
-from throughtime.tasks.reproduction import read_recipe, recipe_names
+from throughtime.tasks.reproduction import figure_of, read_recipe, recipe_names
 from throughtime.tasks.reproduction import reproduce as run_recipe
 from throughtime.training import Display, duration, keep_freed_memory
 
@@ -36,11 +35,11 @@ def reproduce(
     console = Console(highlight=False)
     if name is None:
         for recipe in map(read_recipe, recipe_names()):
-            console.print(f"[bold]{recipe.name}[/]: {recipe.title}\n  {recipe.command}\n  data: {recipe.data}")
+            console.print(
+                f"[bold]{recipe.name}[/]: {recipe.title}\n  {recipe.command}\n  data: {recipe.data or 'generated'}"
+            )
         return 0
     recipe = read_recipe(name)
-    if not data:
-        raise ArgumentError(f"the recipe {name!r} needs its data: {recipe.data}")
     keep_freed_memory()
     result = run_recipe(recipe, *data, output=output, display=Display(quiet=quiet), seed=seed)
     if json:
@@ -55,7 +54,7 @@ def reproduce(
         ("target", f"{recipe.metric} on {part} {bound} {recipe.target}"),
         ("source", recipe.source),
         ("result", f"[bold]{result.result:.4f}[/] ({verdict})"),
-        *((row.model, f"{getattr(row, recipe.metric):.4f}") for row in result.rows[1:]),
+        *((row.model, f"{figure_of(row, recipe.metric):.4f}") for row in result.rows[1:]),
         ("wall time", duration(result.seconds)),
         ("cores", str(result.cores)),
         ("seed", str(result.seed)),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from throughtime.data.sequences import Sequences, sequences_of
 from throughtime.data.shuffled_batches import ShuffledBatches
 from throughtime.data.tokenizer import Ids
 from throughtime.errors import check_positive_integer
@@ -19,10 +20,10 @@ POOL_BATCHES = 50
 
 @dataclass(frozen=True)
 class ExampleBatch:
-    """Sequences of token ids and their targets.
+    """Sequences and their targets.
 
     Attributes:
-        tokens: values of shape (time, batch), int64.
+        tokens: values of shape (time, batch, ...): token ids, or what else the sequences are made of.
         targets: shape (batch, ...).
     """
 
@@ -37,7 +38,7 @@ class ExampleBatches(ShuffledBatches):
     that a batch has little padding, and the batches are shuffled again.
 
     Args:
-        sequences: token ids of each example, of shape (length,) each.
+        sequences: of each example: any, or token ids of shape (length,) each.
         targets: shape (examples, ...).
         batch_size: examples of a batch, of each process.
         seed: of the orders.
@@ -50,7 +51,7 @@ class ExampleBatches(ShuffledBatches):
 
     def __init__(
         self,
-        sequences: Sequence[Ids],
+        sequences: Sequences | Sequence[Ids],
         targets: Tensor,
         *,
         batch_size: int,
@@ -60,10 +61,10 @@ class ExampleBatches(ShuffledBatches):
     ) -> None:
         check_positive_integer("batch_size", batch_size)
         super().__init__(len(sequences), seed=seed, rank=rank, world_size=world_size)
-        self.sequences = sequences
+        self.sequences = sequences_of(sequences)
         self.targets = targets
         self.together = batch_size * world_size
-        self._lengths = np.array([len(sequence) for sequence in sequences])
+        self._lengths = self.sequences.lengths
         # What doesn't fill a last batch is one itself where each process gets a part of it.
         whole, rest = divmod(len(sequences), self.together)
         self._length = whole + (rest >= world_size)
@@ -75,7 +76,7 @@ class ExampleBatches(ShuffledBatches):
     def batch(self, epoch: int, index: int) -> ExampleBatch:
         """Make the batch at that place; see ``rows``."""
         rows = self.rows(epoch, index)
-        return ExampleBatch(pad_sequences([self.sequences[row] for row in rows]), self.targets[torch.tensor(rows)])
+        return ExampleBatch(self.sequences.batch(rows), self.targets[torch.tensor(rows)])
 
     def draw(self, generator: np.random.Generator) -> list[Ids]:  # noqa: D102
         order = generator.permutation(len(self.sequences))[: self._length * self.together]
@@ -86,31 +87,3 @@ class ExampleBatches(ShuffledBatches):
             rows = rows[np.argsort(self._lengths[rows], kind="stable")]
             batches += [rows[first : first + self.together] for first in range(0, len(rows), self.together)]
         return batches
-
-
-def pad_sequences(sequences: Sequence[Ids]) -> SequenceBatch:
-    """Put token ids of shape (length,) each side by side, shape (time, batch), with zeros after their ends.
-
-    An empty sequence becomes a single zero.
-    """
-    lengths = np.array([max(len(sequence), 1) for sequence in sequences])
-    values = np.zeros((len(sequences), lengths.max()), dtype=np.int64)
-    for row, sequence in zip(values, sequences, strict=True):
-        row[: len(sequence)] = sequence
-    return SequenceBatch(torch.from_numpy(values.T.copy()), torch.from_numpy(lengths))
-
-
-def evaluation_batches(sequences: Sequence[Ids], batch_size: int) -> Iterator[tuple[Ids, SequenceBatch]]:
-    """All sequences once, the shortest first, in batches.
-
-    Args:
-        sequences: token ids of shape (length,) each.
-        batch_size: sequences of a batch.
-
-    Yields:
-        Which sequences, shape (batch,), and their tokens.
-    """
-    order = np.argsort([len(sequence) for sequence in sequences], kind="stable")
-    for start in range(0, len(order), batch_size):
-        rows = order[start : start + batch_size]
-        yield rows, pad_sequences([sequences[row] for row in rows.tolist()])

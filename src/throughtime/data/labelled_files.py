@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from throughtime.data.labelled_examples import split_off
 from throughtime.data.labelled_formats import RECOGNISED, Columns, read_labelled, unlabelled_lines
-from throughtime.data.labelled_text import Example, LabelledText, split_off
+from throughtime.data.labelled_text import Example, LabelledText
 from throughtime.data.splits import Splits, splits_of
 from throughtime.data.text import part_of
 from throughtime.data.text_encodings import read_text_file

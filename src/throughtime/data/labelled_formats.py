@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import PurePath
-from typing import Any, cast
+from typing import cast
 
 from throughtime.data.labelled_text import Example, LabelledText
+from throughtime.data.table_rows import first_named, json_rows, lines_of, listed, table_rows
 from throughtime.data.text_encodings import DecodedFile
 from throughtime.errors import ArgumentError, DataError, data_error
 
@@ -48,7 +48,7 @@ def recognised_format(file: DecodedFile) -> str:
     name = PurePath(file.path.lower().removesuffix(".gz"))
     if name.suffix in _SUFFIXES:
         return _SUFFIXES[name.suffix]
-    sample = [line for line in islice(_lines(file.text), _SAMPLE) if line.strip()]
+    sample = [line for line in islice(lines_of(file.text), _SAMPLE) if line.strip()]
     if sample and sample[0].lstrip().startswith("{"):
         return "jsonl"
     if any(line.startswith(PREFIX) for line in sample):
@@ -56,7 +56,7 @@ def recognised_format(file: DecodedFile) -> str:
     if sample and all("\t" in line for line in sample):
         return "tsv"
     header = next(csv.reader(sample[:1]), [])
-    return "csv" if _named(header, TEXT_NAMES) and _named(header, LABEL_NAMES) else "label-first"
+    return "csv" if first_named(header, TEXT_NAMES) and first_named(header, LABEL_NAMES) else "label-first"
 
 
 def read_labelled(file: DecodedFile, columns: Columns = RECOGNISED, *, format: str | None = None) -> LabelledText:  # noqa: A002 - the field's own word
@@ -106,7 +106,7 @@ def unlabelled_lines(file: DecodedFile, label: str) -> LabelledText:
     """The lines of a file that all have one label, as in a data set with a file for each class."""
     rows = tuple(
         Example(line.strip(), (label,), f"{file.path}:{number}")
-        for number, line in enumerate(_lines(file.text), 1)
+        for number, line in enumerate(lines_of(file.text), 1)
         if line.strip()
     )
     if not rows:
@@ -115,18 +115,8 @@ def unlabelled_lines(file: DecodedFile, label: str) -> LabelledText:
     return LabelledText(rows, file.path, (remark,) if file.remark is None else (remark, file.remark))
 
 
-def _lines(text: str) -> Iterator[str]:
-    # str.splitlines would cut at characters that are no line ends in such files, such as U+0085.
-    start = 0
-    while start < len(text):
-        end = text.find("\n", start)
-        end = len(text) if end < 0 else end
-        yield text[start:end]
-        start = end + 1
-
-
 def _fasttext_rows(file: DecodedFile) -> Iterator[Example]:
-    for number, line in enumerate(_lines(file.text), 1):
+    for number, line in enumerate(lines_of(file.text), 1):
         words = line.split()
         labels = tuple(word.removeprefix(PREFIX) for word in words if word.startswith(PREFIX))
         text = " ".join(word for word in words if not word.startswith(PREFIX))
@@ -136,7 +126,7 @@ def _fasttext_rows(file: DecodedFile) -> Iterator[Example]:
 
 def _label_first_rows(file: DecodedFile) -> Iterator[Example]:
     rows: list[Example] = []
-    for number, line in enumerate(_lines(file.text), 1):
+    for number, line in enumerate(lines_of(file.text), 1):
         label, _, text = line.strip().partition(" ")
         if label:
             rows.append(Example(text.strip(), (label,), f"{file.path}:{number}"))
@@ -151,7 +141,7 @@ def _label_first_rows(file: DecodedFile) -> Iterator[Example]:
 
 
 def _json_rows(file: DecodedFile, columns: Columns) -> tuple[Iterator[Example], str]:
-    records = list(_json_records(file))
+    records = list(json_rows(file))
     if not records:
         raise data_error(file.path, "is empty; give a file with a JSON object on each line")
     names = list(records[0][1])
@@ -162,26 +152,13 @@ def _json_rows(file: DecodedFile, columns: Columns) -> tuple[Iterator[Example], 
         for number, record in records:
             for key in (text, label):
                 if key not in record:
-                    raise data_error(file.path, f"has no {key!r}; there is {_listed(record)}", line=number)
+                    raise data_error(file.path, f"has no {key!r}; there is {listed(record)}", line=number)
             value, labels = record[text], _several(record[label])
             if not isinstance(value, str):
                 raise data_error(file.path, f"{text!r} must be a string, got {type(value).__name__}", line=number)
             yield Example(value, labels, f"{file.path}:{number}")
 
     return rows(), f"text in {text!r}, label in {label!r}"
-
-
-def _json_records(file: DecodedFile) -> Iterator[tuple[int, dict[str, Any]]]:
-    for number, line in enumerate(_lines(file.text), 1):
-        if not line.strip():
-            continue
-        try:
-            record: object = json.loads(line)
-        except ValueError as error:
-            raise data_error(file.path, f"not a JSON object ({error})", line=number) from error
-        if not isinstance(record, dict):
-            raise data_error(file.path, f"must be a JSON object, got {type(record).__name__}", line=number)
-        yield number, cast("dict[str, Any]", record)
 
 
 def _several(value: object) -> tuple[str, ...]:
@@ -191,7 +168,7 @@ def _several(value: object) -> tuple[str, ...]:
 
 
 def _table_rows(file: DecodedFile, columns: Columns, delimiter: str) -> tuple[Iterator[Example], str]:
-    table = _table(file, delimiter)
+    table = table_rows(file, delimiter)
     if not table:
         raise data_error(file.path, "is empty; give a file with a row for each text")
     header = [cell.strip() for cell in table[0][1]]
@@ -219,45 +196,13 @@ def _table_rows(file: DecodedFile, columns: Columns, delimiter: str) -> tuple[It
     return rows, how
 
 
-def _table(file: DecodedFile, delimiter: str) -> list[tuple[int, list[str]]]:
-    """The rows with the lines on which they begin; empty ones left out."""
-    if delimiter == "\t":
-        # In tab-separated text a quote is mostly a quote; it is a bracket where all cells of a column have them, or
-        # where else the columns don't come out even.
-        plain = [(number, line.split("\t")) for number, line in enumerate(_lines(file.text), 1) if line.strip()]
-        is_even = len({len(cells) for _, cells in plain}) == 1
-        columns = zip(*(cells for _, cells in plain), strict=True) if is_even else ()
-        if is_even and not any(all(map(_is_quoted, column)) for column in columns):
-            return plain
-    rows: list[tuple[int, list[str]]] = []
-    reader = csv.reader((line + "\n" for line in _lines(file.text)), delimiter=delimiter)
-    begin = 1
-    try:
-        for cells in reader:
-            if cells:
-                rows.append((begin, cells))
-            begin = reader.line_num + 1
-    except csv.Error as error:
-        message = f"cannot be read as columns ({error}); a quote may not be closed"
-        raise data_error(file.path, message, line=begin) from error
-    return rows
-
-
-def _is_quoted(cell: str) -> bool:
-    return len(cell) > 1 and cell[0] == cell[-1] == '"'
-
-
 def _has_header(table: Sequence[tuple[int, list[str]]], columns: Columns) -> bool:
     header = [cell.strip() for cell in table[0][1]]
     if any(name is not None and not name.isdecimal() for name in (columns.text, columns.label)):
         return True
-    return columns.text is columns.label is None and bool(_named(header, TEXT_NAMES) and _named(header, LABEL_NAMES))
-
-
-def _named(header: Iterable[str], names: Sequence[str]) -> str | None:
-    """The column whose name is nearest to the beginning of the list."""
-    known = {cell.strip().lower(): cell for cell in header}
-    return next((known[name] for name in names if name in known), None)
+    return columns.text is columns.label is None and bool(
+        first_named(header, TEXT_NAMES) and first_named(header, LABEL_NAMES)
+    )
 
 
 def _key(given: str | None, present: Sequence[str], names: Sequence[str], what: str, path: str) -> str:
@@ -265,15 +210,11 @@ def _key(given: str | None, present: Sequence[str], names: Sequence[str], what: 
         return given
     if given is not None and given.isdecimal() and 1 <= int(given) <= len(present):
         return present[int(given) - 1]
-    found = _named(present, names) if given is None else None
+    found = first_named(present, names) if given is None else None
     if found is None:
         wanted = f"no column {given!r}" if given is not None else f"no column with a known name for the {what}"
-        raise data_error(path, f"has {wanted}; there is {_listed(present)}; give --{what}-column", line=1)
+        raise data_error(path, f"has {wanted}; there is {listed(present)}; give --{what}-column", line=1)
     return found
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(map(repr, names)) or "none"
 
 
 def _guessed(table: Sequence[tuple[int, list[str]]], columns: Columns, path: str) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""Batches of sentence pairs that hold about the same number of tokens each."""
+"""Batches of sources and the sentences that are made of them, with about the same number of tokens each."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from throughtime.data.example_batches import pad_sequences
 from throughtime.data.sentence_tokenizer import with_ends
+from throughtime.data.sequences import Sequences, pad_sequences, sequences_of
 from throughtime.data.shuffled_batches import ShuffledBatches
 from throughtime.data.tokenizer import Ids
 from throughtime.errors import check_positive_integer
@@ -20,10 +20,10 @@ POOL_BATCHES = 8
 
 @dataclass(frozen=True)
 class PairBatch:
-    """Sentences and their translations.
+    """Sources and their targets: sentences and their translations, pictures and their captions.
 
     Attributes:
-        source: values of shape (source, batch), int64.
+        source: values of shape (source, batch, ...); of sentences token ids, (source, batch), int64.
         target: values of shape (target, batch), int64, each between two ends of a sentence.
     """
 
@@ -32,14 +32,14 @@ class PairBatch:
 
 
 class PairBatches(ShuffledBatches):
-    """Sentence pairs in random batches that can be made again from their epoch and index.
+    """Pairs in random batches that can be made again from their epoch and index.
 
     Targets of like lengths share a bucket, and a batch is drawn from one bucket: as many pairs as fit into
     ``batch_tokens``, so that every batch is about as much work. Each epoch draws anew.
 
     Args:
-        sources: token ids of each source, of shape (length,) each.
-        targets: those of the translations, without ends.
+        sources: any sequences, or token ids of each source, of shape (length,) each.
+        targets: token ids of each target, without ends.
         end: the id of the end of a sentence.
         batch_tokens: tokens of a batch's targets at most, of each process; a pair that has more is a batch itself.
         seed: of the orders.
@@ -52,7 +52,7 @@ class PairBatches(ShuffledBatches):
 
     def __init__(
         self,
-        sources: Sequence[Ids],
+        sources: Sequences | Sequence[Ids],
         targets: Sequence[Ids],
         *,
         end: int,
@@ -63,10 +63,10 @@ class PairBatches(ShuffledBatches):
     ) -> None:
         check_positive_integer("batch_tokens", batch_tokens)
         super().__init__(len(sources), seed=seed, rank=rank, world_size=world_size)
-        self.sources = sources
+        self.sources = sequences_of(sources)
         self.targets = targets
         self.end = end
-        self._source_lengths = np.array([len(tokens) for tokens in sources])
+        self._source_lengths = self.sources.lengths
         lengths = np.array([len(tokens) + 1 for tokens in targets])
         self._buckets: list[tuple[Ids, int]] = []
         for key in np.unique(lengths // BUCKET_WIDTH):
@@ -83,7 +83,7 @@ class PairBatches(ShuffledBatches):
         """Make the batch at that place; see ``rows``."""
         rows = self.rows(epoch, index)
         return PairBatch(
-            pad_sequences([self.sources[row] for row in rows]),
+            self.sources.batch(rows),
             pad_sequences([with_ends(self.targets[row], self.end) for row in rows]),
         )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
-from throughtime.errors import DataError
+from throughtime.errors import ArgumentError, DataError
 
 PARTS = ("train", "valid", "test")
 """The names of the parts."""
@@ -66,29 +66,34 @@ def splits_of(
     return Splits(train, valid, parts.get("test"))
 
 
-def save_splits(splits: Splits[PreparedPart], folder: Path) -> None:
-    """Write each part into a folder, as a file named after it."""
+def chosen_part(parts: Mapping[str, Part], part: str | None) -> Part:
+    """The part that is asked for; if None, test, or else the first that there is.
+
+    Raises:
+        ArgumentError: where there is no such part.
+    """
+    name = part or ("test" if "test" in parts else next(iter(parts)))
+    if name not in parts:
+        raise ArgumentError(f"`part` must be one of those in the data, {', '.join(parts)}, got {name!r}")
+    return parts[name]
+
+
+def save_splits(splits: Splits[PreparedPart], folder: Path, *, suffix: str = ".jsonl") -> None:
+    """Write each part into a folder, as a file named after it with that suffix."""
     for name, part in splits.parts().items():
-        part.save(_file(folder, name))
+        part.save(folder / f"{name}{suffix}")
 
 
-def load_splits(folder: Path, load: Callable[[Path, str], Part]) -> Splits[Part]:
+def load_splits(folder: Path, load: Callable[[Path, str], Part], *, suffix: str = ".jsonl") -> Splits[Part]:
     """Read what ``save_splits`` wrote.
 
     Args:
         folder: where it stands.
         load: reads the part of a path and a name.
+        suffix: that the files were given.
 
     Raises:
         ModelFolderError: from ``load``, where a part is missing or damaged.
     """
-    test = _file(folder, "test")
-    return Splits(
-        load(_file(folder, "train"), "train"),
-        load(_file(folder, "valid"), "valid"),
-        load(test, "test") if test.exists() else None,
-    )
-
-
-def _file(folder: Path, part: str) -> Path:
-    return folder / f"{part}.jsonl"
+    train, valid, test = (folder / f"{part}{suffix}" for part in PARTS)
+    return Splits(load(train, "train"), load(valid, "valid"), load(test, "test") if test.exists() else None)

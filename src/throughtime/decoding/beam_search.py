@@ -130,8 +130,9 @@ class _Search:
         while len(active):
             state, scores = self.next_step(state, tokens)
             device = scores.device
-            log_probabilities = scores.detach().log_softmax(-1).cpu().double()
-            if log_probabilities.isnan().any():
+            log_probabilities = scores.detach().log_softmax(-1).cpu()
+            # One NaN makes all log-probabilities of its row NaN.
+            if log_probabilities[:, 0].isnan().any():
                 raise ArgumentError("`scores` must not be NaN; the weights may be damaged")
             rows = active.repeat_interleave(width)
             log_probabilities = self.constraints.apply(log_probabilities, written, rows)
@@ -170,7 +171,7 @@ class _Search:
             log_probabilities[full, self.constraints.end] = ends.where(ends.isfinite(), torch.zeros_like(ends))
         count = min(2 * self.beam.size, log_probabilities.shape[1])
         best, tokens = log_probabilities.topk(count)
-        best = best.unflatten(0, (-1, width)) + totals.unsqueeze(-1)
+        best = best.double().unflatten(0, (-1, width)) + totals.unsqueeze(-1)
         # All candidates have one length, so its penalty makes no difference here; coverage's may.
         ranks = (best + (penalty * self.beam.divisor(steps + 1)).unsqueeze(-1)).flatten(1)
         places = ranks.topk(min(2 * self.beam.size, ranks.shape[1])).indices

@@ -19,11 +19,14 @@ class Bridge(nn.Module):
         from_sizes: features of each of the encoder's states.
         to_sizes: features of each of the decoder's states.
         num_layers: of both.
+        always: whether there is a layer also where the sizes agree.
     """
 
-    def __init__(self, from_sizes: Sequence[int], to_sizes: Sequence[int], num_layers: int) -> None:
+    def __init__(
+        self, from_sizes: Sequence[int], to_sizes: Sequence[int], num_layers: int, *, always: bool = False
+    ) -> None:
         super().__init__()
-        self.fits = tuple(from_sizes) == tuple(to_sizes)
+        self.fits = tuple(from_sizes) == tuple(to_sizes) and not always
         pairs = [] if self.fits else [*zip(from_sizes, to_sizes, strict=True)] * num_layers
         self.maps = nn.ModuleList([nn.Linear(before, after) for before, after in pairs])
 

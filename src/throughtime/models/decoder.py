@@ -95,12 +95,13 @@ class Decoder(nn.Module):
         input_feeding: whether the readout of a step is part of the next one's input; with attention after the step.
         dropout: probability that a unit is dropped after the embedding, between the layers and in the readout.
         tied: whether the output layer shares the embedding's weights; the readout is then of the embedding's size.
+        hard_attention: whether attention looks at one step of the source at a time; see ``Attention``.
 
     Raises:
         ArgumentError: for sizes or settings that don't go together.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the network's parts, each by its name
         self,
         embedding: Embedding,
         *,
@@ -113,6 +114,7 @@ class Decoder(nn.Module):
         input_feeding: bool,
         dropout: float,
         tied: bool,
+        hard_attention: bool = False,
     ) -> None:
         super().__init__()
         check_choice("attention_order", attention_order, ORDERS)
@@ -126,7 +128,7 @@ class Decoder(nn.Module):
         self.readout_size = embedding_size if tied else hidden_size
         self.attention: Attention | None = None
         if attention is not None:
-            self.attention = build_attention(attention, hidden_size, source_size)
+            self.attention = build_attention(attention, hidden_size, source_size, hard=hard_attention)
             self.readout = nn.Linear(source_size + hidden_size, self.readout_size, bias=False)
         elif self.readout_size != hidden_size:
             self.readout = nn.Linear(hidden_size, self.readout_size, bias=False)
@@ -164,6 +166,35 @@ class Decoder(nn.Module):
     def scores(self, readouts: Tensor) -> Tensor:
         """Unnormalised log-probabilities of the next token, (..., vocabulary), from readouts (..., readout_size)."""
         return self.output(readouts)
+
+    def recurrent_inputs(self, tokens: Tensor, state: DecoderState) -> Tensor:
+        """What the recurrent layers read when the decoder reads tokens of shape (target, rows), int64.
+
+        Returns:
+            Shape (target, rows, embedding size, and with feedback that of what is fed), in evaluation mode.
+        """
+        embedded = self.embedding(tokens)
+        if not self.fed_size:
+            return embedded
+        decoded = self(tokens, state)
+        if self.input_feeding:
+            first = embedded.new_zeros(embedded.shape[1], self.fed_size) if state.fed is None else state.fed
+            fed = torch.cat([first.unsqueeze(0), decoded.readouts[:-1]])
+        else:
+            assert decoded.weights is not None and state.memory is not None  # noqa: S101, PT018 - it has attention
+            group = embedded.shape[1] // len(state.memory.values)
+            fed = torch.einsum("trs,rsv->trv", decoded.weights, state.memory.values.repeat_interleave(group, 0))
+        return torch.cat([embedded, fed], dim=-1)
+
+    def readouts_of(self, hidden: Tensor, state: DecoderState) -> Tensor:
+        """Readouts (rows, readout_size) of the last layer's outputs at one step, (rows, hidden_size).
+
+        With attention before the step, its context is that of these outputs and not of the step before.
+        """
+        if self.attention is None:
+            return self.readout(hidden)
+        contexts, _ = self._attend(hidden.unsqueeze(0), state)
+        return torch.tanh(self.readout(torch.cat([contexts[0], hidden], -1)))
 
     def _whole(self, embedded: Tensor, state: DecoderState) -> Decoded:
         """All steps in one call of the recurrent layers, then all queries at once."""

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import nn
 
 from throughtime.errors import ArgumentError, check_positive_integer, check_range
 from throughtime.models.bridge import Bridge
-from throughtime.models.decoder import Decoded, Decoder, DecoderState
+from throughtime.models.decoder import Decoder, DecoderState
+from throughtime.models.decoding_network import DecodingNetwork
 from throughtime.models.encoder import Encoder
 from throughtime.nn import Embedding
 from throughtime.sequence import SequenceBatch
 
 
-class EncoderDecoder(nn.Module):
+class EncoderDecoder(DecodingNetwork):
     """A recurrent encoder, a bridge, and a recurrent decoder (Cho et al. 2014; Sutskever et al. 2014).
-
-    What it writes begins and ends with one token, ``end``, the last of the target's vocabulary.
 
     Args:
         source_vocabulary_size: tokens of the source's language.
@@ -99,36 +98,9 @@ class EncoderDecoder(nn.Module):
         )
         self.bridge = Bridge(self.encoder.state_sizes, self.decoder.recurrent.state_sizes, num_layers)
 
-    def hidden_matrices(self) -> list[nn.Parameter]:
-        """The matrices that are neither embedding nor output: what the Muon optimiser may move."""
-        outer = {id(self.encoder.embedding.weight), id(self.decoder.embedding.weight), id(self.decoder.output.weight)}
-        return [weight for weight in self.parameters() if weight.ndim == 2 and id(weight) not in outer]
-
     def encode(self, source: SequenceBatch) -> DecoderState:
         """The decoder's state before its first step, for tokens of shape (source, batch), int64."""
         encoding = self.encoder(source)
         attention = self.decoder.attention
         memory = None if attention is None else attention.memory(encoding.outputs)
         return DecoderState(self.bridge(encoding.state), memory=memory)
-
-    def decode(self, tokens: Tensor, state: DecoderState) -> Decoded:
-        """Read target tokens of shape (target, rows), the first of them ``end``, on from a state."""
-        return self.decoder(tokens, state)
-
-    def scores(self, readouts: Tensor) -> Tensor:
-        """Unnormalised log-probabilities of the next token, (..., vocabulary), from readouts (..., readout size)."""
-        return self.decoder.scores(readouts)
-
-    def next_step(self, state: DecoderState, tokens: Tensor) -> tuple[DecoderState, Tensor]:
-        """One step for ``throughtime.decoding``: tokens (rows,) in, scores (rows, vocabulary) in float32 out."""
-        decoded = self.decode(tokens.unsqueeze(0), state)
-        return decoded.state, self.scores(decoded.readouts[0]).float()
-
-    def forward(self, source: SequenceBatch, target: Tensor) -> Tensor:
-        """Scores of shape (target, batch, vocabulary) of what follows each token of a target that is given.
-
-        Args:
-            source: tokens of shape (source, batch), int64.
-            target: shape (target, batch), int64, beginning with ``end``.
-        """
-        return self.scores(self.decode(target, self.encode(source)).readouts)

@@ -11,10 +11,13 @@ from throughtime.nn.attention import (
     Memory,
     build_attention,
 )
+from throughtime.nn.chrono import chrono_biases_
 from throughtime.nn.conversion import negate_update_gate
 from throughtime.nn.convolution import Convolution
+from throughtime.nn.convolutional import ConvGRU, ConvLSTM, ConvolutionalRecurrent
 from throughtime.nn.dropout import LockedDropout
 from throughtime.nn.embedding import Embedding
+from throughtime.nn.gradient_flow import GradientFlow, gradient_flow
 from throughtime.nn.gradient_norms import GradientNorms, record_gradient_norms
 from throughtime.nn.initialization import orthogonal_blocks_
 from throughtime.nn.loop import LoopLinear, RecurrentLoop, check_loop
@@ -33,11 +36,15 @@ __all__ = [
     "RNN",
     "AdditiveAttention",
     "Attention",
+    "ConvGRU",
+    "ConvLSTM",
     "Convolution",
+    "ConvolutionalRecurrent",
     "DotAttention",
     "Embedding",
     "GRUCell",
     "GeneralAttention",
+    "GradientFlow",
     "GradientNorms",
     "LSTMCell",
     "LockedDropout",
@@ -54,7 +61,9 @@ __all__ = [
     "Streaming",
     "build_attention",
     "check_loop",
+    "chrono_biases_",
     "from_torch",
+    "gradient_flow",
     "negate_update_gate",
     "orthogonal_blocks_",
     "record_gradient_norms",

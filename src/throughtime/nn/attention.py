@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import one_hot
 
 from throughtime.errors import ArgumentError, check_choice, check_positive_integer, check_shape
 from throughtime.sequence import SequenceBatch
@@ -39,9 +40,16 @@ class Attention(nn.Module, ABC):
     and how a query is compared with them if not by the inner product; ``memory`` prepares a batch of sources once,
     ``forward`` looks at it any number of times.
 
+    Hard attention (Xu et al. 2015) looks at one step of the source alone: in training at one that is drawn with the
+    weights' probabilities, and the gradient goes to the weights as if they had been used themselves (straight-through
+    estimator, Bengio et al. 2013, https://arxiv.org/abs/1308.3432); else at the one of the largest weight.
+
     Args:
         query_size: features of a query.
         value_size: features of a source's step.
+
+    Attributes:
+        hard: whether attention is hard; False unless it is set.
 
     Raises:
         ArgumentError: for a size below 1.
@@ -53,6 +61,7 @@ class Attention(nn.Module, ABC):
         check_positive_integer("value_size", value_size)
         self.query_size = query_size
         self.value_size = value_size
+        self.hard = False
 
     @abstractmethod
     def project_keys(self, values: Tensor) -> Tensor:
@@ -88,7 +97,16 @@ class Attention(nn.Module, ABC):
         if memory.padding is not None:
             energies = energies.masked_fill(memory.padding, -torch.inf)
         weights = energies.softmax(-1)
+        if self.hard:
+            weights = self._one_place(weights)
         return torch.bmm(weights.to(memory.values.dtype), memory.values), weights
+
+    def _one_place(self, weights: Tensor) -> Tensor:
+        """A single 1 in each row, where the gradient passes to the weights in training."""
+        if not self.training:
+            return one_hot(weights.argmax(-1), weights.shape[-1]).to(weights.dtype)
+        drawn = torch.multinomial(weights.detach().flatten(0, 1).float(), 1).view(weights.shape[:2])
+        return one_hot(drawn, weights.shape[-1]).to(weights.dtype) + weights - weights.detach()
 
     def extra_repr(self) -> str:
         """Describe the sizes in the module's repr."""
@@ -180,11 +198,13 @@ ATTENTIONS: dict[str, type[Attention]] = {
 }
 
 
-def build_attention(name: str, query_size: int, value_size: int) -> Attention:
-    """Make the attention of that name.
+def build_attention(name: str, query_size: int, value_size: int, *, hard: bool = False) -> Attention:
+    """Make the attention of that name, hard or soft.
 
     Raises:
         ArgumentError: for an unknown name, or sizes that it can't compare.
     """
     check_choice("attention", name, ATTENTIONS)
-    return ATTENTIONS[name](query_size, value_size)
+    attention = ATTENTIONS[name](query_size, value_size)
+    attention.hard = hard
+    return attention

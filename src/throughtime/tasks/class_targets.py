@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from throughtime.data import LabelledText, label_order
+from throughtime.data import LabelledExamples, label_order
 from throughtime.errors import ArgumentError, DataError
 
 LIKELY = 0.5
@@ -20,24 +21,26 @@ class ClassTargets:
 
     Attributes:
         classes: their names, in the order of the scores.
-        multi_label: whether a text may have several, or none.
+        multi_label: whether an example may have several, or none.
     """
 
     classes: tuple[str, ...]
     multi_label: bool = False
 
     @classmethod
-    def of(cls, train: LabelledText, others: Sequence[LabelledText], *, multi_label: bool) -> ClassTargets:
+    def of(
+        cls, train: LabelledExamples[Any], others: Sequence[LabelledExamples[Any]], *, multi_label: bool
+    ) -> ClassTargets:
         """The classes of the training examples.
 
         Args:
             train: what is learned from.
             others: the other parts of the data.
-            multi_label: whether a text may have several labels, or none.
+            multi_label: whether an example may have several labels, or none.
 
         Raises:
-            DataError: naming file and line, where a text has several labels unasked, there are fewer than two classes
-                (or none at all), or another part has a class that the training part doesn't have.
+            DataError: naming file and line, where an example has several labels unasked, there are fewer than two
+                classes (or none at all), or another part has a class that the training part doesn't have.
         """
         for part in (train, *others):
             for example in part.examples:
@@ -45,7 +48,7 @@ class ClassTargets:
                     several = ", ".join(example.labels) or "none"
                     raise DataError(
                         f"{example.place}: must have one label, has {len(example.labels)} ({several}); "
-                        "texts with several or none need --multi-label"
+                        f"{part.UNIT} with several or none need --multi-label"
                     )
         classes = tuple(label_order(label for labels in train.labels for label in labels))
         if len(classes) < (1 if multi_label else 2):
@@ -56,7 +59,7 @@ class ClassTargets:
             found.encode(part)
         return found
 
-    def encode(self, examples: LabelledText) -> Tensor:
+    def encode(self, examples: LabelledExamples[Any]) -> Tensor:
         """The examples' classes: shape (examples,), int64; where several are allowed (examples, classes), bool.
 
         Raises:

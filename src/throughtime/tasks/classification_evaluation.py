@@ -1,9 +1,9 @@
-"""How well a classifier tells the classes of texts, always beside what needs no network."""
+"""How well a classifier tells the classes of examples, always beside what needs no network."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from throughtime.data import LabelledText
+from throughtime.data import LabelledExamples, LabelledText
 from throughtime.tasks.class_targets import ClassTargets
 from throughtime.tasks.classification_figures import (
     CalibrationBin,
@@ -31,7 +31,7 @@ class EvaluationRow:
 
     Attributes:
         model: which.
-        accuracy: share of the texts whose label, or whose labels without exception, are right.
+        accuracy: share of the examples whose label, or whose labels without exception, are right.
         macro_f1: mean of the classes' F1.
     """
 
@@ -42,20 +42,20 @@ class EvaluationRow:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The evaluation of a classifier on labelled texts.
+    """The evaluation of a classifier on labelled examples.
 
     Attributes:
-        texts: how many there are.
-        rows: the model's, then those of the most frequent class and of TF-IDF with logistic regression, both learned
-            from the model's training texts; without these the model's alone.
+        examples: how many there are.
+        rows: the model's, then those of the most frequent class and of a model without a network (of texts TF-IDF with
+            logistic regression), learned from the model's training examples; without these the model's alone.
         classes: how well each class is told.
-        confusion: how many texts of each class (row) were given each (column); None where a text may have several
-            labels.
+        confusion: how many examples of each class (row) were given each (column); None where an example may have
+            several labels.
         calibration: whether predictions are as often right as their probabilities say.
         calibration_error: the expected calibration error (Guo et al. 2017, https://arxiv.org/abs/1706.04599).
     """
 
-    texts: int
+    examples: int
     rows: tuple[EvaluationRow, ...]
     classes: tuple[ClassFigures, ...]
     confusion: list[list[int]] | None
@@ -64,33 +64,32 @@ class Evaluation:
 
 
 def evaluate_probabilities(
-    probabilities: Tensor, examples: LabelledText, targets: ClassTargets, *, name: str, train: LabelledText | None
+    probabilities: Tensor,
+    examples: LabelledExamples[Any],
+    targets: ClassTargets,
+    *,
+    name: str,
+    beside: Mapping[str, Tensor],
 ) -> Evaluation:
     """Compare a model's probabilities with the labels.
 
     Args:
-        probabilities: shape (texts, classes).
-        examples: the texts, with their labels.
+        probabilities: shape (examples, classes).
+        examples: with their labels.
         targets: the classes.
         name: of the model, for its row.
-        train: what the model learned from; without it there are no rows beside the model's.
+        beside: what else predicts, by name: predictions in the form of ``ClassTargets.encode``.
 
     Raises:
         DataError: where a label is not among the classes.
     """
     right = targets.encode(examples)
     likely = targets.likely(probabilities)
-    rows = [EvaluationRow(name, accuracy(likely, right), macro_f1(likely, right))]
-    if train is not None:
-        for label, predicted in (
-            ("most frequent class", most_frequent(train, len(examples), targets)),
-            ("TF-IDF + logistic regression", tfidf_predictions(train, examples.texts, targets)),
-        ):
-            rows.append(EvaluationRow(label, accuracy(predicted, right), macro_f1(predicted, right)))
+    predictions = {name: likely, **beside}
     bins = calibration(probabilities, right)
     return Evaluation(
         len(examples),
-        tuple(rows),
+        tuple(EvaluationRow(model, accuracy(own, right), macro_f1(own, right)) for model, own in predictions.items()),
         class_figures(likely, right, targets.classes),
         None if targets.multi_label else confusion(likely, right, len(targets.classes)),
         bins,
@@ -98,8 +97,24 @@ def evaluate_probabilities(
     )
 
 
-def most_frequent(train: LabelledText, count: int, targets: ClassTargets) -> Tensor:
-    """Predict for each text what most training texts have: their most frequent class, or set of labels.
+def beside_texts(train: LabelledText | None, texts: Sequence[str], targets: ClassTargets) -> dict[str, Tensor]:
+    """What stands beside a classifier of texts: the most frequent class, and logistic regression on TF-IDF.
+
+    Args:
+        train: what the classifier learned from; without it nothing stands beside.
+        texts: to predict for.
+        targets: the classes.
+    """
+    if train is None:
+        return {}
+    return {
+        "most frequent class": most_frequent(train, len(texts), targets),
+        "TF-IDF + logistic regression": tfidf_predictions(train, texts, targets),
+    }
+
+
+def most_frequent(train: LabelledExamples[Any], count: int, targets: ClassTargets) -> Tensor:
+    """Predict for each example what most training examples have: their most frequent class, or set of labels.
 
     Returns:
         The predictions, in the form of ``ClassTargets.encode``.

@@ -1,4 +1,4 @@
-"""k-fold cross-validation of a text classifier: trained k times, each time judged on a part that it hasn't seen."""
+"""k-fold cross-validation of a classifier: trained k times, each time judged on a part that it hasn't seen."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 
-from throughtime.data import LabelledText, find_labelled
+from throughtime.data import LabelledExamples
 from throughtime.errors import ArgumentError, DataError
+from throughtime.tasks.classification import ClassifierSettings
 from throughtime.tasks.classification_evaluation import Evaluation, EvaluationRow
-from throughtime.tasks.text_classification import Settings
-from throughtime.tasks.text_classifier import TextClassifier
+from throughtime.tasks.classifiers import AnyClassifier
 from throughtime.training import Display, Processes
 
 
@@ -33,8 +34,9 @@ class CrossValidation:
 
 
 def cross_validate(
-    sources: Sequence[LabelledText | Path | str],
-    settings: Settings,
+    classifier: AnyClassifier,
+    sources: Sequence[LabelledExamples[Any] | Path | str],
+    settings: ClassifierSettings,
     folds: int,
     *,
     display: Display | None = None,
@@ -46,7 +48,8 @@ def cross_validate(
     folds. What a fold's model learns from are the others', less the validation part that decides on its weights.
 
     Args:
-        sources: files, folders, or ``LabelledText``.
+        classifier: of texts or of sequences of numbers.
+        sources: files, folders, or labelled examples.
         settings: of each model.
         folds: how many, at least 2.
         display: shows progress.
@@ -62,7 +65,8 @@ def cross_validate(
         raise ArgumentError(
             f"cross-validation runs in one process, and {count} were started; start it without torchrun"
         )
-    parts = find_labelled(sources, columns=settings.columns, encoding=settings.encoding)
+    reader: Any = classifier
+    parts: dict[str, LabelledExamples[Any]] = reader.read(sources, settings)
     if "train" not in parts:
         names = ", ".join(part.name for part in parts.values())
         raise DataError(f"{names}: there is no training part to take folds of")
@@ -76,7 +80,7 @@ def cross_validate(
         train = examples.chosen(np.flatnonzero(deal != fold).tolist())
         held_out = examples.chosen(np.flatnonzero(deal == fold).tolist())
         with TemporaryDirectory(prefix="throughtime-", ignore_cleanup_errors=True) as scratch:
-            model = TextClassifier.train([train], settings, output=Path(scratch) / "model", display=Display(quiet=True))
+            model = reader.train([train], settings, output=Path(scratch) / "model", display=Display(quiet=True))
             evaluations.append(model.evaluate(held_out, baselines=baselines))
         figures = "  ".join(f"{row.model}: {row.accuracy:.2%}" for row in evaluations[-1].rows)
         shown.line(f"fold {fold + 1} of {folds}: {figures}")
@@ -92,7 +96,7 @@ def cross_validate(
     return CrossValidation(tuple(evaluations), rows, float(np.std(accuracies, ddof=1)))
 
 
-def deal_out(examples: LabelledText, folds: int, *, seed: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def deal_out(examples: LabelledExamples[Any], folds: int, *, seed: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     """The fold of each example, from 0, shape (examples,): each class is spread evenly, by its first label.
 
     Raises:

@@ -9,8 +9,35 @@ from torch import nn
 
 from throughtime import __version__
 from throughtime.files import write_text
-from throughtime.models import EncoderDecoder, RecurrentLanguageModel, RecurrentTextClassifier
-from throughtime.tasks import text_classification, translation, word2vec
+from throughtime.models import (
+    Captioner,
+    ClassifyingNetwork,
+    EncoderDecoder,
+    FramePredictor,
+    ImageClassifier,
+    RecurrentAutoencoder,
+    RecurrentLanguageModel,
+    RecurrentSequenceClassifier,
+    RecurrentTextClassifier,
+    RecurrentVideoClassifier,
+    VisualQuestionNetwork,
+)
+from throughtime.models.forecast_network import ForecastEnsemble
+from throughtime.tasks import (
+    anomaly_detection,
+    captioning,
+    image_classification,
+    next_frame,
+    sequence_classification,
+    text_classification,
+    translation,
+    video_classification,
+    visual_question_answering,
+    word2vec,
+)
+from throughtime.tasks.classification import ClassifiedData, LabelSettings
+from throughtime.tasks.forecasting import ForecastData
+from throughtime.tasks.forecasting_settings import Settings as ForecastSettings
 from throughtime.tasks.language_modelling import Settings, TextData
 from throughtime.tasks.settings import TaskSettings
 from throughtime.tasks.text_classification import ClassifiedText
@@ -52,11 +79,54 @@ def text_classifier_card(
     folder: ModelFolder, settings: text_classification.Settings, data: ClassifiedText, network: RecurrentTextClassifier
 ) -> None:
     """Write the model card of a text classifier into its folder."""
+    vocabulary = f"a vocabulary of {data.tokenizer.vocabulary_size:,}"
+    _classifier_card(folder, "A text classifier", settings, data, network, reads=vocabulary, example="'a text'")
+
+
+def sequence_classifier_card(
+    folder: ModelFolder,
+    settings: sequence_classification.Settings,
+    data: sequence_classification.ClassifiedSequences,
+    network: RecurrentSequenceClassifier,
+) -> None:
+    """Write the model card of a classifier of numeric sequences into its folder."""
+    channels = data.splits.train.channels
+    reads = f"{len(channels)} numbers a step ({', '.join(channels[:12])}{', ...' if len(channels) > 12 else ''})"
+    title = "A classifier of sequences of numbers"
+    _classifier_card(folder, title, settings, data, network, reads=reads, example="DATA")
+
+
+def image_classifier_card(
+    folder: ModelFolder,
+    settings: image_classification.Settings,
+    data: image_classification.ClassifiedImages,
+    network: ImageClassifier,
+) -> None:
+    """Write the model card of an image classifier into its folder."""
+    how = data.reader.preprocessing
+    reads = f"pictures of {how.height} x {how.width} pixels, {'grey' if how.channels == 1 else 'in colour'}"
+    _classifier_card(
+        folder, "An image classifier", settings, data, network, reads=reads, example="picture.png", command="image"
+    )
+
+
+def _classifier_card(
+    folder: ModelFolder,
+    title: str,
+    settings: LabelSettings,
+    data: ClassifiedData,
+    network: ClassifyingNetwork,
+    *,
+    reads: str,
+    example: str,
+    command: str = "classify",
+) -> None:
+    unit = data.splits.train.UNIT.removesuffix("s")
 
     def reached(best: dict[str, Any]) -> str:
         return (
             f"**accuracy {best['validation_accuracy']:.2%}**, macro F1 {best['validation_macro_f1']:.4f}, "
-            f"{best['validation_loss']:.4f} nats per text"
+            f"{best['validation_loss']:.4f} nats per {unit}"
         )
 
     parts = data.splits.parts()
@@ -66,15 +136,15 @@ def text_classifier_card(
     ]
     _write_card(
         folder,
-        "A text classifier",
-        f"{settings.stages[0].upper()}{settings.stages[1:]}; {_weights(network)}, a vocabulary of "
-        f"{data.tokenizer.vocabulary_size:,}. Trained by throughtime {__version__}.",
+        title,
+        f"{settings.name[0].upper()}{settings.name[1:]}; {_weights(network)}, {reads}. "
+        f"Trained by throughtime {__version__}.",
         _training(folder, network, "Best validation", reached, decisive=settings.decisive),
         data=[f"| class | {' | '.join(parts)} |", f"|---|{'---:|' * len(parts)}", *rows],
         settings=settings,
         use=[
-            f"throughtime classify predict {folder.path.name} 'a text'",
-            f"throughtime classify evaluate {folder.path.name} DATA",
+            f"throughtime {command} predict {folder.path.name} {example}",
+            f"throughtime {command} evaluate {folder.path.name} DATA",
         ],
     )
 
@@ -104,6 +174,175 @@ def translator_card(
         ],
         settings=settings,
         use=[f"{command} < sentences.txt", f"throughtime translate evaluate {folder.path.name}"],
+    )
+
+
+def captioner_card(
+    folder: ModelFolder, settings: captioning.Settings, data: captioning.CaptionData, network: Captioner
+) -> None:
+    """Write the model card of a captioner into its folder."""
+
+    def reached(best: dict[str, Any]) -> str:
+        return (
+            f"**CIDEr-D {best['validation_cider']:.1f}**, BLEU-4 {best['validation_bleu_4']:.1f}, "
+            f"{best['validation_loss']:.4f} nats per token"
+        )
+
+    how = data.reader.preprocessing
+    _write_card(
+        folder,
+        "A captioner of pictures",
+        f"{settings.network_name[0].upper()}{settings.network_name[1:]}; {_weights(network)}, a vocabulary of "
+        f"{data.tokenizer.vocabulary_size:,}. It looks at pictures of {how.height} x {how.width} pixels. Trained by "
+        f"throughtime {__version__}.",
+        _training(folder, network, "Best validation, by greedy search", reached, decisive=settings.select_by),
+        data=[
+            "| part | pictures | captions |",
+            "|---|---:|---:|",
+            *(
+                f"| {name} | {len(part):,} | {sum(map(len, part.captions)):,} |"
+                for name, part in data.splits.parts().items()
+            ),
+        ],
+        settings=settings,
+        use=[
+            f"throughtime caption predict {folder.path.name} photo.jpg --attention looked.png",
+            f"throughtime caption evaluate {folder.path.name}",
+        ],
+    )
+
+
+def visual_question_card(
+    folder: ModelFolder,
+    settings: visual_question_answering.Settings,
+    data: visual_question_answering.QuestionData,
+    network: VisualQuestionNetwork,
+) -> None:
+    """Write the model card of a network that answers questions about pictures into its folder."""
+
+    def reached(best: dict[str, Any]) -> str:
+        return f"**accuracy {best['validation_accuracy']:.2%}**, {best['validation_loss']:.4f} nats per question"
+
+    how = data.reader.preprocessing
+    _write_card(
+        folder,
+        "Answers to questions about pictures",
+        f"{settings.network_name}; {_weights(network)}, a vocabulary of {data.tokenizer.vocabulary_size:,}, "
+        f"{len(data.answers):,} answers, pictures of {how.height} x {how.width} pixels. Trained by throughtime "
+        f"{__version__}.",
+        _training(folder, network, "Best validation", reached, decisive="accuracy"),
+        data=[f"- {name}: {part.summary()}" for name, part in data.splits.parts().items()],
+        settings=settings,
+        use=[
+            f"throughtime vqa predict {folder.path.name} picture.png 'what colour is it?'",
+            f"throughtime vqa evaluate {folder.path.name} DATA",
+        ],
+    )
+
+
+def frame_predictor_card(
+    folder: ModelFolder, settings: next_frame.Settings, data: next_frame.VideoData, network: FramePredictor
+) -> None:
+    """Write the model card of a network that predicts frames into its folder."""
+
+    def reached(best: dict[str, Any]) -> str:
+        return (
+            f"**{best['validation_loss']:.5f} nats per pixel**, squared error of a frame {best['validation_mse']:.3f}"
+        )
+
+    how = data.reader.preprocessing
+    _write_card(
+        folder,
+        "The next frame of a video",
+        f"{settings.network_name}; {_weights(network)}, frames of {how.height} x {how.width} pixels. Trained by "
+        f"throughtime {__version__}.",
+        _training(folder, network, "Best validation", reached),
+        data=[f"- {name}: {part.summary()}" for name, part in data.splits.parts().items()],
+        settings=settings,
+        use=[
+            f"throughtime next-frame predict {folder.path.name} video.gif -o future.gif",
+            f"throughtime next-frame evaluate {folder.path.name} DATA",
+        ],
+    )
+
+
+def video_classifier_card(
+    folder: ModelFolder,
+    settings: video_classification.Settings,
+    data: video_classification.ClassifiedVideos,
+    network: RecurrentVideoClassifier,
+) -> None:
+    """Write the model card of a video classifier into its folder."""
+
+    def reached(best: dict[str, Any]) -> str:
+        return (
+            f"**accuracy {best['validation_accuracy']:.2%}**, macro F1 {best['validation_macro_f1']:.4f}, "
+            f"{best['validation_loss']:.4f} nats per video"
+        )
+
+    how = data.reader.preprocessing
+    _write_card(
+        folder,
+        "A video classifier",
+        f"{settings.name}; {_weights(network)}, frames of {how.height} x {how.width} pixels. Trained by throughtime "
+        f"{__version__}.",
+        _training(folder, network, "Best validation", reached, decisive=settings.decisive),
+        data=[f"- {name}: {part.summary()}" for name, part in data.splits.parts().items()],
+        settings=settings,
+        use=[
+            f"throughtime video predict {folder.path.name} video.gif",
+            f"throughtime video evaluate {folder.path.name} DATA",
+        ],
+    )
+
+
+def forecaster_card(
+    folder: ModelFolder, settings: ForecastSettings, data: ForecastData, network: ForecastEnsemble
+) -> None:
+    """Write the model card of a forecaster into its folder."""
+
+    def reached(best: dict[str, Any]) -> str:
+        return f"**loss {best['validation_loss']:.4f}** in units of the seasonal naive forecast's error"
+
+    _write_card(
+        folder,
+        "A forecaster",
+        f"{settings.name}, {settings.members} networks of {settings.hidden_size} units on a window of "
+        f"{settings.window} values, {settings.horizon} steps ahead; {_weights(network)}. Trained by throughtime "
+        f"{__version__}.",
+        _training(folder, network, "Best validation", reached),
+        data=[f"- {line}" for line in data.table.description()],
+        settings=settings,
+        use=[
+            f"throughtime forecast predict {folder.path.name}",
+            f"throughtime forecast evaluate {folder.path.name} DATA",
+        ],
+    )
+
+
+def anomaly_detector_card(
+    folder: ModelFolder,
+    settings: anomaly_detection.Settings,
+    data: anomaly_detection.AnomalyData,
+    network: RecurrentAutoencoder,
+) -> None:
+    """Write the model card of an anomaly detector into its folder."""
+
+    def reached(best: dict[str, Any]) -> str:
+        return f"**mean squared error {best['validation_loss']:.4f}** in deviations"
+
+    _write_card(
+        folder,
+        "An anomaly detector",
+        f"{settings.name}, windows of {settings.window} steps; {_weights(network)}. Trained by throughtime "
+        f"{__version__}.",
+        _training(folder, network, "Best validation", reached),
+        data=[f"- {line}" for line in data.table.description()],
+        settings=settings,
+        use=[
+            f"throughtime autoencode detect {folder.path.name} DATA --figure odd.png",
+            f"throughtime autoencode encode {folder.path.name} DATA -o vectors.npy",
+        ],
     )
 
 

@@ -8,23 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-import torch
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from throughtime.data import (
     Columns,
-    ExampleBatches,
     Ids,
     LabelledText,
     Splits,
     Tokenizer,
-    evaluation_batches,
     find_labelled,
     load_splits,
     normalised,
@@ -32,50 +29,23 @@ from throughtime.data import (
     split_labelled,
     train_tokenizer,
 )
-from throughtime.errors import ArgumentError, DataError
+from throughtime.errors import ArgumentError
 from throughtime.models import RecurrentTextClassifier
-from throughtime.sequence import SequenceBatch
-from throughtime.tasks.class_targets import ClassTargets, checked_class_weights
-from throughtime.tasks.classification_figures import accuracy, macro_f1
-from throughtime.tasks.network_training import (
-    CellName,
-    Run,
-    TrainingSettings,
-    optimizers_of,
-    train_network,
-)
-from throughtime.tasks.settings import Duration, Positive, Probability
-from throughtime.training import (
-    ClassificationObjective,
-    ModelFolder,
-    Position,
-    Processes,
-    Validation,
-    autocast,
-    classification_loss,
-)
+from throughtime.tasks.class_targets import ClassTargets
+from throughtime.tasks.classification import ClassifierSettings, check_examples, scores_of
+from throughtime.tasks.network_training import Run
+from throughtime.tasks.settings import Positive, Probability
+from throughtime.training import ModelFolder
 
 TASK = "text_classification"
-EVALUATION_BATCH = 128
-FEWEST_EXAMPLES = 4
 MOST_WORDS = 30_000
 
 
-class Settings(TrainingSettings):
+class Settings(ClassifierSettings):
     """Settings of a text classifier. What is None is chosen from the data."""
 
     text_column: str | None = None
     """The column of the text, by its name or by its number from 1 (CSV, TSV, JSONL); recognised by default."""
-    label_column: str | None = None
-    """The column of the label."""
-    label_separator: str | None = None
-    """What stands between several labels of a row (CSV, TSV), such as a semicolon."""
-    multi_label: bool = False
-    """Whether a text may have several labels, or none."""
-    encoding: str | None = None
-    """The files' encoding; UTF-8, or else recognised and told, by default."""
-    validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    """Share of each class that is kept for validation where no validation file is given."""
 
     tokens: Literal["word", "char", "byte", "bpe"] = "word"
     """What a token is: a word, a character, a byte, or a byte-pair encoding's piece."""
@@ -100,39 +70,8 @@ class Settings(TrainingSettings):
     """Whether the vectors that are given stay as they are."""
     own_vectors: bool = False
     """Whether word2vec learns the vectors to start from, on the training texts (word)."""
-    channels: Annotated[int, Field(ge=0)] = 0
-    """Filters of each width of the convolution; 0 leaves it out."""
-    widths: tuple[Positive, ...] = (3,)
-    """Tokens that a filter sees; several widths stand side by side."""
-    recurrent: bool = True
-    """Whether there are recurrent layers."""
-    cell: CellName = "lstm"
-    hidden_size: Positive = 128
-    """Units of each direction of a recurrent layer."""
-    num_layers: Positive = 1
-    """Recurrent layers, one above the other."""
-    bidirectional: bool = True
-    """Whether the recurrent layers read in both directions."""
-    pooling: Literal["max", "mean", "last", "attention"] = "max"
-    """How a text's vector comes of those of its tokens."""
-    fully_connected: Annotated[int, Field(ge=0)] = 0
-    """Units of a layer between the pooling and the output; 0 leaves it out."""
-    dropout: Probability = 0.5
-    """Probability of dropping a feature after each stage, the same along a text."""
     embedding_dropout: Probability = 0.3
     """Probability of dropping a token's whole vector, anew for each batch."""
-
-    class_weights: Annotated[str, AfterValidator(checked_class_weights)] | None = None
-    """How much each class counts: balanced, or as in spam=3,ham=1."""
-    time_budget: Duration | None = None
-    """Time to train at most, such as 90s, 10m or 1h30m; training ends sooner when it has read enough."""
-    select_by: Literal["accuracy", "macro_f1", "loss"] | None = None
-    """What decides on the weights that are kept; accuracy, or macro F1 where a text may have several labels."""
-    batch_size: Positive = 32
-    """Texts of a batch, of each process."""
-    learning_rate: Annotated[float, Field(gt=0)] = 2e-3
-    matrix_learning_rate: Annotated[float, Field(gt=0)] = 0.02
-    weight_decay: Annotated[float, Field(ge=0)] = 0.01
 
     @model_validator(mode="after")
     def _goes_together(self) -> Settings:
@@ -149,23 +88,9 @@ class Settings(TrainingSettings):
         return self
 
     @property
-    def stages(self) -> str:
-        """The network's stages and their sizes, for people to read."""
-        stages = [f"convolution {self.channels} x {len(self.widths)}"] if self.channels else []
-        if self.recurrent:
-            direction = "bidirectional " if self.bidirectional else ""
-            stages.append(f"{direction}{self.cell.upper()} {self.num_layers} x {self.hidden_size}")
-        return ", ".join([*stages, f"{self.pooling} pooling"])
-
-    @property
     def columns(self) -> Columns:
         """Where a row has its text and its label."""
         return Columns(self.text_column, self.label_column, self.label_separator)
-
-    @property
-    def decisive(self) -> str:
-        """The figure that decides on the weights that are kept."""
-        return self.select_by or ("macro_f1" if self.multi_label else "accuracy")
 
 
 @dataclass(frozen=True)
@@ -220,14 +145,10 @@ def prepare(splits: Splits[LabelledText], settings: Settings, run: Run) -> None:
     Raises:
         DataError: where there is nothing to learn from the data.
     """
-    train = splits.train
-    if len(train) < FEWEST_EXAMPLES:
-        raise DataError(f"{train.name}: has {len(train)} examples to learn from, at least {FEWEST_EXAMPLES} are needed")
-    others = [part for name, part in splits.parts().items() if name != "train"]
-    ClassTargets.of(train, others, multi_label=settings.multi_label)
+    check_examples(splits, settings)
     tokenizer = train_tokenizer(
         settings.tokens,
-        (normalised(text, lower=settings.lower) + " " for text in train.texts),
+        (normalised(text, lower=settings.lower) + " " for text in splits.train.texts),
         vocabulary_size=settings.vocabulary_size or (MOST_WORDS if settings.tokens == "word" else None),
         min_count=settings.min_count,
         split_punctuation=settings.split_punctuation,
@@ -281,97 +202,12 @@ def build_model(settings: Settings, vocabulary_size: int, num_classes: int) -> R
         num_classes,
         embedding=settings.embedding,
         embedding_size=settings.embedding_size or 0,
-        channels=settings.channels,
-        widths=settings.widths,
-        cell=settings.cell if settings.recurrent else None,
-        hidden_size=settings.hidden_size,
-        num_layers=settings.num_layers,
-        bidirectional=settings.bidirectional,
-        pooling=settings.pooling,
-        fully_connected=settings.fully_connected,
-        dropout=settings.dropout,
         embedding_dropout=settings.embedding_dropout if settings.embedding == "learned" else 0.0,
+        **settings.stages,
     )
     for weight in network.embedding.parameters():
         weight.requires_grad_(not settings.fixed_vectors)
     return network
-
-
-def batches_of(data: ClassifiedText, settings: Settings, processes: Processes) -> ExampleBatches:
-    """The training texts in this process's batches."""
-    return ExampleBatches(
-        data.train,
-        data.targets.encode(data.splits.train),
-        batch_size=settings.batch_size,
-        seed=settings.seed,
-        rank=processes.rank,
-        world_size=processes.count,
-    )
-
-
-def fit(network: RecurrentTextClassifier, data: ClassifiedText, settings: Settings, run: Run) -> Position:
-    """Train the network; the folder keeps the best weights, the log and what a resumed run needs.
-
-    Raises:
-        TrainingError: where the loss or the gradient is not finite.
-    """
-    train_targets = data.targets.encode(data.splits.train)
-    weights = data.targets.weights(settings.class_weights, train_targets)
-    return train_network(
-        network,
-        ClassificationObjective(network, weights),
-        batches_of(data, settings, run.processes),
-        partial(validate, network, data, settings, run.processes),
-        settings,
-        run,
-        optimizers=optimizers_of(list(network.parameters()), network.hidden_matrices(), settings),
-        unit="text",
-        most_epochs=enough_epochs(len(data.train)),
-    )
-
-
-def enough_epochs(texts: int) -> int:
-    """How many passes over so many texts are enough, fewer where there are more.
-
-    >>> enough_epochs(500), enough_epochs(10_000), enough_epochs(1_000_000)
-    (30, 10, 4)
-    """
-    return min(30, max(4, round(100_000 / texts)))
-
-
-def validate(
-    network: RecurrentTextClassifier, data: ClassifiedText, settings: Settings, processes: Processes
-) -> Validation:
-    """Judge the network on the validation texts: loss, accuracy and macro F1, the same in all processes."""
-    scores = scores_of(network, data.valid, precision=settings.precision, device=processes.device)
-    targets = data.targets.encode(data.splits.valid)
-    loss = processes.first(classification_loss(scores, targets).item())
-    likely = data.targets.likely(data.targets.probabilities(scores))
-    figures = {
-        "accuracy": processes.first(accuracy(likely, targets)),
-        "macro_f1": processes.first(macro_f1(likely, targets)),
-    }
-    return Validation(loss, figures, figures.get(settings.decisive))
-
-
-@torch.inference_mode()
-def scores_of(
-    network: RecurrentTextClassifier, sequences: Sequence[Ids], *, precision: str, device: torch.device
-) -> Tensor:
-    """The network's scores of texts, shape (texts, classes), float32, on the CPU.
-
-    Args:
-        network: in evaluation mode.
-        sequences: the tokens of each text, shape (length,).
-        precision: 32 or bf16.
-        device: of the network.
-    """
-    scores = torch.zeros(len(sequences), network.num_classes)
-    for rows, tokens in evaluation_batches(sequences, EVALUATION_BATCH):
-        with autocast(precision, device):
-            found = network(SequenceBatch(tokens.values.to(device), tokens.lengths))
-        scores[torch.from_numpy(rows)] = found.float().cpu()
-    return scores
 
 
 def predict(

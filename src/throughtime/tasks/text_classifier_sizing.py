@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from throughtime.tasks.text_classification import Settings, enough_epochs
+from throughtime.tasks.classification import enough_epochs
+from throughtime.tasks.text_classification import Settings
 from throughtime.training import Processes, choose_precision
 
 EMBEDDING_SIZE = 128

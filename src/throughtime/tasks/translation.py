@@ -31,10 +31,11 @@ from throughtime.data import (
 from throughtime.errors import ArgumentError, DataError
 from throughtime.models import EncoderDecoder
 from throughtime.tasks.network_training import CellName, Run, TrainingSettings, optimizers_of, train_network
+from throughtime.tasks.reading import translation_readings
 from throughtime.tasks.sentence_tokenizers import TokenKind, learn_tokenizers, open_tokenizers, save_tokenizers
+from throughtime.tasks.sequence_search import teacher_forced_loss, write_greedily
 from throughtime.tasks.settings import Positive, Probability
 from throughtime.tasks.translation_scores import score_translations
-from throughtime.tasks.translation_search import teacher_forced_loss, write_greedily
 from throughtime.training import (
     Checkpoints,
     ModelFolder,
@@ -44,6 +45,7 @@ from throughtime.training import (
 )
 
 TASK = "translation"
+WATCHED_PAIRS = 16
 EVALUATION_BATCH = 64
 FEWEST_PAIRS = 4
 
@@ -85,7 +87,7 @@ class Settings(TrainingSettings):
 
     cell: CellName = "lstm"
     embedding_size: Positive = 256
-    """Features of a token's vector."""
+    """Features of a token's vector; 128 in an autoencoder by default."""
     hidden_size: Positive = 512
     """Units of each recurrent layer of the decoder, and of both directions of the encoder together."""
     encoder_hidden_size: Positive | None = None
@@ -103,10 +105,11 @@ class Settings(TrainingSettings):
     tied: bool = True
     """Whether the output layer shares the target embedding's weights."""
     dropout: Probability = 0.4
-    """Probability of dropping a unit after the embeddings, between the layers and before the output."""
+    """Probability of dropping a unit after the embeddings, between the layers and before the output; an autoencoder
+    drops none by default."""
 
     label_smoothing: Probability = 0.1
-    """Share of the target's probability that is spread over the vocabulary."""
+    """Share of the target's probability that is spread over the vocabulary; 0 in an autoencoder by default."""
     scheduled_sampling: Probability = 0.0
     """How often, in the end, the decoder's inputs are its own outputs in training; 0 is teacher forcing."""
     scheduled_sampling_after: Annotated[float, Field(ge=1)] = 1000.0
@@ -337,6 +340,7 @@ def fit(network: EncoderDecoder, data: TranslationData, settings: Settings, run:
         settings,
         run,
         optimizers=optimizers_of(list(network.parameters()), network.hidden_matrices(), settings),
+        readings=lambda: translation_readings(network, *(own[:WATCHED_PAIRS] for own in data.valid)),
     )
     if run.processes.is_main and position.stopped != "interrupted":
         _average(network, checkpoints, judge, position, run)
@@ -355,7 +359,7 @@ def _average(
     score = found.score if found.score is not None else -found.loss
     is_better = score > position.best_score
     shown = ", ".join(f"{name} {value:.2f}" for name, value in found.figures.items())
-    kept = "kept" if is_better else f"not kept, the best single ones have {position.best_score:.2f}"
+    kept = "kept" if is_better else "not kept, the best of them is better"
     run.display.line(f"mean of the weights of {count} validations: {shown}; {kept}")
     if is_better:
         run.folder.save_weights(network)

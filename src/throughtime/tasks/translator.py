@@ -35,6 +35,15 @@ from throughtime.tasks.model_runs import (
 )
 from throughtime.tasks.network_training import Run
 from throughtime.tasks.sentence_tokenizers import open_tokenizers, save_tokenizers
+from throughtime.tasks.sequence_search import (
+    EVALUATION_BATCH,
+    Alignment,
+    Search,
+    alignments,
+    encode,
+    search_sequences,
+    teacher_forced_loss,
+)
 from throughtime.tasks.trained_model import TrainedModel
 from throughtime.tasks.translation import (
     TASK,
@@ -47,15 +56,6 @@ from throughtime.tasks.translation import (
 )
 from throughtime.tasks.translation_evaluation import Evaluation, EvaluationRow
 from throughtime.tasks.translation_scores import score_translations
-from throughtime.tasks.translation_search import (
-    EVALUATION_BATCH,
-    Alignment,
-    Search,
-    alignments,
-    encode,
-    search_translations,
-    teacher_forced_loss,
-)
 from throughtime.tasks.translation_sizing import size_settings
 from throughtime.training import Display, ModelFolder, choose_device
 
@@ -229,7 +229,7 @@ class Translator(TrainedModel[EncoderDecoder, Settings]):
         found = [Translation("", 0.0, 0.0) for _ in sentences]
         sources = [tokens[row] for row in given]
         begins = self.target.encode_all(prefixes[row] for row in given) if prefixes else []
-        hypotheses = search_translations(self.network, sources, how, self.target, begins)
+        hypotheses = search_sequences(self.network, sources, how, self.target, begins)
         texts = [sentences[row] for row in given]
         for row, several in zip(given, self._translations(texts, sources, hypotheses, alignment), strict=True):
             best, *others = several

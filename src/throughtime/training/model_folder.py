@@ -2,6 +2,8 @@
 
 model.safetensors            the weights with the best validation loss
 config.json                  the task, its settings, the network's arguments, what the data was
+preprocessing.json           how a network that looks at pictures reads them
+backbone.safetensors         the network that others trained, where there is one before it
 metrics.jsonl                one JSON object a line: losses as training went
 README.md                    the model card
 training_state.safetensors   what a resumed run needs
@@ -36,6 +38,8 @@ class ModelFolder:
         self.config_file = self.path / "config.json"
         self.weights_file = self.path / "model.safetensors"
         self.tokenizer_file = self.path / "tokenizer.json"
+        self.preprocessing_file = self.path / "preprocessing.json"
+        self.backbone_file = self.path / "backbone.safetensors"
         self.metrics_file = self.path / "metrics.jsonl"
         self.card_file = self.path / "README.md"
         self.figure_file = self.path / "loss.png"
@@ -72,7 +76,8 @@ class ModelFolder:
     def discard(self) -> None:
         """Remove what ``create`` made and what was prepared in it, after a run that could not begin."""
         shutil.rmtree(self.tokens, ignore_errors=True)
-        self.tokenizer_file.unlink(missing_ok=True)
+        for file in (self.tokenizer_file, self.preprocessing_file, self.backbone_file):
+            file.unlink(missing_ok=True)
         with suppress(OSError):
             self.path.rmdir()
 

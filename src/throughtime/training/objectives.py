@@ -82,7 +82,7 @@ class ExamplesWithTargets(Protocol):
     """A batch of whole sequences, as ``data.example_batches`` makes it.
 
     Attributes:
-        tokens: values of shape (time, batch), int64.
+        tokens: values of shape (time, batch, ...): token ids, numbers, pixels.
         targets: shape (batch,), int64; or (batch, classes), whether each class is there.
     """
 
@@ -93,10 +93,10 @@ class ExamplesWithTargets(Protocol):
 
 
 class ClassificationObjective(nn.Module):
-    """The mean cross-entropy, in nats, of the classes of texts.
+    """The mean cross-entropy, in nats, of the classes of sequences.
 
     Args:
-        network: from a SequenceBatch of tokens to scores of shape (batch, classes).
+        network: from a SequenceBatch to scores of shape (batch, classes).
         class_weights: how much an example of each class counts, shape (classes,); all alike if None.
     """
 

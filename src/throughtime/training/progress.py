@@ -47,6 +47,25 @@ class Display:
         """Print a line that stays."""
         self.console.print(text, markup=False, soft_wrap=True)
 
+    def part(self, name: str, begin: float, share: float) -> Display:
+        """The display of one of several runs that are shown as one.
+
+        Its bar moves this one's from ``begin`` on over ``share`` of its length, and its lines aren't printed.
+        """
+        return _Part(self, name, begin, share)
+
+
+class _Part(Display):
+    def __init__(self, whole: Display, name: str, begin: float, share: float) -> None:
+        super().__init__(quiet=True)
+        self._whole = whole
+        self._name = name
+        self._begin = begin
+        self._share = share
+
+    def update(self, description: str, fraction: float, figures: str = "") -> None:
+        self._whole.update(f"{self._name}: {description}", self._begin + fraction * self._share, figures)
+
 
 def duration(seconds: float) -> str:
     """Seconds as people write them.

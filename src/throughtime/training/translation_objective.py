@@ -15,7 +15,10 @@ from throughtime.training.objectives import Objective
 
 
 class SequencePairs(Protocol):
-    """A batch of pairs, as ``data.pair_batches`` makes it; targets begin and end with the token for their ends."""
+    """A batch of pairs, as ``data.pair_batches`` makes it; targets begin and end with the token for their ends.
+
+    Several targets may share a source, equally many each; they stand together.
+    """
 
     @property
     def source(self) -> SequenceBatch: ...  # noqa: D102
@@ -46,6 +49,9 @@ class TranslationObjective(nn.Module):
             2016).
         own_share: the probability, in the end, with which an input is the network's own; 0 is teacher forcing.
         own_after: the constant k of its growth.
+        attention_penalty: how much it costs to look at some parts of the source more, or less, than once in all
+            (doubly stochastic attention, Xu et al. 2015, equation 14): times the mean of (1 - sum over the steps of the
+            weights)^2.
 
     Raises:
         ArgumentError: for a number out of range.
@@ -54,7 +60,13 @@ class TranslationObjective(nn.Module):
     updates: Tensor
 
     def __init__(
-        self, network: nn.Module, *, label_smoothing: float = 0.0, own_share: float = 0.0, own_after: float = 1000.0
+        self,
+        network: nn.Module,
+        *,
+        label_smoothing: float = 0.0,
+        own_share: float = 0.0,
+        own_after: float = 1000.0,
+        attention_penalty: float = 0.0,
     ) -> None:
         super().__init__()
         check_range("label_smoothing", label_smoothing, low=0, high=1, high_open=True)
@@ -63,7 +75,9 @@ class TranslationObjective(nn.Module):
         self.network = network
         self.label_smoothing = label_smoothing
         self.own_share = own_share
+        check_range("attention_penalty", attention_penalty, low=0, high_open=True)
         self.own_after = own_after
+        self.attention_penalty = attention_penalty
         self.register_buffer("updates", torch.zeros((), dtype=torch.int64))
 
     def forward(self, batch: SequencePairs, _: object = None) -> Objective:
@@ -74,12 +88,19 @@ class TranslationObjective(nn.Module):
         mask = valid_targets(batch.target).to(device)
         state = network.encode(SequenceBatch(batch.source.values.to(device), batch.source.lengths))
         inputs = batch.target.values[:-1].to(device)
+        sources, rows = batch.source.values.shape[1], targets.shape[1]
+        if rows > sources:
+            state = state.select(torch.arange(sources, device=device).repeat_interleave(rows // sources))
         if self.own_share and self.training:
             inputs = self._mixed(inputs, state)
         self.updates += self.training
-        readouts = network.decode(inputs, state).readouts
+        decoded = network.decode(inputs, state)
         chosen = targets[mask]
-        return Objective(target_loss(network.scores(readouts[mask]), chosen, self.label_smoothing), chosen.numel())
+        loss = target_loss(network.scores(decoded.readouts[mask]), chosen, self.label_smoothing)
+        if self.attention_penalty and self.training and decoded.weights is not None:
+            looked = (decoded.weights.float() * mask.unsqueeze(-1)).sum(0)
+            loss = loss + self.attention_penalty * (1 - looked).square().mean()
+        return Objective(loss, chosen.numel())
 
     @property
     def own_probability(self) -> float:

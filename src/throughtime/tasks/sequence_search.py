@@ -1,4 +1,4 @@
-"""Searching for a network's translations, where it looked for each word of them, and what it thinks of given ones."""
+"""Searching for what a network writes, where it looked for each word of it, and what it thinks of given sentences."""
 
 from __future__ import annotations
 
@@ -10,10 +10,18 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from throughtime.data import Ids, SentenceTokenizer, evaluation_batches, pad_sequences, with_ends
+from throughtime.data import (
+    Ids,
+    SentenceTokenizer,
+    Sequences,
+    evaluation_batches,
+    pad_sequences,
+    sequences_of,
+    with_ends,
+)
 from throughtime.decoding import Beam, Constraints, Hypothesis, Sampling, beam_search, sample_sequences
 from throughtime.errors import ArgumentError, check_positive_integer
-from throughtime.models import DecoderState, EncoderDecoder
+from throughtime.models import DecoderState, DecodingNetwork
 from throughtime.sequence import SequenceBatch
 from throughtime.training import autocast, target_loss, valid_targets
 
@@ -25,23 +33,23 @@ Alignment = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Search:
-    """How translations are searched for.
+    """How a network's sentences are searched for.
 
     Attributes:
         beam_size: sequences that are kept from step to step; 1 is greedy search.
-        n_best: translations of each sentence, at most ``beam_size``; with a temperature, any number.
-        length_penalty: how much longer translations are favoured; see ``Beam``.
-        coverage_penalty: how much leaving source words without attention is disfavoured; see ``Beam``.
-        temperature: draw translations in place of searching for the best; below 1 more usual ones; None searches.
+        n_best: sentences for each source, at most ``beam_size``; with a temperature, any number.
+        length_penalty: how much longer sentences are favoured; see ``Beam``.
+        coverage_penalty: how much leaving parts of the source without attention is disfavoured; see ``Beam``.
+        temperature: draw sentences in place of searching for the best; below 1 more usual ones; None searches.
         top_k: draw from so many of the likeliest tokens only.
         top_p: draw from the fewest tokens that have this probability together.
         seed: of the drawing; other translations each time if None.
         min_length: tokens at least.
-        max_length: tokens at most; twice the source's and twenty if None.
+        max_length: tokens at most; twice the steps of the source and twenty if None.
         block_ngrams: no sequence of so many tokens comes twice.
         replace_unknown: write the source word that was looked at most where the network writes an unknown word;
             otherwise, and without attention, it never writes one.
-        batch_size: sentences that are translated side by side.
+        batch_size: sources that are decoded side by side.
 
     Raises:
         ArgumentError: for a number out of range.
@@ -69,7 +77,7 @@ class Search:
         if self.temperature is None:
             for name in ("top_k", "top_p"):
                 if getattr(self, name) is not None:
-                    raise ArgumentError(f"`{name}` is for drawing translations; give a `temperature`, too")
+                    raise ArgumentError(f"`{name}` is for drawing sentences; give a `temperature`, too")
             _ = self.beam
         else:
             _ = self.sampling
@@ -87,21 +95,21 @@ class Search:
 
 
 @torch.inference_mode()
-def search_translations(
-    network: EncoderDecoder,
-    sources: Sequence[Ids],
+def search_sequences(
+    network: DecodingNetwork,
+    sources: Sequences | Sequence[Ids],
     search: Search,
     target: SentenceTokenizer,
     prefixes: Sequence[Ids] = (),
 ) -> list[list[Hypothesis]]:
-    """Find translations of each source, the best first.
+    """Find what the network writes for each source, the best first.
 
     Args:
         network: in evaluation mode.
-        sources: tokens of each source, shape (length,), none of them empty.
+        sources: any sequences, or tokens of each source, shape (length,); none of them empty.
         search: how.
-        target: the target's vocabulary.
-        prefixes: tokens that the translations of each source begin with; none if empty.
+        target: the vocabulary of what is written.
+        prefixes: tokens that the sentences of each source begin with; none if empty.
 
     Raises:
         ArgumentError: for a coverage penalty without attention.
@@ -112,11 +120,12 @@ def search_translations(
     may_be_unknown = search.replace_unknown and has_attention
     forbidden = () if target.unknown_id is None or may_be_unknown else (target.unknown_id,)
     found: dict[int, list[Hypothesis]] = {}
+    lengths = sequences_of(sources).lengths
     for rows, tokens in evaluation_batches(sources, search.batch_size):
         places = rows.tolist()
         own = [prefixes[row].tolist() for row in places] if prefixes else []
         limits = [
-            search.max_length or longest_translation(len(sources[row])) + (len(own[place]) if own else 0)
+            search.max_length or longest_translation(int(lengths[row])) + (len(own[place]) if own else 0)
             for place, row in enumerate(places)
         ]
         constraints = Constraints(network.end, limits, search.min_length, forbidden, search.block_ngrams, own)
@@ -161,23 +170,29 @@ def coverage(state: DecoderState) -> Tensor:
 
 
 @torch.inference_mode()
-def alignments(network: EncoderDecoder, sources: Sequence[Ids], targets: Sequence[Ids]) -> list[Alignment] | None:
-    """Where the network looks for each token of given translations and for their ends; None without attention."""
+def alignments(
+    network: DecodingNetwork, sources: Sequences | Sequence[Ids], targets: Sequence[Ids]
+) -> list[Alignment] | None:
+    """Where the network looks for each token of given sentences and for their ends; None without attention."""
     found: dict[int, Alignment] = {}
+    lengths = sequences_of(sources).lengths
     for rows, tokens in evaluation_batches(sources, EVALUATION_BATCH):
         own = [targets[row] for row in rows.tolist()]
         padded = pad_sequences([with_ends(tokens_of, network.end) for tokens_of in own]).values
-        weights = network.decode(padded[:-1].to(next(network.parameters()).device), encode(network, tokens)).weights
+        state = encode(network, tokens)
+        weights = network.decode(padded[:-1].to(next(network.parameters()).device), state).weights
         if weights is None:
             return None
+        is_padded = state.memory is not None and state.memory.padding is not None
         for place, row in enumerate(rows.tolist()):
-            found[row] = weights[: len(own[place]) + 1, place, : len(sources[row])].float().cpu().numpy()
+            width = int(lengths[row]) if is_padded else weights.shape[2]
+            found[row] = weights[: len(own[place]) + 1, place, :width].float().cpu().numpy()
     return [found[row] for row in range(len(sources))]
 
 
 @torch.inference_mode()
 def teacher_forced_loss(
-    network: EncoderDecoder, sources: Sequence[Ids], targets: Sequence[Ids], *, precision: str
+    network: DecodingNetwork, sources: Sequences | Sequence[Ids], targets: Sequence[Ids], *, precision: str
 ) -> float:
     """Mean nats per token of the targets, their ends counted, each given all before it."""
     device = next(network.parameters()).device
@@ -194,17 +209,31 @@ def teacher_forced_loss(
     return total / count
 
 
-def encode(network: EncoderDecoder, tokens: SequenceBatch) -> DecoderState:
+def encode(network: DecodingNetwork, tokens: SequenceBatch) -> DecoderState:
     """The decoder's state before its first step."""
     device = next(network.parameters()).device
     return network.encode(SequenceBatch(tokens.values.to(device), tokens.lengths))
 
 
-def write_greedily(network: EncoderDecoder, sources: Sequence[Ids], *, unknown: int | None) -> list[Hypothesis]:
-    """The likeliest token at each step, for each source."""
+def write_greedily(
+    network: DecodingNetwork,
+    sources: Sequences | Sequence[Ids],
+    *,
+    unknown: int | None,
+    max_length: int | None = None,
+) -> list[Hypothesis]:
+    """The likeliest token at each step, for each source.
+
+    Args:
+        network: in evaluation mode.
+        sources: any sequences, or tokens of each source, shape (length,).
+        unknown: the token that is never written, if there is such.
+        max_length: tokens at most; twice the steps of the source and twenty if None.
+    """
+    lengths = sequences_of(sources).lengths
     found: dict[int, Hypothesis] = {}
     for rows, tokens in evaluation_batches(sources, EVALUATION_BATCH):
-        limits = [longest_translation(len(sources[row])) for row in rows.tolist()]
+        limits = [max_length or longest_translation(int(lengths[row])) for row in rows.tolist()]
         constraints = Constraints(network.end, max_length=limits, forbidden=() if unknown is None else (unknown,))
         written = sample_sequences(
             network.next_step, DecoderState.select, encode(network, tokens), Sampling(temperature=0), constraints,

@@ -1,0 +1,236 @@
+"""``throughtime caption``: train, evaluate, predict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from json import dumps
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import App, Parameter
+from rich.console import Console
+from rich.table import Table
+
+from throughtime.commands.image import picture_files
+from throughtime.commands.results import print_json, training_result
+from throughtime.data import CaptionedImages
+from throughtime.data.captioned_images import picture_name
+from throughtime.errors import ArgumentError
+from throughtime.files import write_text
+from throughtime.tasks.attention_overlays import check_overlay_file, save_overlays
+from throughtime.tasks.caption_evaluation import Evaluation, summary
+from throughtime.tasks.captioner import Caption, Captioner
+from throughtime.tasks.captioning import Settings
+from throughtime.tasks.scene_captioning import training_scenes
+from throughtime.training import Display, keep_freed_memory
+
+app = App(name="caption", help="Captioning: learn to say what is in pictures, caption, judge, show where it looked.")
+
+Output = Annotated[Path, Parameter(name=["--output", "-o"])]
+CaptionerSettings = Annotated[Settings, Parameter(name="*")]
+DEFAULTS = Settings()
+SAMPLE_SCENES = 1_500
+SAMPLE_SETTINGS = {
+    "channels": (24, 48, 64),
+    "hidden_size": 128,
+    "embedding_size": 64,
+    "attention": "general",
+    "attention_penalty": 0.0,
+    "dropout": 0.0,
+    "learning_rate": 4e-3,
+    "together": 3,
+    "validation_pictures": 100,
+    "validations": 5,
+    "time_budget": "60s",
+}
+
+
+@app.command
+def train(
+    *data: Path,
+    output: Output,
+    sample: bool = False,
+    resume: bool = False,
+    quiet: bool = False,
+    json: bool = False,
+    settings: CaptionerSettings = DEFAULTS,
+) -> int:
+    """Train a captioner on pictures with captions and write a model folder.
+
+    Data: CSV, TSV or JSONL with a picture and a caption on each row, beside the pictures or with --images; the captions
+    JSON of COCO; the split JSON of Karpathy; the token file of Flickr8k; or a folder that has one of these.
+
+    Args:
+        data: Files or folders.
+        output: The model folder to write.
+        sample: Learn to describe generated scenes of coloured shapes.
+        resume: Go on with the run in the output folder.
+        quiet: Show no progress.
+        json: Print the result as JSON.
+        settings: The model and its training.
+    """
+    keep_freed_memory()
+    if sample and data:
+        raise ArgumentError("give data or --sample, not both")
+    sources: Sequence[CaptionedImages | Path] = data
+    if sample and not (resume and (output / "config.json").exists()):
+        sources = [training_scenes(SAMPLE_SCENES)]
+        limits = settings.model_fields_set & {"epochs", "steps", "time_budget"}
+        own = {name: value for name, value in SAMPLE_SETTINGS.items() if not (limits and name == "time_budget")}
+        settings = Settings.of({**own, **settings.model_dump(exclude_unset=True)})
+    model = Captioner.train(sources, settings, output=output, resume=resume, display=Display(quiet=quiet))
+    evaluation = model.evaluate(beam_size=3, examples=5)
+    if json:
+        print_json(training_result(model.folder, summary(evaluation)))
+        return 0
+    _print_evaluation(evaluation, "validation")
+    print(f"\nThe model is in {output}; go on with: throughtime caption predict {output} photo.jpg")
+    return 0
+
+
+@app.command
+def evaluate(  # noqa: PLR0913 - the flags that people know from other tools
+    model: Path,
+    *data: Path,
+    part: Literal["valid", "test", "train"] | None = None,
+    image_column: str | None = None,
+    caption_column: str | None = None,
+    images: Path | None = None,
+    beam_size: int = 3,
+    length_penalty: float = 1.0,
+    block_ngrams: int | None = None,
+    examples: int = 5,
+    device: str = "auto",
+    json: bool = False,
+) -> int:
+    """Tell how good captions are, beside the nearest picture's caption and the most common one.
+
+    Args:
+        model: The model folder.
+        data: Files or folders; a part of the model's own data by default.
+        part: Which part: of the model's own data valid by default, of other data test if there is one.
+        image_column: The column that names the picture; that of the training data by default.
+        caption_column: The column of the caption.
+        images: The folder that the pictures' names start from.
+        beam_size: Captions that are kept from step to step.
+        length_penalty: Above 0 favours longer captions.
+        block_ngrams: No sequence of so many words comes twice.
+        examples: Captions to show, taken at equal distances.
+        device: Where to compute: auto, cpu, cuda, mps.
+        json: Print JSON.
+    """
+    loaded = Captioner.load(model, device=device)
+    used = loaded.settings.columns
+    columns = replace(
+        used, image=image_column or used.image, caption=caption_column or used.caption, images=images or used.images
+    )
+    search: dict[str, Any] = {
+        "beam_size": beam_size,
+        "length_penalty": length_penalty,
+        "block_ngrams": block_ngrams,
+    }
+    evaluation = loaded.evaluate(*data, part=part, columns=columns, examples=examples, **search)
+    if json:
+        print_json(summary(evaluation))
+    else:
+        _print_evaluation(evaluation, ", ".join(map(str, data)) or part or "validation")
+    return 0
+
+
+@app.command
+def predict(  # noqa: PLR0913 - the flags that people know from other tools
+    model: Path,
+    *picture: Path,
+    beam_size: int = 3,
+    n_best: int = 1,
+    length_penalty: float = 1.0,
+    temperature: float | None = None,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    seed: int | None = None,
+    max_length: int | None = None,
+    block_ngrams: int | None = None,
+    attention: Path | None = None,
+    coco: Path | None = None,
+    device: str = "auto",
+    json: bool = False,
+) -> int:
+    """Say what is in pictures.
+
+    Args:
+        model: The model folder.
+        picture: The pictures' files, or folders of them.
+        beam_size: Captions that are kept from step to step; 1 is greedy search.
+        n_best: Captions of each picture.
+        length_penalty: Above 0 favours longer captions.
+        temperature: Draw captions; below 1 more usual ones.
+        top_k: Draw from so many of the likeliest words only.
+        top_p: Draw from the fewest words that have this probability together.
+        seed: Of the drawing.
+        max_length: Words at most.
+        block_ngrams: No sequence of so many words comes twice.
+        attention: A PNG file that shows where the network looked for each word.
+        coco: A file for the results as COCO has them: [{"image_id": ..., "caption": ...}].
+        device: Where to compute: auto, cpu, cuda, mps.
+        json: Print one JSON object a line.
+    """
+    if attention is not None:
+        check_overlay_file(attention)
+    files = picture_files(picture)
+    loaded = Captioner.load(model, device=device)
+    if attention is not None and loaded.settings.attention == "none":
+        raise ArgumentError("--attention needs a model that has attention, and this one has none")
+    search: dict[str, Any] = {
+        "beam_size": max(beam_size, n_best),
+        "n_best": n_best,
+        "length_penalty": length_penalty,
+        "temperature": temperature,
+        "top_k": top_k,
+        "top_p": top_p,
+        "seed": seed,
+        "block_ngrams": block_ngrams,
+        **({} if max_length is None else {"max_length": max_length}),
+    }
+    captions = loaded.caption(files, attention=attention is not None, **search)
+    for file, caption in zip(files, captions, strict=True):
+        _print_caption(file, caption, named=len(files) > 1, json=json)
+    if attention is not None:
+        save_overlays([loaded.reader.preprocessing.pixels(file) for file in files], captions, attention)
+    if coco is not None:
+        results = [
+            {"image_id": int(name) if (name := picture_name(str(file))).isdecimal() else name, "caption": caption.text}
+            for file, caption in zip(files, captions, strict=True)
+        ]
+        write_text(coco, dumps(results, ensure_ascii=False) + "\n")
+    return 0
+
+
+def _print_caption(file: Path, caption: Caption, *, named: bool, json: bool) -> None:
+    several = (caption, *caption.others)
+    if json:
+        found = [{"text": one.text, "score": one.score, "log_probability": one.log_probability} for one in several]
+        print(dumps({"picture": str(file), "captions": found}, ensure_ascii=False))
+        return
+    for one in several:
+        print(f"{file}\t{one.text}" if named else one.text)
+
+
+def _print_evaluation(evaluation: Evaluation, title: str) -> None:
+    console = Console(highlight=False)
+    table = Table(title=f"{title}: {evaluation.pictures:,} pictures", title_justify="left")
+    table.add_column("model")
+    for column in ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "CIDEr-D"):
+        table.add_column(column, justify="right")
+    for row in evaluation.rows:
+        own = row.scores
+        figures = (own.bleu_1, own.bleu_2, own.bleu_3, own.bleu_4, own.rouge_l, own.cider)
+        table.add_row(row.model, *(f"{figure:.1f}" for figure in figures))
+    console.print(table)
+    console.print(evaluation.rows[0].scores.signature, markup=False, soft_wrap=True)
+    speed = evaluation.pictures / max(evaluation.seconds, 1e-9)
+    console.print(f"references: {evaluation.nats_per_token:.4f} nats per token; {speed:,.0f} pictures/s")
+    for place, caption, references in evaluation.examples:
+        console.print(f"\n  picture    {place}\n  caption    {caption}", markup=False, soft_wrap=True)
+        for reference in references[:2]:
+            console.print(f"  reference  {reference}", markup=False, soft_wrap=True)

@@ -1,0 +1,94 @@
+"""Pictures of attention: where a captioner looked for each word."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.nn.functional import interpolate
+
+from throughtime.data import Pixels
+from throughtime.errors import ArgumentError
+from throughtime.files import replacing
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+COLUMNS = 6
+END = "■"
+
+
+class Looked(Protocol):
+    """A caption with its attention."""
+
+    @property
+    def pieces(self) -> tuple[str, ...]: ...  # noqa: D102
+    @property
+    def text(self) -> str: ...  # noqa: D102
+    @property
+    def attention(self) -> npt.NDArray[np.float32] | None: ...  # noqa: D102
+
+
+def check_overlay_file(path: Path) -> None:
+    """Raise ArgumentError unless ``save_overlays`` can write such a file."""
+    if path.suffix.lower() != ".png":
+        raise ArgumentError(f"`attention` must be a file that ends in .png, got {path.name!r}")
+    if not path.parent.is_dir():
+        raise ArgumentError(f"`attention`: there is no folder {path.parent}")
+
+
+def save_overlays(pictures: Sequence[Pixels], captions: Sequence[Looked], path: Path) -> None:
+    """Draw each picture, and once more for each word, bright where the network looked, into a PNG file.
+
+    Args:
+        pictures: as the network saw them, shape (height, width, channel).
+        captions: of the pictures, with attention.
+        path: ends in .png.
+
+    Raises:
+        ArgumentError: where the file ends in something else, or a caption has no attention.
+    """
+    check_overlay_file(path)
+    from matplotlib.figure import Figure  # noqa: PLC0415 - slow to import
+
+    panels = [len(caption.pieces) + 1 for caption in captions]
+    heights = [-(-count // COLUMNS) for count in panels]
+    figure = Figure(
+        figsize=(1.55 * COLUMNS, sum(1.75 * rows + 0.35 for rows in heights)), dpi=120, layout="constrained"
+    )
+    parts: Any = figure.subfigures(len(captions), 1, height_ratios=heights, squeeze=False)
+    for part, pixels, caption, rows in zip(parts[:, 0], pictures, captions, heights, strict=True):
+        if caption.attention is None:
+            raise ArgumentError("a caption has no attention; ask for it with attention=True, of a model that has it")
+        part.suptitle(caption.text, fontsize=10, x=0.01, ha="left")
+        axes: list[Axes] = list(part.subplots(rows, COLUMNS, squeeze=False).flat)
+        for one in axes:
+            one.set_axis_off()
+        _show(axes[0], pixels)
+        for one, word, weights in zip(axes[1:], caption.pieces, caption.attention, strict=False):
+            _show(one, brightened(pixels, weights))
+            one.set_title(word.strip() or END, fontsize=9, pad=2)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png")
+
+
+def brightened(pixels: Pixels, weights: npt.NDArray[np.float32]) -> Pixels:
+    """The picture, dark where the weights are small; shape (height, width, 3).
+
+    Args:
+        pixels: shape (height, width, channel).
+        weights: shape (rows, columns), of places that cover the picture.
+    """
+    height, width = pixels.shape[:2]
+    grid = torch.from_numpy(np.ascontiguousarray(weights, dtype=np.float32))[None, None]
+    light = interpolate(grid / grid.max().clamp(min=1e-9), (height, width), mode="bilinear")[0, 0, :, :, None].numpy()
+    colour = np.broadcast_to(pixels, (height, width, 3)).astype(np.float32)
+    return (colour * (0.2 + 0.8 * light)).astype(np.uint8)
+
+
+def _show(axes: Axes, pixels: Pixels) -> None:
+    axes.imshow(np.broadcast_to(pixels, (*pixels.shape[:2], 3)), interpolation="nearest")

@@ -1,0 +1,249 @@
+"""What every classifier is to hold in the hand: fit it, judge it, let it classify, load it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Self, TypeVar
+
+import torch
+from torch import Tensor
+
+from throughtime.data import PARTS, LabelledExamples
+from throughtime.errors import ArgumentError, ModelFolderError, check_choice
+from throughtime.models import ClassifyingNetwork
+from throughtime.tasks.class_targets import ClassTargets
+from throughtime.tasks.classification import LabelSettings, fit
+from throughtime.tasks.classification_evaluation import Evaluation, evaluate_probabilities
+from throughtime.tasks.model_runs import in_model_folder, new_folder, resumed_settings, write_settings
+from throughtime.tasks.network_training import Run
+from throughtime.tasks.trained_model import TrainedModel
+from throughtime.training import Display, ModelFolder
+
+Network = TypeVar("Network", bound=ClassifyingNetwork)
+OwnSettings = TypeVar("OwnSettings", bound=LabelSettings)
+Examples = TypeVar("Examples", bound=LabelledExamples[Any])
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a classifier says about an example.
+
+    Attributes:
+        labels: the likeliest class; where an example may have several, each that is likelier than not.
+        probabilities: of all classes, by name.
+    """
+
+    labels: tuple[str, ...]
+    probabilities: dict[str, float]
+
+
+class Classifier(TrainedModel[Network, OwnSettings], ABC, Generic[Network, OwnSettings, Examples]):
+    """A trained classifier; a subclass says what an example is.
+
+    Attributes:
+        TASK: what the config of its model folder calls it.
+        SETTINGS: the class of its settings.
+        WANTED: what there is to give where nothing was given to learn from.
+        targets: the classes.
+    """
+
+    TASK: ClassVar[str]
+    SETTINGS: ClassVar[Any]
+    WANTED: ClassVar[str]
+
+    def __init__(
+        self, network: Network, targets: ClassTargets, settings: OwnSettings, folder: ModelFolder, device: torch.device
+    ) -> None:
+        super().__init__(network, settings, folder, device)
+        self.targets = targets
+
+    @classmethod
+    def fit(
+        cls,
+        *data: Examples | Path | str,
+        output: Path | str | None = None,
+        resume: bool = False,
+        display: Display | None = None,
+        **settings: object,
+    ) -> Self:
+        """Train a classifier on labelled examples.
+
+        Args:
+            *data: files, folders, or labelled examples; files and folders named train, valid and test are those parts.
+            output: the model folder to make; a temporary one, kept as long as the model, if None.
+            resume: go on with the run in ``output``; the data is then not needed.
+            display: shows progress; nothing is shown if None.
+            **settings: see ``SETTINGS``.
+
+        Raises:
+            ArgumentError: for an unknown setting or a value that can't be used.
+            DataError: where the data can't be used.
+            ModelFolderError: where the folder can't be used.
+            TrainingError: where training fails; what was saved stays.
+        """
+        return cls.train(data, cls.SETTINGS.of(settings), output=output, resume=resume, display=display)
+
+    @classmethod
+    def train(
+        cls,
+        data: Sequence[Any],
+        settings: LabelSettings,
+        *,
+        output: Path | str | None = None,
+        resume: bool = False,
+        display: Display | None = None,
+    ) -> Self:
+        """``fit``, with its settings made already."""
+        return in_model_folder(output, lambda folder: cls._train(data, settings, folder, resume, display))
+
+    @classmethod
+    def _train(
+        cls, sources: Sequence[Any], settings: Any, folder: ModelFolder, resume: bool, display: Display | None
+    ) -> Self:
+        with Run.started(folder, settings, display, resume=resume) as run:
+            if run.has_begun:
+                if sources:
+                    run.display.line(f"going on with what was prepared in {folder.tokens}")
+                settings = resumed_settings(folder, cls.TASK, settings)
+                data = cls._open(folder, settings)
+                network = cls._network(settings, data, run)
+            else:
+                settings, data, network = cls._begin(sources, settings, run)
+            fit(network, data, settings, run)
+        return cls._made(network, data, settings, run)
+
+    @classmethod
+    def _begin(cls, sources: Sequence[Any], settings: Any, run: Run) -> tuple[Any, Any, Any]:
+        """Prepare a new run: its folder, data, settings and network."""
+        if not sources:
+            missing = f"{run.folder.path}: holds no run to resume" if run.resume else "there is nothing to learn from"
+            raise ArgumentError(f"{missing}; give {cls.WANTED}, or --sample")
+        settings = cls._checked(settings)
+        with new_folder(run.folder, run.processes, may_exist=run.resume):
+            if run.processes.is_main:
+                cls._prepare(sources, settings, run)
+            run.processes.wait()
+            data = cls._open(run.folder, settings)
+            settings, network = cls._fresh(data, settings, run)
+        if run.processes.is_main:
+            write_settings(run.folder, cls.TASK, settings, **cls._config(data))
+        run.processes.wait()
+        weights = sum(weight.numel() for weight in network.parameters())
+        run.display.line(f"{settings.name}; {weights:,} weights, dropout {settings.dropout}")
+        return settings, data, network
+
+    @classmethod
+    @abstractmethod
+    def read(cls, sources: Sequence[Examples | Path | str], settings: OwnSettings) -> dict[str, Examples]:
+        """The parts of a data set, train, valid or test, as ``data.find_labelled`` and the like find them."""
+
+    @classmethod
+    def _checked(cls, settings: OwnSettings) -> OwnSettings:
+        """The settings, after a look at the files that they name."""
+        return settings
+
+    @classmethod
+    @abstractmethod
+    def _prepare(cls, sources: Sequence[Any], settings: OwnSettings, run: Run) -> None:
+        """Read the data and write it into the model folder."""
+
+    @classmethod
+    @abstractmethod
+    def _open(cls, folder: ModelFolder, settings: OwnSettings) -> Any:
+        """Open what ``_prepare`` wrote, as ``ClassifiedData``."""
+
+    @classmethod
+    @abstractmethod
+    def _network(cls, settings: OwnSettings, data: Any, run: Run) -> Network:
+        """The network for the data, on the run's device; its weights are the same for the same seed."""
+
+    @classmethod
+    @abstractmethod
+    def _fresh(cls, data: Any, settings: OwnSettings, run: Run) -> tuple[OwnSettings, Network]:
+        """Complete the settings, and make the network with the weights that training starts from."""
+
+    @classmethod
+    @abstractmethod
+    def _config(cls, data: Any) -> Mapping[str, object]:
+        """What the model folder's config needs beside the settings."""
+
+    @classmethod
+    @abstractmethod
+    def _made(cls, network: Network, data: Any, settings: OwnSettings, run: Run) -> Self:
+        """The classifier of a network that was trained, its card written."""
+
+    @property
+    def name(self) -> str:
+        """The stages and their sizes, for tables."""
+        return self.settings.name
+
+    @abstractmethod
+    def probabilities(self, examples: Examples) -> Tensor:
+        """Probabilities of the classes, shape (examples, classes)."""
+
+    @abstractmethod
+    def _beside(self, train: Examples, examples: Examples) -> dict[str, Tensor]:
+        """What else predicts, by name, having learned from ``train``."""
+
+    @abstractmethod
+    def _own(self, part: str) -> Examples | None:
+        """A part of the model's own data; None where the data is not there any more and the part is train."""
+
+    def evaluate(
+        self,
+        *data: Examples | Path | str,
+        part: str | None = None,
+        settings: OwnSettings | None = None,
+        baselines: bool = True,
+    ) -> Evaluation:
+        """How well the model classifies, beside the most frequent class and a model without a network.
+
+        Args:
+            *data: files, folders, or labelled examples; if none is given, a part of the model's own data.
+            part: which: of the model's own data valid by default; of other data the only one, or else test.
+            settings: that say where the data has what; as in the training data by default.
+            baselines: whether the other models are learned and shown.
+
+        Raises:
+            DataError: where the data can't be read or has a class that the model doesn't know.
+            ModelFolderError: where the model's own data is asked for and not there any more.
+        """
+        check_choice("part", part or "valid", PARTS)
+        train = self._own("train") if baselines else None
+        examples = self._found(data, part, settings or self.settings) if data else self._own(part or "valid")
+        if examples is None:
+            raise ModelFolderError(f"{self.folder.tokens}: the prepared data is missing")
+        probabilities = self.probabilities(examples)
+        beside = self._beside(train, examples) if train is not None else {}
+        return evaluate_probabilities(probabilities, examples, self.targets, name=self.name, beside=beside)
+
+    def _found(self, data: Sequence[Any], part: str | None, settings: OwnSettings) -> Examples:
+        found = self.read(data, settings)
+        if part is None:
+            part = "test" if "test" in found else next(iter(found))
+        if part not in found:
+            raise ArgumentError(f"`part` must be one of those in the data, {', '.join(found)}, got {part!r}")
+        return found[part]
+
+    def predictions(self, probabilities: Tensor) -> list[Prediction]:
+        """What probabilities of shape (examples, classes) say."""
+        names = self.targets.names(self.targets.likely(probabilities))
+        return [
+            Prediction(labels, dict(zip(self.targets.classes, row, strict=True)))
+            for labels, row in zip(names, probabilities.tolist(), strict=True)
+        ]
+
+
+def read_classes(folder: ModelFolder) -> tuple[str, ...]:
+    """The classes of a saved classifier.
+
+    Raises:
+        ModelFolderError: where they are missing or damaged.
+    """
+    classes: object = folder.read_config().get("classes")
+    if not isinstance(classes, list) or not classes:
+        raise ModelFolderError(f"{folder.config_file}: its classes are missing or damaged")
+    return tuple(map(str, classes))
