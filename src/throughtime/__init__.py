@@ -13,38 +13,50 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0.dev0"
 
 if TYPE_CHECKING:
-    from throughtime import bptt, cells, data, decoding, models, nn, recurrence, training, word2vec
+    from throughtime import bptt, cells, data, decoding, export, inspection, models, nn, recurrence, training, word2vec
     from throughtime.configuration import show_config
     from throughtime.data import (
         CaptionedImages,
         LabelledImages,
         LabelledSequences,
         LabelledText,
+        LabelledVideos,
         ParallelText,
         TextInMemory,
+        VisualQuestions,
     )
     from throughtime.errors import ThroughTimeError
     from throughtime.nn.replacement import replace_recurrent
     from throughtime.sequence import SequenceBatch
+    from throughtime.tasks.anomaly_detector import AnomalyDetector
     from throughtime.tasks.captioner import Captioner
+    from throughtime.tasks.forecaster import Forecaster
     from throughtime.tasks.image_classifier import ImageClassifier
     from throughtime.tasks.language_model import LanguageModel
     from throughtime.tasks.loading import load
     from throughtime.tasks.sequence_classifier import SequenceClassifier
     from throughtime.tasks.text_classifier import TextClassifier
     from throughtime.tasks.translator import Translator
+    from throughtime.tasks.video_classifier import VideoClassifier
+    from throughtime.tasks.video_predictor import VideoPredictor
+    from throughtime.tasks.visual_question_answerer import VisualQuestionAnswerer
     from throughtime.tasks.word2vec_model import Word2Vec
     from throughtime.word2vec.vectors import WordVectors
 
 # Importing torch takes a second, which `throughtime --help` need not wait for.
-_MODULES = ("bptt", "cells", "data", "decoding", "models", "nn", "recurrence", "training", "word2vec")
+_MODULES = (
+    "bptt", "cells", "data", "decoding", "export", "inspection", "models", "nn", "recurrence", "training", "word2vec",
+)  # fmt: skip
 _NAMES = {
+    "AnomalyDetector": "throughtime.tasks.anomaly_detector",
     "CaptionedImages": "throughtime.data",
     "Captioner": "throughtime.tasks.captioner",
+    "Forecaster": "throughtime.tasks.forecaster",
     "ImageClassifier": "throughtime.tasks.image_classifier",
     "LabelledImages": "throughtime.data",
     "LabelledSequences": "throughtime.data",
     "LabelledText": "throughtime.data",
+    "LabelledVideos": "throughtime.data",
     "LanguageModel": "throughtime.tasks.language_model",
     "ParallelText": "throughtime.data",
     "SequenceBatch": "throughtime.sequence",
@@ -53,6 +65,10 @@ _NAMES = {
     "TextInMemory": "throughtime.data",
     "ThroughTimeError": "throughtime.errors",
     "Translator": "throughtime.tasks.translator",
+    "VideoClassifier": "throughtime.tasks.video_classifier",
+    "VideoPredictor": "throughtime.tasks.video_predictor",
+    "VisualQuestionAnswerer": "throughtime.tasks.visual_question_answerer",
+    "VisualQuestions": "throughtime.data",
     "Word2Vec": "throughtime.tasks.word2vec_model",
     "WordVectors": "throughtime.word2vec.vectors",
     "load": "throughtime.tasks.loading",
@@ -61,12 +77,15 @@ _NAMES = {
 }
 
 __all__ = [
+    "AnomalyDetector",
     "CaptionedImages",
     "Captioner",
+    "Forecaster",
     "ImageClassifier",
     "LabelledImages",
     "LabelledSequences",
     "LabelledText",
+    "LabelledVideos",
     "LanguageModel",
     "ParallelText",
     "SequenceBatch",
@@ -75,12 +94,18 @@ __all__ = [
     "TextInMemory",
     "ThroughTimeError",
     "Translator",
+    "VideoClassifier",
+    "VideoPredictor",
+    "VisualQuestionAnswerer",
+    "VisualQuestions",
     "Word2Vec",
     "WordVectors",
     "bptt",
     "cells",
     "data",
     "decoding",
+    "export",
+    "inspection",
     "load",
     "models",
     "nn",

@@ -29,7 +29,9 @@ language_model.command(
     help="Tell how well a model predicts a text.",
 )
 language_model.command("throughtime.commands.language_model:generate", name="generate", help="Let a model write.")
-classify = App(name="classify", help="Classification of texts and of sequences of numbers: learn labels, judge, predict, explain.")
+classify = App(
+    name="classify", help="Classification of texts and of sequences of numbers: learn labels, judge, predict, explain."
+)
 app.command(classify)
 for name, summary in (
     ("train", "Train a classifier on labelled texts or sequences, or cross-validate it."),
@@ -49,6 +51,7 @@ for name, summary in (
     ("plot", "Draw words, or pairs of words as arrows."),
 ):
     vectors.command(f"throughtime.commands.vectors:{name.replace('-', '_')}", name=name, help=summary)
+app.command("throughtime.commands.export:export", name="export", help="Write a model as ONNX, in int8 as well.")
 app.command(
     "throughtime.commands.inspect:inspect",
     name="inspect",
@@ -64,12 +67,37 @@ app.command(
     name="translate",
     help="Translation: learn it from pairs of sentences, translate, judge, show the alignment.",
 )
+app.command(
+    "throughtime.commands.autoencode:app",
+    name="autoencode",
+    help="Recurrent autoencoder of series: find what is odd, make vectors of windows.",
+)
 bench = App(name="bench", help="What recurrent cells can and can't do, measured.")
 app.command(bench)
 bench.command(
     "throughtime.commands.bench:dependencies",
     name="dependencies",
     help="Compare cells on sequences in which the beginning decides about the end.",
+)
+app.command(
+    "throughtime.commands.forecast:app",
+    name="forecast",
+    help="Time series: learn them, judge forecasts by backtests, forecast, follow a stream.",
+)
+app.command(
+    "throughtime.commands.video:app",
+    name="video",
+    help="Video classification: learn labels from videos, judge, predict.",
+)
+app.command(
+    "throughtime.commands.next_frame:app",
+    name="next-frame",
+    help="Videos: learn to predict each next frame, judge, let a video go on.",
+)
+app.command(
+    "throughtime.commands.vqa:app",
+    name="vqa",
+    help="Questions about pictures: learn to answer them, judge, ask.",
 )
 app.command(
     "throughtime.commands.reproduce:reproduce",

@@ -17,6 +17,7 @@ from throughtime.appearance import as_svg
 from throughtime.data import ParallelText, little_world, sample_reviews
 from throughtime.errors import ArgumentError
 from throughtime.inspection import (
+    giving,
     inspect_model,
     memory_spans,
     plot_alignments,
@@ -45,7 +46,7 @@ PAIRS = ParallelText.of(["a b c", "b c", "c a", "a"] * 10, ["x y z", "y z", "z x
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     torch.set_num_threads(1)
     place = tmp_path_factory.mktemp("models")
-    shared = {"watch_gradients": True, **QUICK}
+    shared: dict[str, Any] = {"watch_gradients": True, **QUICK}
     LanguageModel.fit(TEXT, output=place / "lm", batch_size=4, bptt=16, num_layers=2, cell="gru", **shared)
     LanguageModel.fit(TEXT, output=place / "other", batch_size=4, bptt=16, num_layers=1, cell="rnn_tanh", **QUICK)
     TextClassifier.fit(sample_reviews(60), output=place / "classifier", pooling="attention", **shared)
@@ -57,10 +58,14 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 _LOOKED_AT = {"lm": ['"a" (b)\nC d\n' * 20]}
 
 
+def _no_picture(_: Figure) -> bytes:
+    return b"<svg/>"
+
+
 @pytest.fixture
 def _undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures are made but not rendered, which takes a second for each."""
-    monkeypatch.setattr("throughtime.inspection.page.as_svg", lambda _: b"<svg/>")
+    monkeypatch.setattr("throughtime.inspection.page.as_svg", _no_picture)
 
 
 @pytest.mark.usefixtures("_undrawn")
@@ -177,9 +182,8 @@ def test_saliency_of_a_text_adds_up_to_its_score(folders: dict[str, Path]) -> No
     with torch.no_grad():
         score = model.network(throughtime.SequenceBatch(tokens))[0, place]
         zeros = torch.zeros(5, 1, 6)
-        hook = model.network.embedding.register_forward_hook(lambda *_: zeros)
-        gained = score - model.network(throughtime.SequenceBatch(tokens))[0, place]
-        hook.remove()
+        with giving(model.network.embedding, zeros):
+            gained = score - model.network(throughtime.SequenceBatch(tokens))[0, place]
     assert found.integrated_gradients.sum() == pytest.approx(gained.item(), abs=1e-5)
     with pytest.raises(ArgumentError, match="`label` must be one of"):
         text_saliency(model, "good", "nonsense")
@@ -216,7 +220,7 @@ def test_a_decoders_gates_end_where_the_decoder_ends(options: dict[str, Any]) ->
     from throughtime.data import pad_sequences, with_ends  # noqa: PLC0415
     from throughtime.models import EncoderDecoder  # noqa: PLC0415
 
-    chosen = {**options, "attention": None if options["attention"] == "none" else options["attention"]}
+    chosen: dict[str, Any] = {**options, "attention": None if options["attention"] == "none" else options["attention"]}
     network = EncoderDecoder(9, 8, cell="lstm", embedding_size=5, hidden_size=6, num_layers=2, **chosen).double().eval()
     sources = [torch.tensor([1, 2, 3]).numpy(), torch.tensor([4, 5]).numpy()]
     targets = [torch.tensor([1, 2, 3, 4]).numpy(), torch.tensor([5]).numpy()]

@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import linear
 
 from throughtime.cells.cell import NO_DROPOUT, Cell, State, Step, StepDropout, Weights
+from throughtime.cells.product import product
 
 
 def step(
@@ -31,7 +31,7 @@ def step(
     r, z = torch.sigmoid(input_r + recurrent_r), torch.sigmoid(input_z + recurrent_z)
     weight_n = weights["weight_hh"].chunk(3)[2]
     bias_n = None if bias_hh is None else bias_hh.chunk(3)[2]
-    n = torch.tanh(input_n + linear(r * dropout.of_hidden(hidden), weight_n, bias_n))
+    n = torch.tanh(input_n + product(r * dropout.of_hidden(hidden), weight_n, bias_n))
     return Step(state=((1 - z) * dropout.of_candidate(n) + z * hidden,), gates=(r, z, n))
 
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from throughtime.commands.results import print_json
-from throughtime.tasks.reproduction import read_recipe, recipe_names
+from throughtime.tasks.reproduction import figure_of, read_recipe, recipe_names
 from throughtime.tasks.reproduction import reproduce as run_recipe
 from throughtime.training import Display, duration, keep_freed_memory
 
@@ -54,7 +54,7 @@ def reproduce(
         ("target", f"{recipe.metric} on {part} {bound} {recipe.target}"),
         ("source", recipe.source),
         ("result", f"[bold]{result.result:.4f}[/] ({verdict})"),
-        *((row.model, f"{getattr(row, recipe.metric):.4f}") for row in result.rows[1:]),
+        *((row.model, f"{figure_of(row, recipe.metric):.4f}") for row in result.rows[1:]),
         ("wall time", duration(result.seconds)),
         ("cores", str(result.cores)),
         ("seed", str(result.seed)),

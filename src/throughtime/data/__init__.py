@@ -34,8 +34,10 @@ from throughtime.data.normalisation import normalised
 from throughtime.data.pair_batches import PairBatch, PairBatches
 from throughtime.data.parallel_files import find_parallel, find_sentences
 from throughtime.data.parallel_text import Pair, ParallelText, split_parallel
+from throughtime.data.sample_digits import gliding_digits, moving_digits
 from throughtime.data.sample_gestures import sample_gestures
 from throughtime.data.sample_numbers import sample_numbers
+from throughtime.data.sample_questions import sample_questions, sort_of_clevr
 from throughtime.data.sample_reviews import sample_reviews
 from throughtime.data.sample_scenes import Scene, SceneObject, sample_scenes
 from throughtime.data.sample_world import little_world, little_world_analogies
@@ -45,7 +47,7 @@ from throughtime.data.sentence_tokenizer import SentenceTokenizer, with_ends
 from throughtime.data.sequence_files import find_sequences, holds_sequences, split_sequences
 from throughtime.data.sequence_tables import SequenceColumns
 from throughtime.data.sequences import Sequences, TokenSequences, evaluation_batches, pad_sequences, sequences_of
-from throughtime.data.splits import PARTS, Splits, load_splits, save_splits
+from throughtime.data.splits import PARTS, Splits, chosen_part, load_splits, save_splits
 from throughtime.data.text import (
     StandardInput,
     Text,
@@ -60,11 +62,17 @@ from throughtime.data.token_decoders import Decoder
 from throughtime.data.token_files import TokenCounts, TokenFile, write_tokens
 from throughtime.data.tokenizer import Ids, Tokenizer
 from throughtime.data.tokenizers import train_tokenizer
+from throughtime.data.video_files import find_videos, split_videos
+from throughtime.data.videos import AllFrames, LabelledVideos, Video, VideoSequences, frames_of, save_animation
+from throughtime.data.visual_question_batches import QuestionBatch, QuestionBatches, QuestionSequences
+from throughtime.data.visual_question_files import QuestionColumns, find_questions, split_questions
+from throughtime.data.visual_questions import VisualQuestion, VisualQuestions, best_answer, kind_of, normalised_answer
 
 __all__ = [
     "LONG_TERM_TASKS",
     "PARTS",
     "AddingProblem",
+    "AllFrames",
     "CaptionBatches",
     "CaptionColumns",
     "CaptionedImage",
@@ -89,6 +97,7 @@ __all__ = [
     "LabelledImages",
     "LabelledSequences",
     "LabelledText",
+    "LabelledVideos",
     "Lanes",
     "LongTermSequences",
     "NumericSequences",
@@ -99,6 +108,10 @@ __all__ = [
     "Picture",
     "Pixels",
     "Preprocessing",
+    "QuestionBatch",
+    "QuestionBatches",
+    "QuestionColumns",
+    "QuestionSequences",
     "Scene",
     "SceneObject",
     "SentenceTokenizer",
@@ -117,30 +130,43 @@ __all__ = [
     "Tokenizer",
     "Tokens",
     "TrainingWindow",
+    "Video",
+    "VideoSequences",
+    "VisualQuestion",
+    "VisualQuestions",
     "Words",
+    "best_answer",
     "captioned_scenes",
     "checked_pixels",
+    "chosen_part",
     "evaluation_batches",
     "evaluation_windows",
     "find_captioned",
     "find_images",
     "find_labelled",
     "find_parallel",
+    "find_questions",
     "find_sentences",
     "find_sequences",
     "find_splits",
     "find_texts",
+    "find_videos",
+    "frames_of",
+    "gliding_digits",
     "holds_sequences",
     "image_of",
     "is_picture",
     "is_right",
+    "kind_of",
     "label_order",
     "largest_batch_size",
     "little_world",
     "little_world_analogies",
     "load_splits",
     "mentions",
+    "moving_digits",
     "normalised",
+    "normalised_answer",
     "open_corpus",
     "open_features",
     "open_image",
@@ -151,18 +177,23 @@ __all__ = [
     "sample_digits",
     "sample_gestures",
     "sample_numbers",
+    "sample_questions",
     "sample_reviews",
     "sample_scenes",
+    "save_animation",
     "save_splits",
     "scene_captions",
     "sequences_of",
+    "sort_of_clevr",
     "split_captioned",
     "split_images",
     "split_labelled",
     "split_off",
     "split_parallel",
     "split_pictures",
+    "split_questions",
     "split_sequences",
+    "split_videos",
     "train_tokenizer",
     "with_ends",
     "write_tokens",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
-from throughtime.errors import DataError
+from throughtime.errors import ArgumentError, DataError
 
 PARTS = ("train", "valid", "test")
 """The names of the parts."""
@@ -64,6 +64,18 @@ def splits_of(
     if valid is None:
         train, valid = split_off(train)
     return Splits(train, valid, parts.get("test"))
+
+
+def chosen_part(parts: Mapping[str, Part], part: str | None) -> Part:
+    """The part that is asked for; if None, test, or else the first that there is.
+
+    Raises:
+        ArgumentError: where there is no such part.
+    """
+    name = part or ("test" if "test" in parts else next(iter(parts)))
+    if name not in parts:
+        raise ArgumentError(f"`part` must be one of those in the data, {', '.join(parts)}, got {name!r}")
+    return parts[name]
 
 
 def save_splits(splits: Splits[PreparedPart], folder: Path, *, suffix: str = ".jsonl") -> None:

@@ -19,6 +19,7 @@ from throughtime.inspection.recurrent_matrices import RecurrentMatrix, recurrent
 from throughtime.inspection.report import Report, inspect_model, inspect_vectors
 from throughtime.inspection.saliency import giving, gradient_times_input, integrated_gradients
 from throughtime.inspection.saliency_figures import plot_contributions
+from throughtime.inspection.sequence_report import plot_sequence_saliency, sequence_saliency
 from throughtime.inspection.text_features import (
     FEATURES,
     bracket_depth,
@@ -30,7 +31,7 @@ from throughtime.inspection.translation_report import TranslationSaliency, trans
 from throughtime.nn.gradient_flow import GradientFlow, gradient_flow
 from throughtime.tasks.alignment_figures import plot_alignments
 from throughtime.tasks.reading import Reading, classifier_reading, language_reading, translation_readings
-from throughtime.word2vec import plot_analogies, plot_words, write_projector
+from throughtime.word2vec import plot_analogies, plot_words
 
 __all__ = [
     "FEATURES",
@@ -70,15 +71,16 @@ __all__ = [
     "plot_gradient_flow",
     "plot_horizons",
     "plot_memory_spans",
+    "plot_sequence_saliency",
     "plot_words",
     "rank_neurons",
     "record_gates",
     "recurrent_matrices",
     "save_coloured_text",
+    "sequence_saliency",
     "surprises",
     "text_saliency",
     "translation_readings",
     "translation_saliency",
     "values_of",
-    "write_projector",
 ]

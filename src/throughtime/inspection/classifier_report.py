@@ -119,7 +119,7 @@ def classifier_sections(
     gates, activations = gates_section([shown] if shown else [])
     return [
         *sections,
-        flow_section([reading], beside, model.settings.cell, numbers, read_metrics(model.folder.metrics_file)),
+        flow_section([reading], beside, numbers, read_metrics(model.folder.metrics_file)),
         gates,
         *([section] if (section := memory_section(activations, numbers)) else []),
         matrices_section([reading], numbers),

@@ -60,7 +60,7 @@ def language_sections(
     gates, activations = gates_section([reading])
     own = activations[reading.name]
     sections = [
-        flow_section([windows], beside, model.settings.cell, numbers, read_metrics(model.folder.metrics_file)),
+        flow_section([windows], beside, numbers, read_metrics(model.folder.metrics_file)),
         gates,
         memory_section(activations, numbers),
         _neurons_section(model, tokens, pieces, own, numbers),

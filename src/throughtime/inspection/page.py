@@ -140,7 +140,7 @@ nav { display: flex; flex-wrap: wrap; gap: .3rem 1.1rem; margin: 0 0 1.4rem; fon
 a { color: var(--accent); }
 section { background: var(--card); border: 1px solid var(--line); border-radius: 12px; padding: 1.3rem 1.4rem;
   margin-bottom: 1.2rem; }
-figure { margin: 1rem 0 .4rem; }
+figure { margin: 1rem 0 .4rem; overflow-x: auto; }
 figure img { max-width: 100%; height: auto; display: block; margin: 0 auto; }
 .faint { color: var(--faint); font-size: .9rem; }
 .caption { margin: 0 auto 1.2rem; text-align: center; max-width: 44rem; }
@@ -155,5 +155,6 @@ select { font: inherit; color: var(--ink); background: var(--paper); border: 1px
 .coloured { margin: .8rem 0; padding: .8rem 1rem; background: var(--paper); border-radius: 8px; font-size: .95rem; }
 .coloured.letters { max-height: 34rem; overflow-y: auto; font-size: .86rem;
   font-family: ui-monospace, "SF Mono", Menlo, Consolas, monospace; }
+@media (max-width: 40rem) { figure img { min-width: 34rem; } section { padding: 1.1rem .9rem; } }
 @media print { body { background: none; } section { border: 0; break-inside: avoid; } nav { display: none; } }
 """

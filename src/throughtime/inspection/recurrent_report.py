@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from throughtime.inspection.gate_figures import MOST_STEPS, plot_gates, plot_memory_spans
@@ -26,7 +27,6 @@ def flow_of(reading: Reading) -> GradientFlow:
 def flow_section(
     readings: Sequence[Reading],
     beside: Mapping[str, GradientFlow],
-    name: str,
     numbers: Numbers,
     records: Sequence[Mapping[str, Any]] = (),
 ) -> Section:
@@ -35,8 +35,7 @@ def flow_section(
     Args:
         readings: of the network.
         beside: the gradient flows of other networks, of the same task, by their names.
-        name: of this network.
-        numbers: gets what was measured.
+        numbers: gets what was measured; has the ``model``'s folder.
         records: what the training of the network logged.
     """
     section = Section("Gradient flow")
@@ -63,7 +62,7 @@ def flow_section(
         section.parts.append("<h3>While it was trained</h3>")
         section.show("horizons", partial(plot_horizons, watched), "The effective horizon along the training.")
     if beside:
-        flows = {name: flow_of(readings[0]), **beside}
+        flows = {Path(numbers["model"]).name: flow_of(readings[0]), **beside}
         section.parts.append("<h3>Side by side</h3>")
         section.show(
             "gradient_flow_beside",

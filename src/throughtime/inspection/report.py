@@ -9,25 +9,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
 from throughtime.errors import ArgumentError
 from throughtime.files import replacing, write_text
-from throughtime.inspection import classifier_report, language_report, translation_report
+from throughtime.inspection import classifier_report, language_report, sequence_report, translation_report
 from throughtime.inspection.coloured_text import STYLE
 from throughtime.inspection.page import Section, page
 from throughtime.inspection.recurrent_report import Numbers, flow_of
 from throughtime.inspection.word_report import word_sections
 from throughtime.nn.gradient_flow import GradientFlow
-from throughtime.tasks import language_modelling, text_classification, translation
+from throughtime.tasks import language_modelling, sequence_classification, text_classification, translation
 from throughtime.tasks.language_model import LanguageModel
 from throughtime.tasks.loading import load
 from throughtime.tasks.reading import Reading
+from throughtime.tasks.sequence_classifier import SequenceClassifier
 from throughtime.tasks.text_classifier import TextClassifier
 from throughtime.tasks.translator import Translator
 from throughtime.tasks.word2vec_model import Word2Vec
 from throughtime.training import ModelFolder
-from throughtime.word2vec import WordVectors, write_projector
+from throughtime.word2vec import WordVectors
 
 PAGE, NUMBERS, FIGURES, PROJECTOR = "index.html", "numbers.json", "figures", "projector"
 
@@ -67,7 +66,7 @@ class Report:
                     temporary.write_bytes(picture.light)
         if self.vectors is not None:
             (place / PROJECTOR).mkdir(exist_ok=True)
-            write_projector(self.vectors, place / PROJECTOR)
+            self.vectors.save(place / PROJECTOR / "vectors.tsv", "projector")
         write_text(place / NUMBERS, json.dumps(_finite(self.numbers), ensure_ascii=False, indent=1) + "\n")
         write_text(place / PAGE, page(self.title, self.facts, self.sections, style=STYLE))
 
@@ -111,7 +110,12 @@ def inspect_model(
         raise ArgumentError(f"{model}: this throughtime can't look inside a {type(loaded).__name__} yet")
     look = _LOOKS[kind]
     numbers: Numbers = {"model": str(model), "task": look.task}
-    flows = {str(other): _flow_beside(other, loaded, look, texts, device) for other in beside}
+    names = [Path(other).name for other in beside]
+    alike = len({Path(model).name, *names}) <= len(names)
+    flows = {
+        str(other) if alike else name: _flow_beside(other, loaded, look, texts, device)
+        for other, name in zip(beside, names, strict=True)
+    }
     sections = look.sections(loaded, texts, flows, numbers)
     weights = sum(weight.numel() for weight in loaded.network.parameters())
     facts = (
@@ -159,6 +163,12 @@ _LOOKS: dict[type[Any], _Look] = {
         classifier_report.flow_reading,
         lambda model: model.settings.name,
     ),
+    SequenceClassifier: _Look(
+        sequence_classification.TASK,
+        sequence_report.sequence_sections,
+        sequence_report.flow_reading,
+        lambda model: model.settings.name,
+    ),
     Translator: _Look(
         translation.TASK,
         translation_report.translation_sections,
@@ -169,9 +179,7 @@ _LOOKS: dict[type[Any], _Look] = {
 """One line a task."""
 
 
-def _flow_beside(
-    folder: Path | str, model: nn.Module | Any, look: _Look, texts: Sequence[str], device: str
-) -> GradientFlow:
+def _flow_beside(folder: Path | str, model: Any, look: _Look, texts: Sequence[str], device: str) -> GradientFlow:
     task = ModelFolder(folder).read_config()["task"]
     if task != look.task:
         raise ArgumentError(f"{folder}: holds a model for {task}, which can't stand beside one for {look.task}")

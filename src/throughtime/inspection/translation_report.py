@@ -30,7 +30,7 @@ from throughtime.tasks.reading import Reading, translation_readings
 from throughtime.tasks.translator import Translation, Translator
 from throughtime.training import read_metrics
 
-FLOW_SENTENCES, SHOWN_SENTENCES = 32, 4
+FLOW_SENTENCES, SHOWN_SENTENCES, MOST_ROWS = 32, 4, 40
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def translation_sections(
     sections = [
         _attention_section(found) if found and has_attention else None,
         _saliency_section(model, sentences),
-        flow_section(readings, beside, model.settings.cell, numbers, read_metrics(model.folder.metrics_file)),
+        flow_section(readings, beside, numbers, read_metrics(model.folder.metrics_file)),
         gates,
         memory_section(activations, numbers),
         matrices_section(readings, numbers),
@@ -140,7 +140,8 @@ def _attention_section(found: Sequence[Translation]) -> Section:
     section = Section("Attention")
     section.say("Where the decoder looked for each word of its translation: a row a word, ■ being the sentence's end.")
     section.list([f"{' '.join(one.source_pieces)} → {one.text}" for one in found])
-    section.show("attention", partial(plot_alignments, found), "Attention of the translation's words on the source's.")
+    shown = [one for one in found if len(one.pieces) <= MOST_ROWS] or list(found[:1])
+    section.show("attention", partial(plot_alignments, shown), "Attention of the translation's words on the source's.")
     return section
 
 

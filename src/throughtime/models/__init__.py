@@ -5,6 +5,7 @@ from throughtime.models.classifying_network import ClassifyingNetwork
 from throughtime.models.decoder import DecoderState
 from throughtime.models.decoding_network import DecodingNetwork
 from throughtime.models.encoder_decoder import EncoderDecoder
+from throughtime.models.frame_predictor import FramePredictor
 from throughtime.models.image_classifier import ImageClassifier
 from throughtime.models.image_encoder import (
     ConvolutionalEncoder,
@@ -18,8 +19,11 @@ from throughtime.models.ngram import NGramModel
 from throughtime.models.pretrained_encoder import PretrainedEncoder
 from throughtime.models.recurrent_classifier import RecurrentClassifier
 from throughtime.models.recurrent_readout import RecurrentReadout
+from throughtime.models.sequence_autoencoder import RecurrentAutoencoder
 from throughtime.models.sequence_classifier import RecurrentSequenceClassifier
 from throughtime.models.text_classifier import RecurrentTextClassifier
+from throughtime.models.video_classifier import RecurrentVideoClassifier
+from throughtime.models.visual_question_answering import VisualQuestionNetwork
 
 __all__ = [
     "Captioner",
@@ -28,16 +32,20 @@ __all__ = [
     "DecoderState",
     "DecodingNetwork",
     "EncoderDecoder",
+    "FramePredictor",
     "FullyConnectedEncoder",
     "GivenFeatures",
     "ImageClassifier",
     "ImageEncoder",
     "NGramModel",
     "PretrainedEncoder",
+    "RecurrentAutoencoder",
     "RecurrentClassifier",
     "RecurrentLanguageModel",
     "RecurrentReadout",
     "RecurrentSequenceClassifier",
     "RecurrentTextClassifier",
+    "RecurrentVideoClassifier",
+    "VisualQuestionNetwork",
     "with_coordinates",
 ]

@@ -14,6 +14,7 @@ from throughtime.nn.attention import (
 from throughtime.nn.chrono import chrono_biases_
 from throughtime.nn.conversion import negate_update_gate
 from throughtime.nn.convolution import Convolution
+from throughtime.nn.convolutional import ConvGRU, ConvLSTM, ConvolutionalRecurrent
 from throughtime.nn.dropout import LockedDropout
 from throughtime.nn.embedding import Embedding
 from throughtime.nn.gradient_flow import GradientFlow, gradient_flow
@@ -35,7 +36,10 @@ __all__ = [
     "RNN",
     "AdditiveAttention",
     "Attention",
+    "ConvGRU",
+    "ConvLSTM",
     "Convolution",
+    "ConvolutionalRecurrent",
     "DotAttention",
     "Embedding",
     "GRUCell",

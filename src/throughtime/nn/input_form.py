@@ -73,7 +73,7 @@ class InputForm:
             return form
         if not form.batched:
             raise ArgumentError("`lengths` go with a batch, and `input` is one sequence")
-        return replace(form, sequence=SequenceBatch(form.sequence.values, _as_tensor(lengths)))
+        return replace(form, sequence=SequenceBatch(form.sequence.values, lengths_tensor(lengths)))
 
     def read_reset(self, reset: Tensor) -> Tensor:
         """Bring the caller's resets to shape (time, batch).
@@ -156,7 +156,8 @@ def check_dtype(name: str, value: Tensor, dtype: torch.dtype) -> None:
         raise ArgumentError(f"`{name}` must have the dtype of the weights, {dtype}, got {value.dtype}")
 
 
-def _as_tensor(lengths: Tensor | Sequence[int]) -> Tensor:
+def lengths_tensor(lengths: Tensor | Sequence[int]) -> Tensor:
+    """Make a tensor of a list of lengths, or raise ArgumentError where they are no integers."""
     if isinstance(lengths, Tensor):
         return lengths
     try:

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.jit import is_tracing  # pyright: ignore[reportPrivateImportUsage]
 
 from throughtime.cells import CELLS, Cell, State
+from throughtime.cells.product import space_of
 from throughtime.recurrence.direction import Direction
 from throughtime.recurrence.operators import Fused, needs_gradients, operator_arguments
 from throughtime.recurrence.passes import KERNELS, Settings, bfloat16_parts, flat_tensors, run_forward
@@ -20,6 +21,8 @@ def refusal(cell: Cell, sequence: SequenceBatch, directions: Sequence[Direction]
     """Say why the native core cannot run this cell on this sequence; None if it can."""
     if cell not in KERNELS:
         return f"the native core has no kernel for the cell {cell.name!r}"
+    if space_of(directions[0].weights["weight_ih"]):
+        return "the native core takes products with matrices, not convolutions"
     return _refused_place(sequence.values, directions[0]) or _refused_options(directions)
 
 

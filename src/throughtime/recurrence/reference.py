@@ -7,10 +7,10 @@ from functools import partial
 
 import torch
 from torch import Tensor
-from torch.nn.functional import linear
 
 from throughtime.cells import Cell, State, StepDropout, Weights
 from throughtime.cells.normalisation import normalise_groups
+from throughtime.cells.product import product, space_of
 from throughtime.recurrence.direction import Direction
 from throughtime.sequence import SequenceBatch
 
@@ -23,7 +23,8 @@ def run_reference(cell: Cell, sequence: SequenceBatch, direction: Direction) -> 
 
     Args:
         cell: the cell.
-        sequence: values of shape (time, batch, feature), time at least 1.
+        sequence: values of shape (time, batch, feature), time at least 1; where the weights are kernels,
+            (time, batch, y, x, feature), and so are outputs and states.
         direction: the weights, the state before the first step, and what acts on the steps.
 
     Returns:
@@ -32,7 +33,7 @@ def run_reference(cell: Cell, sequence: SequenceBatch, direction: Direction) -> 
     mask = sequence.mask()
     values, weights = sequence.values, direction.weights
     if mask is not None:
-        mask = mask.unsqueeze(-1)
+        mask = _beside(mask, values)
         values = values.where(mask, 0)  # a NaN in the padding would reach the weights as 0 * NaN
     rows = len(cell.recurrent_gates) * (weights["weight_ih"].shape[0] // len(cell.gates))
     bias_hh = weights.get("bias_hh")
@@ -74,8 +75,8 @@ def _step(
     if not direction.regularised:
         return cell.step(input_gates, recurrent_gates(state[0]), state, direction.weights).state
     if direction.reset is not None:
-        reset = direction.reset[t].unsqueeze(-1)
-        state = tuple(part.masked_fill(reset, 0) for part in state)
+        reset = direction.reset[t]
+        state = tuple(part.masked_fill(_beside(reset, part), 0) for part in state)
     candidate = None if direction.candidate_dropout is None else direction.candidate_dropout[t]
     dropout = StepDropout(direction.recurrent_dropout, candidate)
     from_hidden = recurrent_gates(dropout.of_hidden(state[0]))
@@ -98,15 +99,21 @@ def _watch(direction: Direction, t: int, valid: Tensor | None, gradient: Tensor)
 
 
 def _gates(cell: Cell, values: Tensor, weight: Tensor, bias: Tensor | None, gain: Tensor | None) -> Tensor:
-    """What enters the gates by one matrix."""
+    """What enters the gates by one matrix or kernel."""
     if gain is None:
-        return linear(values, weight, bias)
-    return normalise_groups(linear(values, weight), cell.normalised, gain, bias)
+        return product(values, weight, bias)
+    return normalise_groups(product(values, weight), cell.normalised, gain, bias)
+
+
+def _beside(mask: Tensor, values: Tensor) -> Tensor:
+    """Give a mask of (time, batch) or (batch,) the further axes of values, of size 1."""
+    return mask.reshape(*mask.shape, *(1 for _ in range(values.ndim - mask.ndim)))
 
 
 def zero_state(cell: Cell, sequence: SequenceBatch, weights: Weights) -> State:
-    """Make the state of zeros: the first of the output's size, the others of hidden_size."""
+    """Make the state of zeros: the first of the output's size, the others of hidden_size, at each place in space."""
     output_size = weights["weight_hh"].shape[1]
     hidden_size = weights["weight_ih"].shape[0] // len(cell.gates)
     sizes = (output_size, *(hidden_size for _ in cell.states[1:]))
-    return tuple(sequence.values.new_zeros(sequence.values.shape[1], size) for size in sizes)
+    places = sequence.values.shape[1 : 2 + space_of(weights["weight_hh"])]
+    return tuple(sequence.values.new_zeros(*places, size) for size in sizes)

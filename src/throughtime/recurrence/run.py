@@ -9,7 +9,7 @@ import torch
 
 from throughtime.cells import Cell, State
 from throughtime.errors import ArgumentError, BackendError, check_choice
-from throughtime.recurrence import fused, torch_native
+from throughtime.recurrence import convolution, fused, torch_native
 from throughtime.recurrence.direction import Direction
 from throughtime.recurrence.reference import run_reference
 from throughtime.sequence import SequenceBatch
@@ -47,6 +47,7 @@ def _more_than_one_step(sequence: SequenceBatch) -> bool:
 BACKENDS = {
     "fused": Backend(fused.run_fused, fused.refusal),
     "torch": Backend(torch_native.run_torch, torch_native.refusal, _more_than_one_step),
+    "convolution": Backend(convolution.run_convolution, convolution.refusal),
     "reference": Backend(_run_reference_each, lambda _cell, _sequence, _directions: None),
 }
 """Every backend by its name, the fastest first."""
@@ -61,8 +62,8 @@ def run(
         cell: the cell, one of CELLS or another one.
         sequence: values of shape (time, batch, feature), of the weights' dtype unless autocast is on.
         directions: the weights, initial state and masks of each direction.
-        backend: "fused" (the native core), "torch" (torch's kernels), "reference" (the plain loop), or "auto": the
-            fastest that can run.
+        backend: "fused" (the native core), "torch" (torch's kernels), "convolution" (for weights that are kernels),
+            "reference" (the plain loop), or "auto": the fastest that can run.
 
     Returns:
         The outputs, shape (time, batch, directions * size of the first state), zero in the padding; for each

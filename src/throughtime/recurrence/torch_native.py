@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from throughtime.cells import CELLS, Cell, State, Weights, projected
+from throughtime.cells.product import space_of
 from throughtime.recurrence.direction import Direction
 from throughtime.recurrence.reference import zero_state
 from throughtime.sequence import SequenceBatch
@@ -29,8 +30,14 @@ def refusal(cell: Cell, _sequence: SequenceBatch, directions: Sequence[Direction
     if cell not in KERNELS:
         return f"torch has no kernel for the cell {cell.name!r}"
     weights = directions[0].weights
+    if space_of(weights["weight_ih"]):
+        return "torch's kernels take products with matrices, not convolutions"
     if ("bias_ih" in weights) != ("bias_hh" in weights):
         return "torch's kernels need both bias_ih and bias_hh or neither"
+    return _refused_directions(directions)
+
+
+def _refused_directions(directions: Sequence[Direction]) -> str | None:
     if any(direction.regularised for direction in directions):
         return "torch's kernels know neither resets nor dropout or zoneout of the recurrent state"
     if any(direction.watches_gradients for direction in directions):

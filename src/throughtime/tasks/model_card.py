@@ -13,20 +13,31 @@ from throughtime.models import (
     Captioner,
     ClassifyingNetwork,
     EncoderDecoder,
+    FramePredictor,
     ImageClassifier,
+    RecurrentAutoencoder,
     RecurrentLanguageModel,
     RecurrentSequenceClassifier,
     RecurrentTextClassifier,
+    RecurrentVideoClassifier,
+    VisualQuestionNetwork,
 )
+from throughtime.models.forecast_network import ForecastEnsemble
 from throughtime.tasks import (
+    anomaly_detection,
     captioning,
     image_classification,
+    next_frame,
     sequence_classification,
     text_classification,
     translation,
+    video_classification,
+    visual_question_answering,
     word2vec,
 )
 from throughtime.tasks.classification import ClassifiedData, LabelSettings
+from throughtime.tasks.forecasting import ForecastData
+from throughtime.tasks.forecasting_settings import Settings as ForecastSettings
 from throughtime.tasks.language_modelling import Settings, TextData
 from throughtime.tasks.settings import TaskSettings
 from throughtime.tasks.text_classification import ClassifiedText
@@ -197,6 +208,140 @@ def captioner_card(
         use=[
             f"throughtime caption predict {folder.path.name} photo.jpg --attention looked.png",
             f"throughtime caption evaluate {folder.path.name}",
+        ],
+    )
+
+
+def visual_question_card(
+    folder: ModelFolder,
+    settings: visual_question_answering.Settings,
+    data: visual_question_answering.QuestionData,
+    network: VisualQuestionNetwork,
+) -> None:
+    """Write the model card of a network that answers questions about pictures into its folder."""
+
+    def reached(best: dict[str, Any]) -> str:
+        return f"**accuracy {best['validation_accuracy']:.2%}**, {best['validation_loss']:.4f} nats per question"
+
+    how = data.reader.preprocessing
+    _write_card(
+        folder,
+        "Answers to questions about pictures",
+        f"{settings.network_name}; {_weights(network)}, a vocabulary of {data.tokenizer.vocabulary_size:,}, "
+        f"{len(data.answers):,} answers, pictures of {how.height} x {how.width} pixels. Trained by throughtime "
+        f"{__version__}.",
+        _training(folder, network, "Best validation", reached, decisive="accuracy"),
+        data=[f"- {name}: {part.summary()}" for name, part in data.splits.parts().items()],
+        settings=settings,
+        use=[
+            f"throughtime vqa predict {folder.path.name} picture.png 'what colour is it?'",
+            f"throughtime vqa evaluate {folder.path.name} DATA",
+        ],
+    )
+
+
+def frame_predictor_card(
+    folder: ModelFolder, settings: next_frame.Settings, data: next_frame.VideoData, network: FramePredictor
+) -> None:
+    """Write the model card of a network that predicts frames into its folder."""
+
+    def reached(best: dict[str, Any]) -> str:
+        return (
+            f"**{best['validation_loss']:.5f} nats per pixel**, squared error of a frame {best['validation_mse']:.3f}"
+        )
+
+    how = data.reader.preprocessing
+    _write_card(
+        folder,
+        "The next frame of a video",
+        f"{settings.network_name}; {_weights(network)}, frames of {how.height} x {how.width} pixels. Trained by "
+        f"throughtime {__version__}.",
+        _training(folder, network, "Best validation", reached),
+        data=[f"- {name}: {part.summary()}" for name, part in data.splits.parts().items()],
+        settings=settings,
+        use=[
+            f"throughtime next-frame predict {folder.path.name} video.gif -o future.gif",
+            f"throughtime next-frame evaluate {folder.path.name} DATA",
+        ],
+    )
+
+
+def video_classifier_card(
+    folder: ModelFolder,
+    settings: video_classification.Settings,
+    data: video_classification.ClassifiedVideos,
+    network: RecurrentVideoClassifier,
+) -> None:
+    """Write the model card of a video classifier into its folder."""
+
+    def reached(best: dict[str, Any]) -> str:
+        return (
+            f"**accuracy {best['validation_accuracy']:.2%}**, macro F1 {best['validation_macro_f1']:.4f}, "
+            f"{best['validation_loss']:.4f} nats per video"
+        )
+
+    how = data.reader.preprocessing
+    _write_card(
+        folder,
+        "A video classifier",
+        f"{settings.name}; {_weights(network)}, frames of {how.height} x {how.width} pixels. Trained by throughtime "
+        f"{__version__}.",
+        _training(folder, network, "Best validation", reached, decisive=settings.decisive),
+        data=[f"- {name}: {part.summary()}" for name, part in data.splits.parts().items()],
+        settings=settings,
+        use=[
+            f"throughtime video predict {folder.path.name} video.gif",
+            f"throughtime video evaluate {folder.path.name} DATA",
+        ],
+    )
+
+
+def forecaster_card(
+    folder: ModelFolder, settings: ForecastSettings, data: ForecastData, network: ForecastEnsemble
+) -> None:
+    """Write the model card of a forecaster into its folder."""
+
+    def reached(best: dict[str, Any]) -> str:
+        return f"**loss {best['validation_loss']:.4f}** in units of the seasonal naive forecast's error"
+
+    _write_card(
+        folder,
+        "A forecaster",
+        f"{settings.name}, {settings.members} networks of {settings.hidden_size} units on a window of "
+        f"{settings.window} values, {settings.horizon} steps ahead; {_weights(network)}. Trained by throughtime "
+        f"{__version__}.",
+        _training(folder, network, "Best validation", reached),
+        data=[f"- {line}" for line in data.table.description()],
+        settings=settings,
+        use=[
+            f"throughtime forecast predict {folder.path.name}",
+            f"throughtime forecast evaluate {folder.path.name} DATA",
+        ],
+    )
+
+
+def anomaly_detector_card(
+    folder: ModelFolder,
+    settings: anomaly_detection.Settings,
+    data: anomaly_detection.AnomalyData,
+    network: RecurrentAutoencoder,
+) -> None:
+    """Write the model card of an anomaly detector into its folder."""
+
+    def reached(best: dict[str, Any]) -> str:
+        return f"**mean squared error {best['validation_loss']:.4f}** in deviations"
+
+    _write_card(
+        folder,
+        "An anomaly detector",
+        f"{settings.name}, windows of {settings.window} steps; {_weights(network)}. Trained by throughtime "
+        f"{__version__}.",
+        _training(folder, network, "Best validation", reached),
+        data=[f"- {line}" for line in data.table.description()],
+        settings=settings,
+        use=[
+            f"throughtime autoencode detect {folder.path.name} DATA --figure odd.png",
+            f"throughtime autoencode encode {folder.path.name} DATA -o vectors.npy",
         ],
     )
 

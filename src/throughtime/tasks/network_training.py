@@ -49,6 +49,9 @@ CellName = Annotated[
 ]
 """The setting that names a recurrent cell."""
 
+OptimizerName = Annotated[str, _is_one_of("optimizer", OPTIMIZERS)]
+"""The setting that names an optimiser."""
+
 
 class TrainingSettings(TaskSettings):
     """How a network is trained: what the settings of every task that trains one have in common."""
@@ -57,7 +60,7 @@ class TrainingSettings(TaskSettings):
         {"epochs", "steps", "time_budget", "patience", "checkpoint_every", "watch_gradients", "device", "threads"}
     )
 
-    optimizer: Annotated[str, _is_one_of("optimizer", OPTIMIZERS)] = "muon"
+    optimizer: OptimizerName = "muon"
     """The optimiser: adamw, sgd, or muon for the recurrent matrices and AdamW for the rest."""
     learning_rate: Annotated[float, Field(gt=0)] = 3e-3
     """Learning rate of AdamW or SGD."""
@@ -154,7 +157,7 @@ class Run:
         return self.resume and self.folder.config_file.exists()
 
 
-def train_network(
+def train_network(  # noqa: PLR0913 - a run's parts
     network: nn.Module,
     objective: nn.Module,
     batches: Batches,
@@ -164,7 +167,9 @@ def train_network(
     *,
     optimizers: Sequence[Optimizer],
     unit: str = "token",
+    loss_unit: str = "nats",
     most_epochs: float | None = None,
+    validates_first: bool = False,
     readings: Callable[[], Sequence[Reading]] = tuple,
 ) -> Position:
     """Train a network; the folder keeps the best weights, the log and what a resumed run needs.
@@ -178,6 +183,8 @@ def train_network(
         run: where.
         optimizers: of the network's parameters; see ``optimizers_of``.
         unit: what a target is, such as a token or a text.
+        loss_unit: what the loss is counted in.
+        validates_first: whether the network is judged before it has learned anything, too.
         most_epochs: after how many passes over the data a run ends whose time budget would allow for more.
         readings: what the network's recurrent layers read as it is, to watch gradients by.
 
@@ -193,6 +200,7 @@ def train_network(
         seconds=settings.seconds,
         is_main=run.processes.is_main,
         unit=unit,
+        loss_unit=loss_unit,
         watch=partial(watch_gradients, network, readings) if settings.watch_gradients else None,
     )
     trainer = Trainer(
@@ -207,6 +215,7 @@ def train_network(
         processes=run.processes,
         precision=settings.precision,
         checkpoint_seconds=settings.checkpoint_every,
+        validates_first=validates_first,
     )
     # Each process drops other units.
     torch.manual_seed(settings.seed + run.processes.rank)

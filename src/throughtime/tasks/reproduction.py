@@ -13,17 +13,23 @@ from typing import Any
 import torch
 import yaml
 
+from throughtime.data import VisualQuestions, sample_questions, sort_of_clevr
+from throughtime.data.series_files import read_series
 from throughtime.errors import ArgumentError, check_choice
 from throughtime.tasks.captioner import Captioner
 from throughtime.tasks.captioning import Settings as CaptionSettings
 from throughtime.tasks.classifiers import classifier_for
 from throughtime.tasks.cross_validation import cross_validate
+from throughtime.tasks.forecaster import Forecaster
+from throughtime.tasks.forecasting_settings import Settings as ForecastSettings
 from throughtime.tasks.image_classifier import ImageClassifier
 from throughtime.tasks.language_model import LanguageModel
 from throughtime.tasks.long_term_dependencies import Settings as DependencySettings
 from throughtime.tasks.long_term_dependencies import compare
 from throughtime.tasks.scene_captioning import learn_scenes
 from throughtime.tasks.translator import Translator
+from throughtime.tasks.visual_question_answerer import VisualQuestionAnswerer
+from throughtime.tasks.visual_question_answering import Settings as QuestionSettings
 from throughtime.training import Display
 
 HIGHER_IS_BETTER = frozenset({"accuracy", "macro_f1", "bleu", "chrf", "cider", "bleu_4", "right"})
@@ -45,6 +51,8 @@ class Recipe:
         target: the figure to reach.
         source: where the target comes from.
         folds: of a cross-validation.
+        backtest: of a forecaster: ``steps`` at the end to forecast, from each step, and ``values`` of each series, of
+            which the first count; all by default.
     """
 
     name: str
@@ -58,11 +66,12 @@ class Recipe:
     target: float
     source: str
     folds: int | None = None
+    backtest: dict[str, int] | None = None
 
     @property
     def higher_is_better(self) -> bool:
         """Whether the target is to be reached from below."""
-        return self.metric in HIGHER_IS_BETTER
+        return self.metric.partition(" of ")[0] in HIGHER_IS_BETTER
 
 
 @dataclass(frozen=True)
@@ -126,11 +135,18 @@ def reproduce(
         raise ArgumentError(f"the recipe {recipe.name!r} needs its data: {recipe.data}")
     begun = time.monotonic()
     rows = _RUNS[recipe.task](recipe, data, output, display, seed)
-    result: float = getattr(rows[0], recipe.metric)
+    result = figure_of(rows[0], recipe.metric)
     seconds = time.monotonic() - begun
     cores = min(torch.get_num_threads(), os.cpu_count() or 1)
     reached = result >= recipe.target if recipe.higher_is_better else result <= recipe.target
     return Reproduction(recipe, result, reached, seconds, cores, seed, rows)
+
+
+def figure_of(row: Any, metric: str) -> float:
+    """A figure of an evaluation's row; "accuracy of KIND" is that of one kind of question."""
+    name, of, kind = metric.partition(" of ")
+    figure: float = row.by_kind[kind] if of else getattr(row, name)
+    return figure
 
 
 def _run_language_model(
@@ -186,6 +202,36 @@ def _run_dependencies(
     return compare(settings, output=output, display=display).rows
 
 
+def _run_forecaster(
+    recipe: Recipe, data: Sequence[Path], output: Path | None, display: Display | None, seed: int
+) -> tuple[Any, ...]:
+    settings = ForecastSettings.of({**recipe.settings, "seed": seed})
+    plan = recipe.backtest or {}
+    table = read_series(data[0], settings.columns)
+    values = plan.get("values", table.longest)
+    table = table.mapped(lambda one: one.between(one.first, one.first + values))
+    model = Forecaster.train(table.without_last(plan["steps"]), settings, output=output, display=display)
+    return model.evaluate(table, steps=plan["steps"], step_size=1).rows
+
+
+def _run_questions(
+    recipe: Recipe, data: Sequence[Path], output: Path | None, display: Display | None, seed: int
+) -> tuple[Any, ...]:
+    settings = QuestionSettings.of({**recipe.settings, "seed": seed})
+    if recipe.name not in QUESTIONS:
+        model = VisualQuestionAnswerer.train(data, settings, output=output, display=display)
+        return model.evaluate(part=recipe.part).rows
+    train, test = QUESTIONS[recipe.name]()
+    model = VisualQuestionAnswerer.train([train], settings, output=output, display=display)
+    return model.evaluate(test).rows
+
+
+QUESTIONS: dict[str, Callable[[], tuple[VisualQuestions, VisualQuestions]]] = {
+    "scenes-vqa": lambda: (sample_questions(4_000), sample_questions(1_000, seed=1)),
+    "sort-of-clevr": lambda: (sort_of_clevr(9_800), sort_of_clevr(200, seed=1)),
+}
+"""The generated data of recipes, by their names: what is learned from and what is judged."""
+
 _Run = Callable[[Recipe, Sequence[Path], Path | None, Display | None, int], tuple[Any, ...]]
 _RUNS: dict[str, _Run] = {
     "caption": _run_captioner,
@@ -194,6 +240,8 @@ _RUNS: dict[str, _Run] = {
     "classify": _run_classifier,
     "translate": _run_translator,
     "dependencies": _run_dependencies,
+    "forecast": _run_forecaster,
+    "vqa": _run_questions,
 }
 
 

@@ -1,8 +1,10 @@
 """The training loop, what it optimises, and what it leaves behind."""
 
+from throughtime.training.answer_objective import AnswerObjective, answer_loss
 from throughtime.training.averaging import Checkpoints
 from throughtime.training.checkpoint import load_tree, save_tree
 from throughtime.training.figures import save_loss_curve
+from throughtime.training.frame_objective import NextFrameObjective, next_frame_losses
 from throughtime.training.interrupts import interrupts
 from throughtime.training.memory import keep_freed_memory
 from throughtime.training.model_folder import ModelFolder, keep_metrics_until, read_metrics
@@ -24,6 +26,7 @@ from throughtime.training.translation_objective import TranslationObjective, tar
 __all__ = [
     "OPTIMIZERS",
     "SCHEDULES",
+    "AnswerObjective",
     "Batches",
     "Checkpoints",
     "ClassificationObjective",
@@ -31,6 +34,7 @@ __all__ = [
     "Limits",
     "ModelFolder",
     "Moment",
+    "NextFrameObjective",
     "NextTokenObjective",
     "Objective",
     "Position",
@@ -41,6 +45,7 @@ __all__ = [
     "Trainer",
     "TranslationObjective",
     "Validation",
+    "answer_loss",
     "autocast",
     "build_optimizers",
     "choose_device",
@@ -52,6 +57,7 @@ __all__ = [
     "keep_freed_memory",
     "keep_metrics_until",
     "load_tree",
+    "next_frame_losses",
     "next_token_loss",
     "perplexity",
     "read_metrics",

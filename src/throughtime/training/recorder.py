@@ -28,6 +28,7 @@ class Recorder:
         log_every: steps between two lines of the log.
         is_main: whether this process writes and shows.
         unit: what a target is, in the singular; where it is a token, losses are shown as perplexities, too.
+        loss_unit: what the loss is counted in.
         watch: looks at the network as it is, and gives what is to be logged beside the losses; None for not.
         watch_every: steps between two looks.
     """
@@ -42,6 +43,7 @@ class Recorder:
         log_every: int = 10,
         is_main: bool = True,
         unit: str = "token",
+        loss_unit: str = "nats",
         watch: Callable[[], Mapping[str, object]] | None = None,
         watch_every: int = 50,
     ) -> None:
@@ -52,6 +54,7 @@ class Recorder:
         self.log_every = log_every
         self.is_main = is_main
         self.unit = unit
+        self.loss_unit = loss_unit
         self.watch = watch
         self.watch_every = watch_every
         self._begun = time.monotonic()
@@ -97,11 +100,12 @@ class Recorder:
             self.folder.save_weights(self.network)
         shown = "".join(f", {name.replace('_', ' ')} {value:.4f}" for name, value in found.figures.items())
         self._validation = f"validation {found.loss:.4f}{shown}"
-        clipped = position.clipped_steps / position.step
+        clipped = position.clipped_steps / max(position.step, 1)
+        train = "" if self._recent_loss is None else f"train {self._recent_loss:.4f}  "
         self.display.line(
             f"step {position.step:,}  epoch {position.epoch}  {duration(position.seconds)}  "
-            f"train {self._recent_loss or 0:.4f}  validation {found.loss:.4f} nats{self._perplexity(found.loss, ', ')}"
-            f"{shown}  clipped {clipped:.0%}{'  (best)' if is_best else ''}"
+            f"{train}validation {found.loss:.4f} {self.loss_unit}"
+            f"{self._perplexity(found.loss, ', ')}{shown}  clipped {clipped:.0%}{'  (best)' if is_best else ''}"
         )
 
     def _perplexity(self, loss: float, before: str) -> str:
@@ -119,7 +123,9 @@ class Recorder:
             return
         if not self.folder.weights_file.exists():
             self.folder.save_weights(self.network)
-        save_loss_curve(read_metrics(self.folder.metrics_file), self.folder.figure_file, per=self.unit)
+        save_loss_curve(
+            read_metrics(self.folder.metrics_file), self.folder.figure_file, per=f"{self.loss_unit} per {self.unit}"
+        )
         if position.stopped == "interrupted":
             self.display.line(f"interrupted at step {position.step:,} and saved; --resume goes on from there")
         elif position.stopped == "early stopping":

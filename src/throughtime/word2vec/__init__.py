@@ -16,7 +16,6 @@ from throughtime.word2vec.evaluation import (
 )
 from throughtime.word2vec.figures import plot_analogies, plot_words
 from throughtime.word2vec.formats import FORMATS, VECTORS_FILE
-from throughtime.word2vec.projector import write_projector
 from throughtime.word2vec.training import Report, Word2VecTrainer
 from throughtime.word2vec.vectors import Coverage, WordVectors
 from throughtime.word2vec.vocabulary import Vocabulary, count_vocabulary, find_phrases, join_phrases
@@ -43,5 +42,4 @@ __all__ = [
     "plot_words",
     "read_analogies",
     "read_similarities",
-    "write_projector",
 ]

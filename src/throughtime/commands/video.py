@@ -1,0 +1,124 @@
+"""``throughtime video``: train, evaluate, predict."""
+
+from __future__ import annotations
+
+from json import dumps
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import App, Parameter
+
+from throughtime.commands.classification_results import print_evaluation
+from throughtime.commands.results import given_paths, print_json, training_result
+from throughtime.data import LabelledVideos, gliding_digits
+from throughtime.errors import ArgumentError
+from throughtime.tasks.classification_evaluation import summary
+from throughtime.tasks.video_classification import Settings
+from throughtime.tasks.video_classifier import VideoClassifier
+from throughtime.training import Display, keep_freed_memory
+
+Output = Annotated[Path | None, Parameter(name=["--output", "-o"])]
+ClassifierSettings = Annotated[Settings, Parameter(name="*")]
+DEFAULTS = Settings()
+SAMPLE_VIDEOS = 400
+SAMPLE_EPOCHS = 12.0
+
+app = App(name="video", help="Video classification: learn labels from videos, judge, predict.")
+
+
+@app.command
+def train(
+    *data: Path,
+    output: Output = None,
+    sample: bool = False,
+    resume: bool = False,
+    quiet: bool = False,
+    json: bool = False,
+    settings: ClassifierSettings = DEFAULTS,
+) -> int:
+    """Train a classifier on labelled videos and write a model folder.
+
+    Data: a folder for each class with animated GIFs or folders of pictures, a picture for each frame; or NPZ with
+    videos of shape (videos, time, height, width) or (..., channel) and labels. Files or folders named train, valid and
+    test are those parts; else a tenth is for validation.
+
+    Args:
+        data: Files or folders.
+        output: The model folder to write.
+        sample: Learn from generated videos of gliding digits, to tell in which direction they go.
+        resume: Go on with the run in the output folder.
+        quiet: Show no progress.
+        json: Print the result as JSON.
+        settings: The model and its training.
+    """
+    keep_freed_memory()
+    if sample and data:
+        raise ArgumentError("give data or --sample, not both")
+    if output is None:
+        raise ArgumentError("give --output, the model folder to write")
+    begins = not (resume and (output / "config.json").exists())
+    sources: list[LabelledVideos | Path] = [*given_paths(data)]
+    if sample and begins:
+        sources = [gliding_digits(SAMPLE_VIDEOS)]
+        if settings.epochs is settings.steps is settings.time_budget is None:
+            settings = settings.replaced(epochs=SAMPLE_EPOCHS)
+    model = VideoClassifier.train(sources, settings, output=output, resume=resume, display=Display(quiet=quiet))
+    evaluation = model.evaluate()
+    if json:
+        print_json(training_result(model.folder, summary(evaluation)))
+        return 0
+    print_evaluation(evaluation, "validation", unit="videos")
+    print(f"\nThe model is in {output}; go on with: throughtime video predict {output} video.gif")
+    return 0
+
+
+@app.command
+def evaluate(
+    model: Path,
+    *data: Path,
+    part: Literal["valid", "test", "train"] | None = None,
+    baselines: bool = True,
+    device: str = "auto",
+    json: bool = False,
+) -> int:
+    """Tell how well a model classifies, beside the most frequent class and the nearest middle frame.
+
+    Args:
+        model: The model folder.
+        data: Files or folders; a part of the model's own data by default.
+        part: Which part: of the model's own data valid by default, of other data test if there is one.
+        baselines: Whether to show what stands beside the model.
+        device: Where to compute: auto, cpu, cuda, mps.
+        json: Print JSON.
+    """
+    loaded = VideoClassifier.load(model, device=device)
+    evaluation = loaded.evaluate(*given_paths(data), part=part, baselines=baselines)
+    if json:
+        print_json(summary(evaluation))
+    else:
+        print_evaluation(evaluation, ", ".join(map(str, data)) or part or "validation", unit="videos")
+    return 0
+
+
+@app.command
+def predict(model: Path, *video: Path, device: str = "auto", json: bool = False) -> int:
+    """Give the label and the probabilities of videos.
+
+    Args:
+        model: The model folder.
+        video: GIFs, or folders with a picture for each frame.
+        device: Where to compute: auto, cpu, cuda, mps.
+        json: Print one JSON object a line.
+    """
+    if not video:
+        raise ArgumentError("there are no videos; give GIFs, or folders with a picture for each frame")
+    loaded = VideoClassifier.load(model, device=device)
+    for one, prediction in zip(video, loaded.predict(video), strict=True):
+        if json:
+            content = {"video": str(one), "labels": prediction.labels, "probabilities": prediction.probabilities}
+            print(dumps(content, ensure_ascii=False), flush=True)
+            continue
+        ranked = sorted(prediction.probabilities.items(), key=lambda pair: -pair[1])[:5]
+        shown = "  ".join(f"{label} {probability:.1%}" for label, probability in ranked)
+        print(f"{one}\t{', '.join(prediction.labels) or '(none)'}\t{shown}", flush=True)
+    return 0

@@ -1,0 +1,168 @@
+"""``throughtime vqa``: train, evaluate, predict."""
+
+from __future__ import annotations
+
+import sys
+from json import dumps
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import App, Parameter
+from rich.console import Console
+from rich.table import Table
+
+from throughtime.commands.results import given_paths, print_json, training_result
+from throughtime.data import QuestionColumns, VisualQuestions, sample_questions
+from throughtime.errors import ArgumentError
+from throughtime.tasks.answer_evaluation import AnswerEvaluation, answer_summary
+from throughtime.tasks.visual_question_answerer import Answer, VisualQuestionAnswerer
+from throughtime.tasks.visual_question_answering import Settings
+from throughtime.training import Display, keep_freed_memory
+
+Output = Annotated[Path | None, Parameter(name=["--output", "-o"])]
+QuestionSettings = Annotated[Settings, Parameter(name="*")]
+DEFAULTS = Settings()
+SAMPLE_PICTURES = 600
+SAMPLE_CHANNELS = (16, 32, 64)
+SAMPLE_EPOCHS = 15.0
+MOST_KINDS = 15
+
+app = App(name="vqa", help="Questions about pictures: learn to answer them, judge, ask.")
+
+
+@app.command
+def train(
+    *data: Path,
+    output: Output = None,
+    sample: bool = False,
+    resume: bool = False,
+    quiet: bool = False,
+    json: bool = False,
+    settings: QuestionSettings = DEFAULTS,
+) -> int:
+    """Train a network on questions about pictures and write a model folder.
+
+    Data: CSV, TSV or JSONL with the columns image, question and answer; VQA's JSON of questions, with that of the
+    annotations beside it; or easy-VQA's folders. Files or folders named train, valid and test are those parts; else the
+    questions about a tenth of the pictures are for validation.
+
+    Args:
+        data: Files or folders.
+        output: The model folder to write.
+        sample: Learn from generated pictures of coloured shapes.
+        resume: Go on with the run in the output folder.
+        quiet: Show no progress.
+        json: Print the result as JSON.
+        settings: The model and its training.
+    """
+    keep_freed_memory()
+    if sample and data:
+        raise ArgumentError("give data or --sample, not both")
+    if output is None:
+        raise ArgumentError("give --output, the model folder to write")
+    begins = not (resume and (output / "config.json").exists())
+    sources: list[VisualQuestions | Path] = [*given_paths(data)]
+    if sample and begins:
+        sources = [sample_questions(SAMPLE_PICTURES)]
+        if settings.epochs is settings.steps is settings.time_budget is None:
+            settings = settings.replaced(epochs=SAMPLE_EPOCHS)
+        if "channels" not in settings.model_fields_set:
+            settings = settings.replaced(channels=SAMPLE_CHANNELS)
+    model = VisualQuestionAnswerer.train(sources, settings, output=output, resume=resume, display=Display(quiet=quiet))
+    evaluation = model.evaluate()
+    if json:
+        print_json(training_result(model.folder, answer_summary(evaluation)))
+        return 0
+    _print_evaluation(evaluation, "validation")
+    print(f"\nThe model is in {output}; go on with: throughtime vqa predict {output} picture.png 'what is it?'")
+    return 0
+
+
+@app.command
+def evaluate(
+    model: Path,
+    *data: Path,
+    part: Literal["valid", "test", "train"] | None = None,
+    images: Path | None = None,
+    baselines: bool = True,
+    device: str = "auto",
+    json: bool = False,
+) -> int:
+    """Tell how well a network answers, by kind of question, beside models that see no picture.
+
+    Args:
+        model: The model folder.
+        data: Files or folders; a part of the model's own data by default.
+        part: Which part: of the model's own data valid by default, of other data test if there is one.
+        images: The folder that the names of pictures start from; that of the data by default.
+        baselines: Whether to learn what stands beside the model.
+        device: Where to compute: auto, cpu, cuda, mps.
+        json: Print JSON.
+    """
+    loaded = VisualQuestionAnswerer.load(model, device=device)
+    used = loaded.settings.columns
+    columns = QuestionColumns(used.image, used.question, used.answer, images)
+    evaluation = loaded.evaluate(*given_paths(data), part=part, columns=columns, baselines=baselines)
+    if json:
+        print_json(answer_summary(evaluation))
+    else:
+        _print_evaluation(evaluation, ", ".join(map(str, data)) or part or "validation")
+    return 0
+
+
+@app.command
+def predict(model: Path, picture: Path, *question: str, device: str = "auto", json: bool = False) -> int:
+    """Answer questions about a picture.
+
+    Without a question, standard input is read and answered line by line.
+
+    Args:
+        model: The model folder.
+        picture: The file of the picture.
+        question: Questions about it.
+        device: Where to compute: auto, cpu, cuda, mps.
+        json: Print one JSON object a line.
+    """
+    loaded = VisualQuestionAnswerer.load(model, device=device)
+    for one in question or (line.rstrip("\n") for line in sys.stdin):
+        if one.strip():
+            _print_answer(one, loaded.answer(picture, [one])[0], json=json)
+    return 0
+
+
+def _print_answer(question: str, answer: Answer, *, json: bool) -> None:
+    if json:
+        content = {"question": question, "answer": answer.answer, "probabilities": answer.probabilities}
+        print(dumps(content, ensure_ascii=False), flush=True)
+        return
+    shown = "  ".join(f"{name} {probability:.1%}" for name, probability in list(answer.probabilities.items())[:3])
+    print(f"{answer.answer}\t{shown}", flush=True)
+    if answer.unknown:
+        words = ", ".join(answer.unknown)
+        print(f"  words that no training question had: {words}", file=sys.stderr, flush=True)
+
+
+def _print_evaluation(evaluation: AnswerEvaluation, title: str) -> None:
+    console = Console(highlight=False)
+    named = f"{title}: {evaluation.questions:,} questions about {evaluation.pictures:,} pictures"
+    table = Table(title=named, title_justify="left")
+    table.add_column("model")
+    table.add_column("VQA accuracy" if evaluation.several_answers else "accuracy", justify="right")
+    for row in evaluation.rows:
+        table.add_row(row.model, f"{row.accuracy:.2%}")
+    if len(evaluation.rows) == 1:
+        table.caption = "nothing beside it: it would be learned from the model folder's tokens/train.jsonl"
+    console.print(table)
+    if len(evaluation.rows) > 1 and evaluation.rows[1].accuracy >= evaluation.rows[0].accuracy:
+        console.print("who reads the question alone answers as well here: the network has not learned to look")
+    kinds = Table(title="by kind of question", title_justify="left")
+    kinds.add_column("kind")
+    kinds.add_column("questions", justify="right")
+    for name in ("the network", "question only")[: len(evaluation.rows)]:
+        kinds.add_column(name, justify="right")
+    for kind, count in list(evaluation.kinds.items())[:MOST_KINDS]:
+        shares = [f"{row.by_kind[kind]:.1%}" for row in evaluation.rows[:2]]
+        kinds.add_row(kind, f"{count:,}", *shares)
+    if len(evaluation.kinds) > MOST_KINDS:
+        kinds.caption = f"and {len(evaluation.kinds) - MOST_KINDS:,} rarer kinds"
+    console.print(kinds)

@@ -1,0 +1,220 @@
+"""The network that answers questions about pictures: a picture and a question in, a score of each answer out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import relu
+
+from throughtime.errors import check_choice, check_positive_integer, check_range
+from throughtime.models.image_encoder import ImageEncoder, with_coordinates
+from throughtime.nn import AdditiveAttention, Embedding, Pooling, Recurrent
+from throughtime.sequence import SequenceBatch
+
+COMBINATIONS = ("joined", "attention", "relation")
+
+
+class Combination(nn.Module, ABC):
+    """From the vectors of a picture's places and the vector of a question to one vector.
+
+    Attributes:
+        output_size: features of the vector.
+    """
+
+    output_size: int
+
+    @abstractmethod
+    def forward(self, places: Tensor, which: Tensor, question: Tensor) -> Tensor:
+        """Combine.
+
+        Args:
+            places: shape (pictures, places, place size).
+            which: shape (batch,), int64, the picture of each question.
+            question: shape (batch, question size).
+
+        Returns:
+            Shape (batch, output_size).
+        """
+
+
+class Joined(Combination):
+    """One vector for the picture, all of its places side by side and a layer on them, beside that of the question.
+
+    Lu et al. (2015) multiply the two (Antol et al. 2015, https://arxiv.org/abs/1505.00468, "deeper LSTM Q + norm I");
+    here both and their product go on.
+
+    Args:
+        places: of a picture.
+        place_size: features of each.
+        question_size: features of a question's vector.
+        hidden_size: features of the picture's vector.
+        dropout: of its features.
+    """
+
+    def __init__(self, places: int, place_size: int, question_size: int, hidden_size: int, dropout: float) -> None:
+        super().__init__()
+        self.picture = nn.Linear(places * place_size, hidden_size)
+        self.question = nn.Linear(question_size, hidden_size)
+        self.dropout = nn.Dropout(dropout)
+        self.output_size = 3 * hidden_size
+
+    def forward(self, places: Tensor, which: Tensor, question: Tensor) -> Tensor:  # noqa: D102
+        seen = self.dropout(relu(self.picture(places.flatten(1))))[which]
+        asked = torch.tanh(self.question(question))
+        return torch.cat([seen, asked, seen * asked], -1)
+
+
+class StackedAttention(Combination):
+    """The question looks at the picture, and with what it saw once more: Yang et al. (2016), equations (15) to (22).
+
+    https://arxiv.org/abs/1511.02274
+
+    Args:
+        place_size: features of each place.
+        question_size: features of a question's vector.
+        hidden_size: units of each attention, and features of what comes out.
+        hops: how often it looks.
+    """
+
+    def __init__(self, place_size: int, question_size: int, hidden_size: int, hops: int) -> None:
+        super().__init__()
+        check_positive_integer("hops", hops)
+        self.place = nn.Linear(place_size, hidden_size)
+        self.question = nn.Linear(question_size, hidden_size)
+        self.attentions = nn.ModuleList(AdditiveAttention(hidden_size, hidden_size) for _ in range(hops))
+        self.output_size = hidden_size
+
+    def forward(self, places: Tensor, which: Tensor, question: Tensor) -> Tensor:  # noqa: D102
+        return self.look(places, which, question)[0]
+
+    def look(self, places: Tensor, which: Tensor, question: Tensor) -> tuple[Tensor, Tensor]:
+        """What ``forward`` gives, and where each look went, shape (batch, hops, places)."""
+        seen = torch.tanh(self.place(places))[which]
+        asked = torch.tanh(self.question(question))
+        looks: list[Tensor] = []
+        for attention in self.attentions:
+            assert isinstance(attention, AdditiveAttention)  # noqa: S101 - for the type checker
+            context, weights = attention(asked.unsqueeze(1), attention.memory(SequenceBatch(seen.transpose(0, 1))))
+            asked = asked + context.squeeze(1)
+            looks.append(weights)
+        return asked, torch.cat(looks, 1)
+
+
+class RelationNetwork(Combination):
+    """All pairs of places, each with the question, through one network, and the mean: Santoro et al. (2017).
+
+    https://arxiv.org/abs/1706.01427, equation (1). The mean in place of the sum keeps the size of what goes on, however
+    many places a picture has. The first layer is taken of each place and of the question alone and then added up, which
+    is the same as of each pair, and less work.
+
+    Args:
+        place_size: features of each place, its coordinates among them.
+        question_size: features of a question's vector.
+        hidden_size: units of each layer.
+        num_layers: of the network of a pair, at least 2.
+    """
+
+    def __init__(self, place_size: int, question_size: int, hidden_size: int, num_layers: int) -> None:
+        super().__init__()
+        check_range("relation_layers", num_layers, low=2)
+        self.first = nn.Linear(place_size, hidden_size, bias=False)
+        self.second = nn.Linear(place_size, hidden_size, bias=False)
+        self.question = nn.Linear(question_size, hidden_size)
+        self.layers = nn.ModuleList(nn.Linear(hidden_size, hidden_size) for _ in range(num_layers - 1))
+        self.output_size = hidden_size
+
+    def forward(self, places: Tensor, which: Tensor, question: Tensor) -> Tensor:  # noqa: D102
+        of_places = self.first(places).unsqueeze(2) + self.second(places).unsqueeze(1)
+        pairs = of_places.flatten(1, 2)[which] + self.question(question).unsqueeze(1)
+        values = relu(pairs)
+        for layer in self.layers:
+            values = relu(layer(values))
+        return values.mean(1)
+
+
+class VisualQuestionNetwork(nn.Module):
+    """A convolutional network looks, a recurrent one reads the question, what they say is combined and classified.
+
+    Args:
+        images: from pictures to vectors of their places.
+        vocabulary_size: tokens of the questions.
+        num_answers: how many there are.
+        combination: "joined", "attention" (stacked), or "relation" (all pairs of places).
+        embedding_size: features of a token's vector.
+        cell: a name in CELLS.
+        hidden_size: units of the recurrent layer that reads the question.
+        num_layers: recurrent layers.
+        joint_size: units of what combines the two, and of the layers after it.
+        hops: how often attention looks.
+        relation_layers: of the network of a pair of places.
+        dropout: probability that a unit is dropped before the last layers.
+        **recurrent_options: more keyword arguments for ``Recurrent``.
+
+    Raises:
+        ArgumentError: for a size below 1, an unknown name, or a probability outside [0, 1).
+    """
+
+    def __init__(  # noqa: PLR0913 - the network's sizes, each by its name
+        self,
+        images: ImageEncoder,
+        vocabulary_size: int,
+        num_answers: int,
+        *,
+        combination: str = "attention",
+        embedding_size: int = 64,
+        cell: str = "lstm",
+        hidden_size: int = 128,
+        num_layers: int = 1,
+        joint_size: int = 256,
+        hops: int = 2,
+        relation_layers: int = 4,
+        dropout: float = 0.3,
+        **recurrent_options: Any,
+    ) -> None:
+        super().__init__()
+        check_choice("combination", combination, COMBINATIONS)
+        check_range("dropout", dropout, low=0, high=1, high_open=True)
+        for name, size in (("num_answers", num_answers), ("joint_size", joint_size)):
+            check_positive_integer(name, size)
+        self.num_answers = num_answers
+        self.images = images
+        self.embedding = Embedding(vocabulary_size, embedding_size)
+        nn.init.normal_(self.embedding.weight, std=0.1)
+        self.recurrent = Recurrent(cell, embedding_size, hidden_size, num_layers, **recurrent_options)
+        self.last = Pooling("last", self.recurrent.output_size)
+        size, asked = images.output_size + 2, self.recurrent.output_size
+        if combination == "joined":
+            self.combination: Combination = Joined(images.places, size, asked, joint_size, dropout)
+        elif combination == "attention":
+            self.combination = StackedAttention(size, asked, joint_size, hops)
+        else:
+            self.combination = RelationNetwork(size, asked, joint_size, relation_layers)
+        self.hidden = nn.Linear(self.combination.output_size, joint_size)
+        self.dropout = nn.Dropout(dropout)
+        self.output = nn.Linear(joint_size, num_answers)
+
+    def hidden_matrices(self) -> list[nn.Parameter]:
+        """The matrices that are neither embedding nor output: what the Muon optimiser may move."""
+        inner = (self.recurrent, self.combination, self.hidden)
+        return [weight for part in inner for weight in part.parameters() if weight.ndim == 2 and min(weight.shape) > 1]
+
+    def forward(self, pictures: Tensor, which: Tensor, questions: SequenceBatch) -> Tensor:
+        """Unnormalised log-probabilities of the answers, shape (batch, num_answers).
+
+        Args:
+            pictures: shape (pictures, ...), each once.
+            which: shape (batch,), int64, the picture of each question.
+            questions: token ids, values of shape (time, batch), int64.
+        """
+        places, asked = self.look_and_read(pictures, questions)
+        values = self.dropout(self.combination(places, which, asked))
+        return self.output(self.dropout(relu(self.hidden(values))))
+
+    def look_and_read(self, pictures: Tensor, questions: SequenceBatch) -> tuple[Tensor, Tensor]:
+        """The places of the pictures, (pictures, places, size), and the vectors of the questions, (batch, size)."""
+        places = with_coordinates(self.images(pictures), self.images.grid)
+        outputs, _ = self.recurrent(SequenceBatch(self.embedding(questions.values), questions.lengths))
+        return places, self.last(outputs)

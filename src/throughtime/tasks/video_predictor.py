@@ -1,0 +1,281 @@
+"""A network that predicts frames, to hold in the hand: fit it, judge it, let videos go on, save it, load it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+
+from throughtime.data import (
+    PARTS,
+    AllFrames,
+    LabelledVideos,
+    Pixels,
+    Video,
+    VideoSequences,
+    chosen_part,
+    find_videos,
+    frames_of,
+)
+from throughtime.errors import ArgumentError, check_choice, check_positive_integer
+from throughtime.models import FramePredictor
+from throughtime.sequence import SequenceBatch
+from throughtime.tasks.image_features import PictureReader, open_pictures
+from throughtime.tasks.model_card import frame_predictor_card
+from throughtime.tasks.model_runs import (
+    in_model_folder,
+    new_folder,
+    read_settings,
+    resumed_settings,
+    save_copy,
+    write_settings,
+)
+from throughtime.tasks.network_training import Run
+from throughtime.tasks.next_frame import (
+    TASK,
+    Settings,
+    VideoData,
+    build_model,
+    continued_errors,
+    enough_epochs,
+    fit,
+    load_data,
+    next_frame_errors,
+    open_data,
+)
+from throughtime.tasks.trained_model import TrainedModel
+from throughtime.training import Display, ModelFolder, choose_device
+
+
+@dataclass(frozen=True)
+class FrameRow:
+    """How well one model predicts.
+
+    Attributes:
+        model: which.
+        mse: of each next frame: the squared error, summed over a frame's pixels from 0 to 1, in the mean.
+        continued: the same for each frame of going on freely, the first to the last.
+    """
+
+    model: str
+    mse: float
+    continued: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class FrameEvaluation:
+    """The evaluation of a network on videos.
+
+    Attributes:
+        videos: how many there are.
+        observed: frames that are given before it goes on freely.
+        rows: the network's, then that of persistence, to which nothing moves.
+    """
+
+    videos: int
+    observed: int
+    rows: tuple[FrameRow, ...]
+
+
+class VideoPredictor(TrainedModel[FramePredictor, Settings]):
+    """A trained network that predicts frames.
+
+    Attributes:
+        network: gives the log-odds of the next frame's pixels.
+        reader: from frames to what the network gets.
+        settings: all settings that it was trained with.
+        folder: where it stands on disk.
+        device: where it computes.
+        is_main: False in all but one of the processes that trained it together.
+    """
+
+    def __init__(
+        self,
+        network: FramePredictor,
+        reader: PictureReader,
+        settings: Settings,
+        folder: ModelFolder,
+        device: torch.device,
+    ) -> None:
+        super().__init__(network, settings, folder, device)
+        self.reader = reader
+
+    @classmethod
+    def fit(
+        cls,
+        *data: LabelledVideos | Path | str,
+        output: Path | str | None = None,
+        resume: bool = False,
+        display: Display | None = None,
+        **settings: object,
+    ) -> Self:
+        """Train a network on videos.
+
+        Args:
+            *data: files, folders, or ``LabelledVideos``; see ``find_videos``.
+            output: the model folder to make; a temporary one, kept as long as the model, if None.
+            resume: go on with the run in ``output``; the data is then not needed.
+            display: shows progress; nothing is shown if None.
+            **settings: see ``Settings``.
+
+        Raises:
+            ArgumentError: for an unknown setting or a value that can't be used.
+            DataError: where the data can't be used.
+            ModelFolderError: where the folder can't be used.
+            TrainingError: where training fails; what was saved stays.
+        """
+        return cls.train(data, Settings.of(settings), output=output, resume=resume, display=display)
+
+    @classmethod
+    def train(
+        cls,
+        data: Sequence[LabelledVideos | Path | str],
+        settings: Settings,
+        *,
+        output: Path | str | None = None,
+        resume: bool = False,
+        display: Display | None = None,
+    ) -> Self:
+        """``fit``, with its settings made already."""
+        return in_model_folder(output, lambda folder: cls._train(data, settings, folder, resume, display))
+
+    @classmethod
+    def _train(
+        cls,
+        sources: Sequence[LabelledVideos | Path | str],
+        settings: Settings,
+        folder: ModelFolder,
+        resume: bool,
+        display: Display | None,
+    ) -> Self:
+        with Run.started(folder, settings, display, resume=resume) as run:
+            if run.has_begun:
+                if sources:
+                    run.display.line(f"going on with the videos that were prepared in {folder.tokens}")
+                settings = resumed_settings(folder, TASK, settings)
+                data = open_data(folder, settings)
+                network = _network(data, settings, run)
+            else:
+                settings, data, network = _begin(sources, settings, run)
+            fit(network, data, settings, run)
+        model = cls(network, data.reader, settings, folder, run.processes.device)
+        return model.finish(run, lambda: frame_predictor_card(folder, settings, data, network))
+
+    @classmethod
+    def load(cls, folder: Path | str, *, device: str = "auto") -> Self:
+        """Load a model folder, on any device whatever it was trained on.
+
+        Raises:
+            ModelFolderError: where the folder is missing, damaged, foreign or of a newer format.
+        """
+        place = ModelFolder(folder)
+        settings = read_settings(place, TASK, Settings)
+        reader, chosen = PictureReader.load(place), choose_device(device)
+        network = build_model(settings, reader)
+        place.load_weights(network, chosen)
+        return cls(network, reader, settings, place, chosen)
+
+    def save(self, folder: Path | str) -> None:
+        """Write the model, without its training state and data, into a new folder.
+
+        Raises:
+            ModelFolderError: where something stands there already.
+        """
+        target = ModelFolder(folder)
+        save_copy(self.folder, target, self.network)
+        self.reader.save(target)
+        write_settings(target, TASK, self.settings)
+
+    @property
+    def name(self) -> str:
+        """The network's layers and their sizes, for tables."""
+        return self.settings.network_name
+
+    def predict(self, video: Video | str, count: int = 10) -> Pixels:
+        """Go on with a video.
+
+        Args:
+            video: a folder of pictures, a GIF, or pixels of shape (time, height, width) or (..., channel).
+            count: how many frames to predict.
+
+        Returns:
+            The frames of the video as the network saw them and then those that it predicts, shape
+            (time + count, height, width, channel), uint8.
+
+        Raises:
+            ArgumentError: where the count is no positive integer.
+            DataError: where the video can't be read.
+        """
+        check_positive_integer("count", count)
+        own = Path(video) if isinstance(video, str) else video
+        seen = torch.from_numpy(np.asarray(self.reader.frames(frames_of(own)).array))
+        found = self.network.continued(SequenceBatch(seen.unsqueeze(1).to(self.device)), count)
+        predicted = (found[:, 0] * 255).round().to(torch.uint8).cpu()
+        return np.concatenate([seen.numpy(), predicted.numpy()])
+
+    def evaluate(
+        self, *data: LabelledVideos | Path | str, part: str | None = None, observed: int | None = None
+    ) -> FrameEvaluation:
+        """How well the network predicts, beside persistence: the last frame again.
+
+        Args:
+            *data: files, folders, or ``LabelledVideos``; if none is given, a part of the model's own data.
+            part: which: of the model's own data valid by default; of other data the only one, or else test.
+            observed: frames that are given before the network goes on freely; half of them by default.
+
+        Raises:
+            ArgumentError: where so many frames can't be observed.
+            DataError: where the data can't be read.
+            ModelFolderError: where the model's own data is asked for and not there any more.
+        """
+        check_choice("part", part or "valid", PARTS)
+        if data:
+            videos = chosen_part(find_videos(data), part)
+            frames = AllFrames(videos)
+            array = self.reader.frames(frames, frames.places)
+        else:
+            videos = LabelledVideos.load(self.folder.tokens / f"{part or 'valid'}.jsonl", part or "valid")
+            array = open_pictures(self.folder, part or "valid")
+        sequences = VideoSequences.windows(array, videos, self.settings.window)
+        given = max(1, int(sequences.lengths.max()) // 2) if observed is None else observed
+        continued = continued_errors(self.network, sequences, given, self.device)
+        errors = next_frame_errors(self.network, sequences, self.device)
+        names = self.name, "persistence (nothing moves)"
+        rows = [
+            FrameRow(name, own.mean().item(), tuple(freely.tolist()))
+            for name, own, freely in zip(names, errors, continued, strict=True)
+        ]
+        return FrameEvaluation(len(videos), given, tuple(rows))
+
+
+def _begin(
+    sources: Sequence[LabelledVideos | Path | str], settings: Settings, run: Run
+) -> tuple[Settings, VideoData, FramePredictor]:
+    """Prepare a new run: its folder, data, settings and network."""
+    if not sources:
+        missing = f"{run.folder.path}: holds no run to resume" if run.resume else "there are no videos to learn from"
+        raise ArgumentError(f"{missing}; give a file or folder of videos, or --sample")
+    if run.processes.count > 1:
+        raise ArgumentError("networks that predict frames are trained by one process; start it without torchrun")
+    with new_folder(run.folder, run.processes, may_exist=run.resume):
+        load_data(sources, settings, run)
+        data = open_data(run.folder, settings)
+        # Convolutions in bfloat16 would run step by step; in float32 their way back is our own.
+        changes: dict[str, object] = {"precision": "32" if settings.precision == "auto" else settings.precision}
+        if settings.epochs is settings.steps is settings.time_budget is None:
+            changes["epochs"] = float(enough_epochs(len(data.sequences.train)))
+        settings = settings.replaced(**changes)
+        network = _network(data, settings, run)
+    write_settings(run.folder, TASK, settings)
+    weights = sum(weight.numel() for weight in network.parameters())
+    run.display.line(f"{settings.network_name}; {weights:,} weights, patches of {network.patch_size} pixels")
+    return settings, data, network
+
+
+def _network(data: VideoData, settings: Settings, run: Run) -> FramePredictor:
+    torch.manual_seed(settings.seed)
+    return build_model(settings, data.reader).to(run.processes.device)
