@@ -55,7 +55,7 @@ class Settings(LabelSettings, ImageSettings):
     """The folder that the names in tables start from; the table's own by default."""
 
     network: Literal["convolutional", "fully-connected"] | None = None
-    """The own network where there is no backbone: convolutions by default, or fully connected layers over all pixels."""
+    """The own network, without a backbone: convolutions by default, or fully connected layers over all pixels."""
     hidden_sizes: tuple[Positive, ...] = (1024, 512)
     """Units of each layer (fully-connected)."""
     convolutions: Positive = 2
