@@ -129,7 +129,7 @@ def test_broken_pictures_are_named_and_left_out_if_asked(tmp_path: Path) -> None
 
 
 def test_the_command_trains_evaluates_and_predicts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    options = ("--steps", 3, "--precision", "32", "--quiet", "--channels", 4, "--no-flip")
+    options = ("--steps", "3", "--precision", "32", "--quiet", "--channels", "4", "--no-flip")
     code, out, _ = run(capsys, "image", "train", "--sample", "-o", tmp_path / "model", *options, "--json")
     assert code == 0
     assert json.loads(out)["steps"] == 3
