@@ -9,7 +9,6 @@ import numpy as np
 from torch import Tensor
 
 from throughtime.errors import ArgumentError
-from throughtime.version import __version__
 
 OPSET, IR_VERSION = 17, 8
 """Operators of 2022, which any runtime of today has."""
