@@ -27,7 +27,6 @@ from throughtime.tasks.captioning import (
     open_tokenizer,
 )
 from throughtime.tasks.image_features import PictureReader, open_pictures
-from throughtime.tasks.model_card import captioner_card
 from throughtime.tasks.model_runs import (
     in_model_folder,
     new_folder,
@@ -37,6 +36,7 @@ from throughtime.tasks.model_runs import (
     write_settings,
 )
 from throughtime.tasks.network_training import Run
+from throughtime.tasks.picture_cards import captioner_card
 from throughtime.tasks.pretrained_vectors import given_vectors, start_embedding
 from throughtime.tasks.sequence_search import Alignment, Search, alignments, search_sequences, teacher_forced_loss
 from throughtime.tasks.trained_model import TrainedModel
