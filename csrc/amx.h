@@ -1,16 +1,14 @@
-// Products of bfloat16 tiles with sums in float32 (Intel AMX), as an engine of the time loops. A float32 factor is split
-// into 1, 2 or 3 bfloat16 parts, each the rounded rest of those before: with one part the products are bfloat16's, with
-// two (3 products) the error is about 2^-16, with three (6 products) that of float32 itself.
+// Products of bfloat16 tiles with sums in float32 (Intel AMX), as an engine of the time loops. With one part the products
+// are bfloat16's, with two (3 products) the error is about 2^-16, with three (6 products) that of float32 itself.
 //
-// A tile is 16 rows of 64 bytes. Left factor: [row tile][depth block][part] tiles of 16 rows x 32. Panel: [depth
-// block][part][vector] tiles of 16 pairs of depth x 16 columns x the two of a pair.
+// A tile is 16 rows of 16 pairs. Left factor: [row tile][depth block][part] tiles of 16 rows x 16 pairs of depth. Panel:
+// [depth block][part][vector] tiles of 16 pairs of depth x 16 columns.
 #pragma once
 
 #if defined(__AMX_BF16__)
 
-#include "gemm.h"
+#include "bfloat16.h"
 #include "layer.h"
-#include "packing.h"
 
 namespace throughtime::INSTRUCTION_SET {
 
@@ -46,13 +44,16 @@ ALWAYS_INLINE void repeat(const Body& body) {
 class Amx {
  public:
   using Scalar = float;
-  using Element = std::uint16_t;
+  using Element = Pair;
   static constexpr int V = 16;
   static constexpr bool packs = true;
   static constexpr bool takes_any_rows = false;  // a tile costs the same with fewer
   static constexpr Index work_of_thread = 2000000;  // multiply-adds worth waking a thread for
-  static constexpr Index tile = 512;      // elements
-  static constexpr Index tile_depth = 32;
+  static constexpr int most_parts = 3;
+  // A tile has 16 rows: with fewer than half of them in use, products in float32 are quicker.
+  static constexpr Index least_rows(int parts) { return parts == most_parts ? 16 : 8; }
+  static constexpr Index tile = 256;  // pairs
+  static constexpr Index tile_depth = packed_depth;
   static constexpr Index tile_rows = 16;
 
   struct Session {
@@ -76,52 +77,20 @@ class Amx {
   }
 
   void pack_transposed(const PanelShape<float>& shape, const float* matrix, Index panel, Element* to) const {
-    for (Index k = 0; k < shape.depth; k += tile_depth)
-      for (int vector = 0; vector < shape.vectors(); ++vector) {
-        // A column's pairs follow each other in a row of the matrix: convert 16 rows, then transpose the pairs.
-        alignas(64) std::uint32_t pairs[3][16][16];
-        for (int lane = 0; lane < V; ++lane) {
-          const Index unit = (panel * shape.span + vector % shape.span) * V + lane;
-          const float* row = matrix + ((shape.first + vector / shape.span) * shape.units + unit) * shape.depth + k;
-          const Index count = unit < shape.units ? shape.depth - k : 0;
-          split(load_some(row, count), load_some(row + V, count - V),
-                [&](int part, __m512i values) { _mm512_store_si512(pairs[part][lane], values); });
-        }
-        for (int part = 0; part < parts_; ++part)
-          transpose(pairs[part], at(to, k, part, vector, shape.vectors()));
-      }
+    split_transposed(shape, matrix, panel, parts_, V, [&](Index k, int part, int vector) { return at(to, k, part, vector, shape.vectors()); });
   }
-
   void pack_plain(const PlainShape<float>& shape, const float* matrix, Index panel, Element* to) const {
-    for (Index k = 0; k < shape.depth(); k += tile_depth)
-      for (int vector = 0; vector < 4; ++vector) {
-        const Index column = (panel * 4 + vector) * V, count = shape.columns - column;
-        for (Index pair = 0; pair < tile_depth / 2; ++pair) {
-          const float* first = shape.row(matrix, k + 2 * pair);
-          const float* second = shape.row(matrix, k + 2 * pair + 1);
-          split_pair(load_some(first ? first + column : nullptr, first ? count : 0),
-                     load_some(second ? second + column : nullptr, second ? count : 0), [&](int part, __m512i values) {
-                       _mm512_storeu_si512(at(to, k, part, vector, 4) + pair * 32, values);
-                     });
-        }
-      }
+    split_plain(shape, matrix, panel, parts_, V, [&](Index k, int part, int vector) { return at(to, k, part, vector, 4); });
   }
 
   struct Prepared {
     const Element* tiles;
   };
   Prepared prepare(Index rows, Index depth, Left<float> left, Element* space) const {
-    Element* to = space;
-    for (Index row = 0; row < rows; row += tile_rows)
-      for (Index k = 0; k < depth; k += tile_depth) {
-        for (Index r = 0; r < tile_rows; ++r) {
-          const float* from = left.data + (row + r) * left.row_stride + k;
-          const Index count = row + r < rows ? depth - k : 0;
-          split(load_some(from, count), load_some(from + V, count - V),
-                [&](int part, __m512i values) { _mm512_storeu_si512(to + part * tile + r * 32, values); });
-        }
-        to += parts_ * tile;
-      }
+    const Index row_tile = ceiling(depth, tile_depth) * parts_ * tile;
+    split_rows(rows, rounded_up(rows, tile_rows), depth, left, parts_, [&](Index row, Index k, int part) {
+      return space + row / tile_rows * row_tile + (k / tile_depth * parts_ + part) * tile + row % tile_rows * V;
+    });
     return {space};
   }
 
@@ -146,15 +115,11 @@ class Amx {
     Element* to = space;
     for (Index unit = 0; unit < units; unit += tile_rows)
       for (Index k = 0; k < depth; k += tile_depth) {
-        alignas(64) std::uint32_t pairs[3][16][16];
-        for (Index pair = 0; pair < tile_depth / 2; ++pair) {
-          const float* from = data + (k + 2 * pair) * stride + unit;
-          const Index count = units - unit;
-          split_pair(load_some(from, k + 2 * pair < depth ? count : 0),
-                     load_some(from + stride, k + 2 * pair + 1 < depth ? count : 0),
-                     [&](int part, __m512i values) { _mm512_store_si512(pairs[part][pair], values); });
-        }
-        for (int part = 0; part < parts_; ++part) transpose(pairs[part], to + part * tile);
+        alignas(64) Pair pairs[most_parts][V][V];
+        for (Index pair = 0; pair < V; ++pair)
+          split_row_pair(data + unit, stride, depth, k / 2 + pair, units - unit, parts_,
+                         [&](int part, __m512i values) { _mm512_store_si512(pairs[part][pair], values); });
+        for (int part = 0; part < parts_; ++part) transpose_pairs(pairs[part], to + part * tile, V);
         to += parts_ * tile;
       }
     return {space};
@@ -164,8 +129,8 @@ class Amx {
     constexpr Index width = 4 * V;
     for (Index column = 0; column < rounded_up(used, width); column += V) {
       Element* panel = to + column / width * panel_size(depth_block, 4);
-      split_pair((__m512)first.load(column, used), (__m512)second.load(column, used), [&](int part, __m512i values) {
-        _mm512_storeu_si512(at(panel, k, part, static_cast<int>(column % width / V), 4) + k % tile_depth / 2 * 32, values);
+      split_pair((__m512)first.load(column, used), (__m512)second.load(column, used), parts_, [&](int part, __m512i values) {
+        _mm512_storeu_si512(at(panel, k, part, static_cast<int>(column % width / V), 4) + k % tile_depth / 2 * V, values);
       });
     }
   }
@@ -184,74 +149,6 @@ class Amx {
  private:
   Element* at(Element* panel, Index k, int part, int vector, int vectors) const {
     return panel + ((k / tile_depth * parts_ + part) * vectors + vector) * tile;
-  }
-
-  static ALWAYS_INLINE __m512 load_some(const float* from, Index count) {
-    if (count >= V) return _mm512_loadu_ps(from);
-    if (count <= 0) return _mm512_setzero_ps();
-    return _mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << count) - 1), from);
-  }
-
-  static ALWAYS_INLINE __m512i rounded(__m512 values) {  // to bfloat16, as float32
-    const __m256i half = (__m256i)_mm512_cvtneps_pbh(values);
-    return _mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16);
-  }
-
-  // Calls give(part, values) with the parts of 32 numbers, in their order.
-  template <class Give>
-  ALWAYS_INLINE void split(__m512 low, __m512 high, const Give& give) const {
-    for (int part = 0;; ++part) {
-      give(part, (__m512i)_mm512_cvtne2ps_pbh(high, low));
-      if (part + 1 == parts_) return;
-      low = rest(low);
-      high = rest(high);
-    }
-  }
-
-  // As split, of 16 numbers of each of two rows, side by side in pairs.
-  template <class Give>
-  ALWAYS_INLINE void split_pair(__m512 first, __m512 second, const Give& give) const {
-    for (int part = 0;; ++part) {
-      const __m512i a = _mm512_srli_epi32(rounded(first), 16), b = rounded(second);
-      give(part, _mm512_or_si512(a, b));
-      if (part + 1 == parts_) return;
-      first = rest(first);
-      second = rest(second);
-    }
-  }
-
-  // What rounding leaves over; nothing of an infinity.
-  static ALWAYS_INLINE __m512 rest(__m512 values) {
-    const __m512 left = _mm512_sub_ps(values, _mm512_castsi512_ps(rounded(values)));
-    return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(left, left, _CMP_EQ_OQ), left);
-  }
-
-  // 16 x 16 pairs of bfloat16.
-  static ALWAYS_INLINE void transpose(const std::uint32_t (*from)[16], Element* to) {
-    __m512i r[16], t[16];
-    for (int i = 0; i < 16; ++i) r[i] = _mm512_load_si512(from[i]);
-    for (int i = 0; i < 16; i += 2) {
-      t[i] = _mm512_unpacklo_epi32(r[i], r[i + 1]);
-      t[i + 1] = _mm512_unpackhi_epi32(r[i], r[i + 1]);
-    }
-    for (int i = 0; i < 16; i += 4) {
-      r[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]);
-      r[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
-      r[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]);
-      r[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
-    }
-    for (int i = 0; i < 4; ++i) {
-      t[i] = _mm512_shuffle_i32x4(r[i], r[i + 4], 0x88);
-      t[i + 4] = _mm512_shuffle_i32x4(r[i], r[i + 4], 0xdd);
-      t[i + 8] = _mm512_shuffle_i32x4(r[i + 8], r[i + 12], 0x88);
-      t[i + 12] = _mm512_shuffle_i32x4(r[i + 8], r[i + 12], 0xdd);
-    }
-    for (int i = 0; i < 4; ++i) {
-      _mm512_storeu_si512(to + i * 32, _mm512_shuffle_i32x4(t[i], t[i + 8], 0x88));
-      _mm512_storeu_si512(to + (i + 4) * 32, _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0x88));
-      _mm512_storeu_si512(to + (i + 8) * 32, _mm512_shuffle_i32x4(t[i], t[i + 8], 0xdd));
-      _mm512_storeu_si512(to + (i + 12) * 32, _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0xdd));
-    }
   }
 
   template <int Vectors>

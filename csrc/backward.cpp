@@ -100,8 +100,8 @@ void backward_of(const Layer& layer) {
 
 void backward(const Layer& layer) {
   with_cell(layer.cell, [&]<class Cell>() {
-#if defined(__AMX_BF16__)
-    backward_of<Cell, Amx>(layer);
+#if defined(__AVX512BF16__)
+    backward_of<Cell, Bfloat16>(layer);
 #else
     layer.double_precision ? backward_of<Cell, Fma<double>>(layer) : backward_of<Cell, Fma<float>>(layer);
 #endif

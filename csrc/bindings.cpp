@@ -104,6 +104,12 @@ nb::ndarray<nb::pytorch, T, nb::ndim<1>> workspace_tensor(std::size_t size) {
   return {workspace->take<T>(size), {size}, owner};
 }
 
+nb::list names(const Kernels* (*kernels_at)(int place)) {
+  nb::list names;
+  for (int place = 0; const Kernels* found = kernels_at(place); ++place) names.append(found->name);
+  return names;
+}
+
 }  // namespace
 
 NB_MODULE(_core, module) {
@@ -200,16 +206,9 @@ NB_MODULE(_core, module) {
         return names;
       },
       "The names of the cells, in the order of their numbers.");
-  module.def("has_amx", &has_amx, "Whether products of bfloat16 tiles run on this machine.");
   module.def("instruction_set", [] { return kernels().name; }, "The instruction set whose kernels run.");
   module.def(
-      "instruction_sets",
-      [] {
-        nb::list names;
-        for (int place = 0; const Kernels* found = kernels_at(place); ++place) names.append(found->name);
-        return names;
-      },
-      "The instruction sets whose kernels this machine can run, the fastest first.");
+      "instruction_sets", [] { return names(kernels_at); }, "The instruction sets whose kernels this machine can run, the fastest first.");
   module.def(
       "set_instruction_set",
       [](const char* name) {
@@ -218,4 +217,18 @@ NB_MODULE(_core, module) {
         choose_kernels(*found);
       },
       "name"_a, "Run the kernels of this instruction set from now on.");
+  module.def(
+      "bfloat16_instruction_set", [] { return bfloat16_kernels() ? bfloat16_kernels()->name : nullptr; },
+      "The instruction set that products of bfloat16 run on; None where they are products of float32.");
+  module.def(
+      "bfloat16_instruction_sets", [] { return names(bfloat16_kernels_at); },
+      "Those that this machine multiplies bfloat16 with, beside avx512, the fastest first.");
+  module.def(
+      "set_bfloat16_instruction_set",
+      [](const char* name) {
+        const Kernels* found = find_bfloat16_kernels(name);
+        if (!found) throw nb::value_error("this machine has no kernels for bfloat16 of that instruction set");
+        choose_bfloat16_kernels(*found);
+      },
+      "name"_a, "Multiply bfloat16 by the kernels of this instruction set from now on.");
 }

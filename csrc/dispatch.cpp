@@ -1,4 +1,4 @@
-// The choice of the instruction set.
+// The choice of the instruction sets.
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
@@ -19,13 +19,29 @@ DECLARE(portable)
 #if defined(THROUGHTIME_X86)
 DECLARE(avx2)
 DECLARE(avx512)
+DECLARE(avx512_bf16)
 DECLARE(amx)
 #endif
 
 namespace {
 
+#if defined(THROUGHTIME_X86)
+// The operating system hands the tile registers out on request, once for a process.
+bool may_use_tiles() {
+#if defined(__linux__)
+  constexpr Index request_permission = 0x1023, tile_data = 18;
+  static const bool granted = syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
+  return granted;
+#else
+  return false;
+#endif
+}
+#endif
+
 bool runs_here(const Kernels& candidate) {
 #if defined(THROUGHTIME_X86)
+  if (&candidate == &amx::kernels) return runs_here(avx512_bf16::kernels) && __builtin_cpu_supports("amx-bf16") && may_use_tiles();
+  if (&candidate == &avx512_bf16::kernels) return runs_here(avx512::kernels) && __builtin_cpu_supports("avx512bf16");
   if (&candidate == &avx512::kernels)
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
            __builtin_cpu_supports("avx512vl");
@@ -34,49 +50,49 @@ bool runs_here(const Kernels& candidate) {
   return &candidate == &portable::kernels;
 }
 
+// The fastest first; null after the last.
 const Kernels* const all[] = {
 #if defined(THROUGHTIME_X86)
     &avx512::kernels, &avx2::kernels,
 #endif
-    &portable::kernels};
+    &portable::kernels, nullptr};
+const Kernels* const all_for_bfloat16[] = {
+#if defined(THROUGHTIME_X86)
+    &amx::kernels, &avx512_bf16::kernels,
+#endif
+    nullptr};
+
+const Kernels* at(const Kernels* const* candidates, int place) {
+  for (; *candidates; ++candidates)
+    if (runs_here(**candidates) && place-- == 0) return *candidates;
+  return nullptr;
+}
+
+const Kernels* find(const Kernels* const* candidates, const char* name) {
+  for (; *candidates; ++candidates)
+    if (runs_here(**candidates) && std::strcmp((*candidates)->name, name) == 0) return *candidates;
+  return nullptr;
+}
 
 const Kernels* first_choice() {
   if (const char* wanted = std::getenv("THROUGHTIME_INSTRUCTION_SET"))
     if (const Kernels* found = find_kernels(wanted)) return found;
-  for (const Kernels* candidate : all)
-    if (runs_here(*candidate)) return candidate;
-  return &portable::kernels;
+  return kernels_at(0);
 }
 
 std::atomic<const Kernels*>& chosen() {
   static std::atomic<const Kernels*> kernels = first_choice();
   return kernels;
 }
-
-}  // namespace
-
-bool has_amx() {
-#if defined(THROUGHTIME_X86) && defined(__linux__)
-  // The kernel hands the tile registers out on request, once for a process.
-  static const bool granted = [] {
-    constexpr Index request_permission = 0x1023, tile_data = 18;
-    return runs_here(avx512::kernels) && __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("amx-bf16") &&
-           syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
-  }();
-  return granted && &kernels() == &avx512::kernels;
-#else
-  return false;
-#endif
+std::atomic<const Kernels*>& chosen_for_bfloat16() {
+  static std::atomic<const Kernels*> kernels = bfloat16_kernels_at(0);
+  return kernels;
 }
 
-namespace {
-
 const Kernels& kernels_for(const Layer& layer) {
-#if defined(THROUGHTIME_X86)
-  if (layer.bfloat16_parts > 0 && !layer.double_precision && has_amx()) return amx::kernels;
-#endif
-  (void)layer;
-  return kernels();
+  const Kernels* found = bfloat16_kernels();
+  const bool plain = layer.double_precision || layer.weight_format != WeightFormat::scalar;
+  return found && !plain && found->multiplies_bfloat16(layer.bfloat16_parts, layer.rows.batch) ? *found : kernels();
 }
 
 }  // namespace
@@ -85,19 +101,18 @@ void forward(const Layer& layer) { kernels_for(layer).forward(layer); }
 void backward(const Layer& layer) { kernels_for(layer).backward(layer); }
 
 const Kernels& kernels() { return *chosen().load(std::memory_order_relaxed); }
-
-const Kernels* find_kernels(const char* name) {
-  for (const Kernels* candidate : all)
-    if (runs_here(*candidate) && std::strcmp(candidate->name, name) == 0) return candidate;
-  return nullptr;
-}
-
-const Kernels* kernels_at(int place) {
-  for (const Kernels* candidate : all)
-    if (runs_here(*candidate) && place-- == 0) return candidate;
-  return nullptr;
-}
-
+const Kernels* find_kernels(const char* name) { return find(all, name); }
+const Kernels* kernels_at(int place) { return at(all, place); }
 void choose_kernels(const Kernels& kernels) { chosen() = &kernels; }
+
+const Kernels* bfloat16_kernels() {
+#if defined(THROUGHTIME_X86)
+  if (&kernels() == &avx512::kernels) return chosen_for_bfloat16().load(std::memory_order_relaxed);
+#endif
+  return nullptr;
+}
+const Kernels* find_bfloat16_kernels(const char* name) { return find(all_for_bfloat16, name); }
+const Kernels* bfloat16_kernels_at(int place) { return at(all_for_bfloat16, place); }
+void choose_bfloat16_kernels(const Kernels& kernels) { chosen_for_bfloat16() = &kernels; }
 
 }  // namespace throughtime

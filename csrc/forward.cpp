@@ -38,7 +38,7 @@ void forward_of(const Layer& layer) {
   regularised ? run_forward<Cell, Engine, false, true>(layer) : run_forward<Cell, Engine, false, false>(layer);
 }
 
-#if !defined(__AMX_BF16__)
+#if !defined(__AVX512BF16__)
 // Whether packing the weights would cost more than it saves.
 bool is_short(const Layer& layer) {
   constexpr Index few_steps = 8;
@@ -57,8 +57,8 @@ void forward_unpacked(const Layer& layer) {
 
 void forward(const Layer& layer) {
   with_cell(layer.cell, [&]<class Cell>() {
-#if defined(__AMX_BF16__)
-    forward_of<Cell, Amx>(layer);
+#if defined(__AVX512BF16__)
+    forward_of<Cell, Bfloat16>(layer);
 #else
     if (layer.weight_format != WeightFormat::scalar || is_short(layer)) return forward_unpacked<Cell>(layer);
     layer.double_precision ? forward_of<Cell, Fma<double>>(layer) : forward_of<Cell, Fma<float>>(layer);

@@ -20,12 +20,20 @@ int saved_slots(int cell, bool projected) {
   return with_cell(cell, [&]<class Cell>() { return static_cast<int>(projected ? saved_slot_count<Cell, true>() : saved_slot_count<Cell, false>()); });
 }
 
+bool multiplies_bfloat16([[maybe_unused]] int parts, [[maybe_unused]] Index batch) {
+#if defined(__AVX512BF16__)
+  return parts > 0 && parts <= Bfloat16::most_parts && batch >= Bfloat16::least_rows(parts);
+#else
+  return false;
+#endif
+}
+
 }  // namespace
 
 word2vec::Report train_word_vectors(const word2vec::Round& round);  // in word2vec/training.cpp
 
 extern const Kernels kernels;
 const Kernels kernels = {TEXT(INSTRUCTION_SET), forward, backward, saved_slots, lanes<float>, lanes<double>, cell_names,
-                         train_word_vectors};
+                         multiplies_bfloat16, train_word_vectors};
 
 }  // namespace throughtime::INSTRUCTION_SET

@@ -19,15 +19,14 @@ struct Kernels {
   int float_lanes, double_lanes;
   // The cells by name, in the order of their numbers; null after the last.
   const char* const* cell_names;
+  // Whether these multiply so many bfloat16 parts of each factor, of a batch of so many rows, faster than float32.
+  bool (*multiplies_bfloat16)(int parts, Index batch);
   word2vec::Report (*train_word_vectors)(const word2vec::Round&);
 };
 
-// Carry out a call: with the AMX kernels if the layer asks for products of bfloat16 parts and this machine has them.
+// Carry out a call: with the kernels for bfloat16, if this machine has them and they are for such a call.
 void forward(const Layer& layer);
 void backward(const Layer& layer);
-
-// Whether this machine multiplies bfloat16 tiles.
-bool has_amx();
 
 // The kernels for this machine: the best instruction set that it has, or the one that the environment variable
 // THROUGHTIME_INSTRUCTION_SET names.
@@ -39,5 +38,11 @@ const Kernels* kernels_at(int place);
 
 // Use these from now on; not while a call is under way.
 void choose_kernels(const Kernels& kernels);
+
+// The same of the kernels for products of bfloat16, which only run beside those of AVX-512: null if none are chosen.
+const Kernels* bfloat16_kernels();
+const Kernels* find_bfloat16_kernels(const char* name);
+const Kernels* bfloat16_kernels_at(int place);
+void choose_bfloat16_kernels(const Kernels& kernels);
 
 }  // namespace throughtime

@@ -74,7 +74,7 @@ struct Direction {
 struct Layer {
   int cell;  // place in the list of cells/list.h
   bool double_precision;
-  int bfloat16_parts = 0;  // of each factor of a product, 1 to 3, where there are AMX kernels; 0 for none
+  int bfloat16_parts = 0;  // of each factor of a product, 1 to 3, where there are kernels for them; 0 for none
   bool projected;
   WeightFormat weight_format = WeightFormat::scalar;
   Index input_size, hidden_size, output_size;

@@ -47,6 +47,11 @@ struct Types<double> {
   typedef std::int64_t Integers __attribute__((vector_size(vector_bytes)));
 };
 
+template <>
+struct Types<std::uint32_t> {
+  typedef std::uint32_t Vector __attribute__((vector_size(vector_bytes)));
+};
+
 template <class T>
 using Vec = typename Types<T>::Vector;
 
@@ -241,5 +246,11 @@ constexpr Index ceiling(Index count, Index unit) { return (count + unit - 1) / u
 constexpr Index rounded_up(Index count, Index unit) { return ceiling(count, unit) * unit; }
 constexpr Index smaller(Index a, Index b) { return a < b ? a : b; }
 constexpr Index larger(Index a, Index b) { return a > b ? a : b; }
+
+// A row stride in which neighbouring rows don't fall into the same set of a cache.
+template <class T>
+constexpr Index spread(Index length) {
+  return rounded_up(length, lanes<T>) + lanes<T>;
+}
 
 }  // namespace throughtime::INSTRUCTION_SET

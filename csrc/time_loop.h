@@ -7,10 +7,17 @@
 #include "dots.h"
 #include "fma.h"
 #include "normalisation.h"
+#include "pairs.h"
 #include "threads.h"
 #include "workspace.h"
 
 namespace throughtime::INSTRUCTION_SET {
+
+#if defined(__AMX_BF16__)
+using Bfloat16 = Amx;
+#elif defined(__AVX512BF16__)
+using Bfloat16 = Pairs;
+#endif
 
 inline constexpr Index most_tile_rows = 64;    // rows between a product and what follows it: their sums stay in the L1 cache
 
@@ -31,12 +38,6 @@ struct Sizes {
   Index hidden_vectors, output_vectors;
   Index padded_hidden, padded_output;
 };
-
-// A row stride in which neighbouring rows don't fall into the same set of a cache.
-template <class T>
-constexpr Index spread(Index length) {
-  return rounded_up(length, lanes<T>) + lanes<T>;
-}
 
 // The rows and the units of one thread: rows [first, first + rows) by place, and its share of the units among the
 // threads that run the same rows.

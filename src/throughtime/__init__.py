@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0.dev0"
 
 if TYPE_CHECKING:
-    from throughtime import bptt, cells, data, decoding, models, nn, recurrence, training, word2vec
+    from throughtime import bptt, cells, data, decoding, export, inspection, models, nn, recurrence, training, word2vec
     from throughtime.configuration import show_config
     from throughtime.data import (
         CaptionedImages,
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from throughtime.errors import ThroughTimeError
     from throughtime.nn.replacement import replace_recurrent
     from throughtime.sequence import SequenceBatch
+    from throughtime.tasks.anomaly_detector import AnomalyDetector
     from throughtime.tasks.captioner import Captioner
+    from throughtime.tasks.forecaster import Forecaster
     from throughtime.tasks.image_classifier import ImageClassifier
     from throughtime.tasks.language_model import LanguageModel
     from throughtime.tasks.loading import load
@@ -42,10 +44,14 @@ if TYPE_CHECKING:
     from throughtime.word2vec.vectors import WordVectors
 
 # Importing torch takes a second, which `throughtime --help` need not wait for.
-_MODULES = ("bptt", "cells", "data", "decoding", "models", "nn", "recurrence", "training", "word2vec")
+_MODULES = (
+    "bptt", "cells", "data", "decoding", "export", "inspection", "models", "nn", "recurrence", "training", "word2vec",
+)  # fmt: skip
 _NAMES = {
+    "AnomalyDetector": "throughtime.tasks.anomaly_detector",
     "CaptionedImages": "throughtime.data",
     "Captioner": "throughtime.tasks.captioner",
+    "Forecaster": "throughtime.tasks.forecaster",
     "ImageClassifier": "throughtime.tasks.image_classifier",
     "LabelledImages": "throughtime.data",
     "LabelledSequences": "throughtime.data",
@@ -71,8 +77,10 @@ _NAMES = {
 }
 
 __all__ = [
+    "AnomalyDetector",
     "CaptionedImages",
     "Captioner",
+    "Forecaster",
     "ImageClassifier",
     "LabelledImages",
     "LabelledSequences",
@@ -96,6 +104,8 @@ __all__ = [
     "cells",
     "data",
     "decoding",
+    "export",
+    "inspection",
     "load",
     "models",
     "nn",

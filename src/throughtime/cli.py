@@ -51,6 +51,7 @@ for name, summary in (
     ("plot", "Draw words, or pairs of words as arrows."),
 ):
     vectors.command(f"throughtime.commands.vectors:{name.replace('-', '_')}", name=name, help=summary)
+app.command("throughtime.commands.export:export", name="export", help="Write a model as ONNX, in int8 as well.")
 app.command(
     "throughtime.commands.inspect:inspect",
     name="inspect",
@@ -66,12 +67,22 @@ app.command(
     name="translate",
     help="Translation: learn it from pairs of sentences, translate, judge, show the alignment.",
 )
+app.command(
+    "throughtime.commands.autoencode:app",
+    name="autoencode",
+    help="Recurrent autoencoder of series: find what is odd, make vectors of windows.",
+)
 bench = App(name="bench", help="What recurrent cells can and can't do, measured.")
 app.command(bench)
 bench.command(
     "throughtime.commands.bench:dependencies",
     name="dependencies",
     help="Compare cells on sequences in which the beginning decides about the end.",
+)
+app.command(
+    "throughtime.commands.forecast:app",
+    name="forecast",
+    help="Time series: learn them, judge forecasts by backtests, forecast, follow a stream.",
 )
 app.command(
     "throughtime.commands.video:app",

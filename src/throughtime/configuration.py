@@ -8,17 +8,18 @@ import sys
 import torch
 
 import throughtime
-from throughtime._core import has_amx, instruction_set, instruction_sets
+from throughtime._core import bfloat16_instruction_set, bfloat16_instruction_sets, instruction_set, instruction_sets
 
 
 def configuration() -> dict[str, str]:
     """Collect what decides how fast, and how exactly, the layers compute here."""
-    runs = [*instruction_sets(), *(["amx (bfloat16 tiles)"] if has_amx() else [])]
+    runs = [*bfloat16_instruction_sets(), *instruction_sets()]
     return {
         "throughtime": throughtime.__version__,
         "torch": torch.__version__,
         "python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
         "native core": f"{instruction_set()}; this machine runs {', '.join(runs)}",
+        "bfloat16 products": bfloat16_instruction_set() or "none: products are float32",
         "threads": str(torch.get_num_threads()),
         "float32 products": torch.get_float32_matmul_precision(),
         "accelerator": str(torch.accelerator.current_accelerator() or "none"),
@@ -28,4 +29,4 @@ def configuration() -> dict[str, str]:
 def show_config() -> None:
     """Print ``configuration()``, one line each."""
     for name, value in configuration().items():
-        sys.stdout.write(f"{name + ':':<18}{value}\n")
+        sys.stdout.write(f"{name + ':':<19}{value}\n")

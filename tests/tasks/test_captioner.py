@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from throughtime.data import sample_scenes
 from throughtime.data.sample_scenes import SceneObject
 from throughtime.errors import ArgumentError, DataError, ModelFolderError
 from throughtime.tasks.attention_overlays import brightened
+from throughtime.tasks.reproduction import read_recipe, reproduce
 from throughtime.tasks.scene_captioning import HELD_OUT, is_within, judge_scenes, training_scenes, unseen_scenes
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 160, 40), "blue": (30, 60, 210)}
@@ -179,3 +181,25 @@ def test_an_overlay_is_bright_where_the_network_looked() -> None:
     shown = brightened(np.full((8, 8, 3), 200, np.uint8), weights)
     assert shown[0, -1].tolist() == [200, 200, 200]
     assert shown[-1, 0].tolist() == [40, 40, 40]
+
+
+def test_word_vectors_are_what_the_words_start_from(tmp_path: Path) -> None:
+    vectors = {"red": [1.0, 2.0, 3.0], "left": [-1.0, 0.5, 0.25]}
+    lines = [f"{word} {' '.join(map(str, values))}" for word, values in vectors.items()]
+    (tmp_path / "words.txt").write_text(f"2 3\n{chr(10).join(lines)}\n", encoding="utf-8")
+    options = {**TINY, "embedding_size": 3, "learning_rate": 1e-9, "matrix_learning_rate": 1e-9}
+    model = Captioner.fit(patches(12), vectors=str(tmp_path / "words.txt"), steps=1, **options)  # pyright: ignore[reportArgumentType]
+    weight = model.network.decoder.embedding.weight
+    for word, values in vectors.items():
+        (index,) = model.tokenizer.encode(word).tolist()
+        assert weight[index].tolist() == pytest.approx(values, abs=1e-6)
+
+
+def test_the_recipe_counts_right_captions_and_those_with_what_was_held_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = read_recipe("scenes-caption")
+    monkeypatch.setattr("throughtime.tasks.scene_captioning.JUDGED", 4)
+    short = {**recipe.settings, "scenes": 30, "time_budget": None, "steps": 2, "channels": [4, 4], "hidden_size": 8}
+    found = reproduce(replace(recipe, settings=short))
+    assert not found.reached
+    assert [row.scenes for row in found.rows] == [4, 4]
+    assert found.rows[1].model.endswith("held-out combinations")

@@ -250,6 +250,12 @@ def test_the_command_judges_and_encodes(
     assert np.load(tmp_path / "vectors.npy").shape == (2, 32)
     _, output, _ = run(capsys, "translate", "encode", folder, "big dog", "big dog", "cat", "--nearest", "1")
     assert output.splitlines()[1] == "  1.000  big dog"
+    lines = tmp_path / "lines.txt"
+    lines.write_text("red cat\nbig dog\nred tree\n", encoding="utf-8")
+    _, output, _ = run(capsys, "translate", "encode", folder, "big dog", "--file", str(lines), "--nearest", "2")
+    assert output.splitlines()[:2] == ["big dog", "  1.000  big dog"]
+    assert len(output.splitlines()) == 3
+    assert run(capsys, "translate", "encode", folder, "big dog", "--file", str(lines))[0] != 0
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ def train(
         raise ArgumentError("give data or --sample, not both" if data else "give one of --sample and --sample-sequences")
     begins = not (resume and output is not None and (output / "config.json").exists())
     sources: Sequence[Any] = [samples[0]()] if samples and begins else given_paths(data)
-    classifier = classifier_for(sources, _columns(settings)) if begins or output is None else _kind_of(output)
+    classifier = classifier_for(sources, settings.sequence_columns) if begins or output is None else _kind_of(output)
     own = _own_settings(settings, classifier)
     if samples and begins and own.epochs is own.steps is own.time_budget is None:
         own = own.replaced(epochs=SAMPLE_EPOCHS)
@@ -99,10 +99,6 @@ def train(
     example = "'a text'" if classifier is TextClassifier else "DATA"
     print(f"\nThe model is in {output}; go on with: throughtime classify predict {output} {example}")
     return 0
-
-
-def _columns(settings: EitherSettings) -> Any:
-    return sequence_classification.Settings.columns.fget(settings)  # pyright: ignore[reportOptionalCall]
 
 
 def _kind_of(folder: Path) -> AnyClassifier:
@@ -199,7 +195,7 @@ def predict(
     if text and file is not None:
         raise ArgumentError("give texts or --file, not both")
     loaded = load_classifier(model, device=device)
-    asks_standard_input = not text and file is None or text == (STANDARD_INPUT,)
+    asks_standard_input = (not text and file is None) or text == (STANDARD_INPUT,)
     if isinstance(loaded, SequenceClassifier):
         if explain:
             raise ArgumentError("--explain shows what each word does, and this is a model of sequences of numbers")
@@ -224,7 +220,9 @@ def _of_sequences(model: SequenceClassifier, files: Sequence[Path]) -> Iterator[
     if not files:
         yield from _of_lines(model, sys.stdin)
     for path in files:
-        found = find_sequences([path], model.settings.columns, encoding=model.settings.encoding, labelled=False)
+        found = find_sequences(
+            [path], model.settings.sequence_columns, encoding=model.settings.encoding, labelled=False
+        )
         for part in found.values():
             predictions = model.predictions(model.probabilities(part))
             yield from zip((example.place for example in part.examples), predictions, strict=True)

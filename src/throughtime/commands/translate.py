@@ -22,6 +22,7 @@ from throughtime.data import ParallelText, read_text_file, sample_numbers
 from throughtime.errors import ArgumentError, check_positive_integer
 from throughtime.files import replacing
 from throughtime.tasks.alignment_figures import check_alignment_file, save_alignments
+from throughtime.tasks.sentence_neighbours import nearest_rows
 from throughtime.tasks.translation import Settings
 from throughtime.tasks.translation_evaluation import Evaluation, summary
 from throughtime.tasks.translator import Translation, Translator
@@ -242,13 +243,16 @@ def encode(
         sentence: The sentences; standard input by default.
         file: A file with a sentence on each line.
         output: A .npy file for the vectors, shape (sentences, features); else they are printed, one a line.
-        nearest: Show so many of the other sentences that are nearest to each, by cosine, in place of the vectors.
+        nearest: In place of the vectors show, for each sentence, so many of the others that are nearest by cosine;
+            with a file, those of its lines that are nearest to the sentences that are given.
         device: Where to compute: auto, cpu, cuda, mps.
     """
     if nearest and output is not None:
         raise ArgumentError("give --output or --nearest, not both")
     if nearest:
         check_positive_integer("nearest", nearest)
+    elif sentence and file is not None:
+        raise ArgumentError("give sentences or --file; both only with --nearest, to look for the one among the other")
     translator = Translator.load(model, device=device)
     lines, at_once = _lines(sentence, file, translator.settings.encoding)
     if not nearest and output is None:
@@ -263,13 +267,13 @@ def encode(
             np.save(stream, vectors)
         print(f"{len(sentences):,} vectors of {vectors.shape[1]} features are in {output}")
         return 0
-    units = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    for row, own in enumerate(sentences):
-        cosines = units @ units[row]
-        cosines[row] = -2
+    queries = sentence if file is not None and sentence else sentences
+    asked = vectors if queries is sentences else translator.encode(queries)
+    found = nearest_rows(asked, vectors, nearest, itself=queries is sentences) if sentences else []
+    for own, near in zip(queries, found, strict=True):
         print(own)
-        for place in np.argsort(-cosines)[: min(nearest, len(sentences) - 1)].tolist():
-            print(f"  {cosines[place]:.3f}  {sentences[place]}")
+        for place, cosine in near:
+            print(f"  {cosine:.3f}  {sentences[place]}")
     return 0
 
 

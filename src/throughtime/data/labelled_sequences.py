@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -58,7 +58,7 @@ class LabelledSequences(LabelledExamples[SequenceExample]):
     @classmethod
     def of(
         cls,
-        sequences: Sequence[npt.ArrayLike],
+        sequences: Sequence[npt.ArrayLike] | npt.NDArray[Any],
         labels: Sequence[object],
         name: str = "sequences",
         *,
@@ -91,7 +91,7 @@ class LabelledSequences(LabelledExamples[SequenceExample]):
         """The numbers alone, to make batches of."""
         return NumericSequences([example.values for example in self.examples])
 
-    def joined(self, *others: LabelledSequences | None) -> LabelledSequences:
+    def joined(self, *others: Self | None) -> Self:
         """These sequences and then the others'.
 
         Raises:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from random import Random
+from typing import Any
 
 import numpy as np
 
@@ -29,7 +30,7 @@ def sample_digits() -> LabelledImages:
     """Real handwritten digits that come with scikit-learn: 1,797 grey pictures of 8 x 8 pixels."""
     from sklearn.datasets import load_digits  # noqa: PLC0415 - slow to import
 
-    digits = load_digits()
+    digits: Any = load_digits()
     pixels = (digits.images * (255 / 16)).round().astype(np.uint8)
     return LabelledImages.of(list(pixels), digits.target.tolist(), "scikit-learn's handwritten digits")
 

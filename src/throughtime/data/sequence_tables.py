@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -63,18 +64,23 @@ def sequence_format(head: str, columns: SequenceColumns = RECOGNISED_SEQUENCES) 
         "jsonl", an object for each sequence; "steps", a row for each step; "rows", a row for each sequence; or None.
     """
     lines = [line for line in head.split("\n") if line.strip()]
-    if not lines:
-        return None
-    if lines[0].lstrip().startswith(("{", "[")):
+    if lines and lines[0].lstrip().startswith(("{", "[")):
         return _json_format(lines[0])
+    if columns.id is not None:
+        return "steps"
+    return _table_format(lines, columns) if lines else None
+
+
+def _table_format(lines: Sequence[str], columns: SequenceColumns) -> str | None:
     delimiter = "\t" if "\t" in lines[0] else ","
     rows = list(csv.reader(lines[:2], delimiter=delimiter, strict=False))
     header, first = rows[0], rows[-1]
     if all(map(_is_number, header)):
         return "rows" if len(header) > FEWEST_COLUMNS else None
     label = columns.label or first_named(header, LABEL_NAMES)
-    own = columns.id or first_named(header, ID_NAMES)
-    others = [cell for name, cell in zip(header, first, strict=False) if name not in {label, own, _time(header, columns)}]
+    own = first_named(header, ID_NAMES)
+    named = {label, first_named(header, LABEL_NAMES), own, _time(header, columns)}
+    others = [cell for name, cell in zip(header, first, strict=False) if name not in named]
     if not others or not all(_is_number(cell) or _is_missing(cell) for cell in others):
         # Of a row for each sequence, the label may be a word.
         return "rows" if len(header) > FEWEST_COLUMNS and all(map(_is_number, header[1:])) else None
@@ -97,7 +103,11 @@ def _json_format(line: str) -> str | None:
 
 
 def read_sequence_table(
-    file: DecodedFile, format: str, columns: SequenceColumns = RECOGNISED_SEQUENCES, *, labelled: bool = True  # noqa: A002 - the field's own word
+    file: DecodedFile,
+    format: str,  # noqa: A002 - the field's own word
+    columns: SequenceColumns = RECOGNISED_SEQUENCES,
+    *,
+    labelled: bool = True,
 ) -> LabelledSequences:
     """Read the sequences of a text file.
 
@@ -183,7 +193,7 @@ def _read_steps(file: DecodedFile, columns: SequenceColumns, labelled: bool) -> 
         filled += count
         given = _one_label(steps, places[label], label, file) if labelled and label else ""
         labels = _labels(given, columns) if labelled else ()
-        examples.append(SequenceExample(values, labels, f"{file.path}:{steps[0][0]}"))
+        examples.append(SequenceExample(values, labels, f"{file.path}:{min(steps)[0]}"))
     how = f"{file.path}: {len(examples):,} sequences, a row for each step; sequence in {own!r}, "
     how += f"sorted by {time!r}" if time else "in the order of the rows"
     how += f", label in {label!r}" if labelled else ""
@@ -234,7 +244,7 @@ def _sorted(
 ) -> list[tuple[int, list[str]]]:
     moments = [(_moment(cells[place], name, file, number), number, cells) for number, cells in steps]
     moments.sort(key=lambda moment: moment[0])
-    for (before, earlier, _), (moment, number, _) in zip(moments, moments[1:], strict=False):
+    for (before, earlier, _), (moment, number, _) in pairwise(moments):
         if moment == before:
             message = f"has the same {name!r} as line {earlier} of its sequence"
             raise data_error(file.path, message, line=max(number, earlier))

@@ -19,6 +19,7 @@ from throughtime.models.ngram import NGramModel
 from throughtime.models.pretrained_encoder import PretrainedEncoder
 from throughtime.models.recurrent_classifier import RecurrentClassifier
 from throughtime.models.recurrent_readout import RecurrentReadout
+from throughtime.models.sequence_autoencoder import RecurrentAutoencoder
 from throughtime.models.sequence_classifier import RecurrentSequenceClassifier
 from throughtime.models.text_classifier import RecurrentTextClassifier
 from throughtime.models.video_classifier import RecurrentVideoClassifier
@@ -38,6 +39,7 @@ __all__ = [
     "ImageEncoder",
     "NGramModel",
     "PretrainedEncoder",
+    "RecurrentAutoencoder",
     "RecurrentClassifier",
     "RecurrentLanguageModel",
     "RecurrentReadout",

@@ -167,6 +167,35 @@ class Decoder(nn.Module):
         """Unnormalised log-probabilities of the next token, (..., vocabulary), from readouts (..., readout_size)."""
         return self.output(readouts)
 
+    def recurrent_inputs(self, tokens: Tensor, state: DecoderState) -> Tensor:
+        """What the recurrent layers read when the decoder reads tokens of shape (target, rows), int64.
+
+        Returns:
+            Shape (target, rows, embedding size, and with feedback that of what is fed), in evaluation mode.
+        """
+        embedded = self.embedding(tokens)
+        if not self.fed_size:
+            return embedded
+        decoded = self(tokens, state)
+        if self.input_feeding:
+            first = embedded.new_zeros(embedded.shape[1], self.fed_size) if state.fed is None else state.fed
+            fed = torch.cat([first.unsqueeze(0), decoded.readouts[:-1]])
+        else:
+            assert decoded.weights is not None and state.memory is not None  # noqa: S101, PT018 - it has attention
+            group = embedded.shape[1] // len(state.memory.values)
+            fed = torch.einsum("trs,rsv->trv", decoded.weights, state.memory.values.repeat_interleave(group, 0))
+        return torch.cat([embedded, fed], dim=-1)
+
+    def readouts_of(self, hidden: Tensor, state: DecoderState) -> Tensor:
+        """Readouts (rows, readout_size) of the last layer's outputs at one step, (rows, hidden_size).
+
+        With attention before the step, its context is that of these outputs and not of the step before.
+        """
+        if self.attention is None:
+            return self.readout(hidden)
+        contexts, _ = self._attend(hidden.unsqueeze(0), state)
+        return torch.tanh(self.readout(torch.cat([contexts[0], hidden], -1)))
+
     def _whole(self, embedded: Tensor, state: DecoderState) -> Decoded:
         """All steps in one call of the recurrent layers, then all queries at once."""
         initial: State = tuple([part.contiguous() for part in state.recurrent])

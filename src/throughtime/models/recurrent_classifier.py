@@ -39,7 +39,7 @@ class RecurrentClassifier(ClassifyingNetwork, ABC):
         ArgumentError: for a size below 1, an unknown name, or a probability outside [0, 1).
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a choice for each stage
         self,
         input_size: int,
         num_classes: int,

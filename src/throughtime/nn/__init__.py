@@ -17,6 +17,7 @@ from throughtime.nn.convolution import Convolution
 from throughtime.nn.convolutional import ConvGRU, ConvLSTM, ConvolutionalRecurrent
 from throughtime.nn.dropout import LockedDropout
 from throughtime.nn.embedding import Embedding
+from throughtime.nn.gradient_flow import GradientFlow, gradient_flow
 from throughtime.nn.gradient_norms import GradientNorms, record_gradient_norms
 from throughtime.nn.initialization import orthogonal_blocks_
 from throughtime.nn.loop import LoopLinear, RecurrentLoop, check_loop
@@ -43,6 +44,7 @@ __all__ = [
     "Embedding",
     "GRUCell",
     "GeneralAttention",
+    "GradientFlow",
     "GradientNorms",
     "LSTMCell",
     "LockedDropout",
@@ -61,6 +63,7 @@ __all__ = [
     "check_loop",
     "chrono_biases_",
     "from_torch",
+    "gradient_flow",
     "negate_update_gate",
     "orthogonal_blocks_",
     "record_gradient_norms",

@@ -305,7 +305,7 @@ class Recurrent(InferringModule):
         for layer in range(self.num_layers):
             if layer and self.training and self.dropout > 0:
                 sequence = drop_between_layers(sequence, self.dropout, locked=self.locked_dropout)
-            directions = self._directions(layer, sequence, initial, reset)
+            directions = self.directions(layer, sequence, initial, reset)
             sequence, states, backend = run(self.cell, sequence, directions, backend=self.backend)
             self._set_last_backend(backend)
             final += states
@@ -327,10 +327,10 @@ class Recurrent(InferringModule):
         watched = self.zoneout or self.hidden_gradients is not None
         return not watched and not (drops and self.training) and self.backend in {"auto", "fused"}
 
-    def _directions(
+    def directions(
         self, layer: int, sequence: SequenceBatch, initial: State | None, reset: Tensor | None
     ) -> list[Direction]:
-        """What runs over the sequence in one layer, with masks drawn for this call."""
+        """What runs over a sequence in one layer, with masks drawn for this call; arguments as ``run`` takes them."""
         time, batch = sequence.values.shape[:2]
         directions: list[Direction] = []
         for reverse in range(self.num_directions):

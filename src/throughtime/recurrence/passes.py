@@ -17,12 +17,6 @@ from throughtime._core import cells, double_tensor, float_tensor
 from throughtime.cells import CELLS, Cell, projected
 from throughtime.recurrence.direction import Direction
 
-SMALLEST_TILED_BATCH = 8
-"""A tile has 16 rows: with fewer than half of them in use, products in float32 are quicker."""
-
-SMALLEST_SPLIT_BATCH = 16
-"""The same for products in three parts."""
-
 PLAIN_WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr", "weight_peephole")
 NORMALISATION = ("norm_gain_ih", "norm_gain_hh", "norm_gain_cell", "norm_bias_cell")
 WEIGHT_ORDER = PLAIN_WEIGHTS + NORMALISATION
@@ -112,19 +106,17 @@ def flat_tensors(kernel: Kernel, directions: Sequence[Direction]) -> list[Tensor
 
 
 def bfloat16_parts(values: Tensor, precision: str | None) -> int:
-    """How many bfloat16 parts a factor has; 0 where products are of the values' own dtype.
+    """How many bfloat16 parts a factor may have; 0 where products are of the values' own dtype.
+
+    The core takes products of float32 where it has no faster ones of so many parts.
 
     Args:
         values: the input, shape (time, batch, feature).
         precision: as in ``torch.set_float32_matmul_precision``; None for what was set there.
     """
-    batch = values.shape[1]
-    if values.dtype != torch.float32 or batch < SMALLEST_TILED_BATCH:
+    if values.dtype != torch.float32:
         return 0
-    precision = precision or torch.get_float32_matmul_precision()
-    if precision == "highest":
-        return 3 if batch >= SMALLEST_SPLIT_BATCH else 0
-    return 2 if precision == "high" else 1
+    return {"highest": 3, "high": 2}.get(precision or torch.get_float32_matmul_precision(), 1)
 
 
 def _address(tensor: Tensor | None) -> int:

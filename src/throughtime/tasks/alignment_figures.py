@@ -6,13 +6,17 @@ import json
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from throughtime.appearance import new_figure, palette, save_figure, styled
 from throughtime.errors import ArgumentError
-from throughtime.files import replacing, write_text
+from throughtime.files import write_text
 from throughtime.tasks.sequence_search import Alignment
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 FORMATS = (".html", ".png")
 MOST_DRAWN = 6
@@ -57,30 +61,42 @@ def save_alignments(translations: Sequence[Aligned], path: Path) -> None:
     if path.suffix.lower() == ".html":
         write_text(path, alignment_page(translations))
         return
-    from matplotlib.figure import Figure  # noqa: PLC0415 - slow to import
+    save_figure(plot_alignments(translations[:MOST_DRAWN]), path)
 
-    shown = translations[:MOST_DRAWN]
-    grids = [weights_of(one) for one in shown]
-    columns = min(len(shown), 2)
-    rows = -(-len(shown) // columns)
+
+def plot_alignments(translations: Sequence[Aligned], *, dark: bool = False) -> Figure:
+    """Draw alignments as matrices, two in a row: a row of colours for each token of a translation.
+
+    Raises:
+        ArgumentError: where there is none, or a translation has no alignment.
+    """
+    if not translations:
+        raise ArgumentError("there is no translation whose attention could be drawn")
+    colours = palette(dark=dark)
+    grids = [weights_of(one) for one in translations]
+    columns = min(len(translations), 2)
+    rows = -(-len(translations) // columns)
     widths = max(max(len(grid[0]) for grid in grids) * 0.42 + 1.6, 3.5)
     heights = max(max(len(grid) for grid in grids) * 0.36 + 1.5, 2.5)
-    figure = Figure(figsize=(widths * columns, heights * rows), dpi=150, layout="constrained")
-    for place, (one, grid) in enumerate(zip(shown, grids, strict=True)):
-        axes = figure.add_subplot(rows, columns, place + 1)
-        axes.imshow(grid, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    figure = new_figure(widths * columns, heights * rows, dark=dark)
+    for place, (one, grid) in enumerate(zip(translations, grids, strict=True)):
+        axes = styled(figure.add_subplot(rows, columns, place + 1), dark=dark, grid=False)
+        axes.imshow(grid, cmap=colours.one_sided(), vmin=0, vmax=1, aspect="auto")
         labels = [piece.strip() or "␣" for piece in one.source_pieces]
-        axes.set_xticks(range(len(labels)), labels, rotation=55, ha="left", rotation_mode="anchor", fontsize=9)
-        axes.set_yticks(range(len(grid)), [*(piece.strip() or "␣" for piece in one.pieces), END], fontsize=9)
+        axes.set_xticks(
+            range(len(labels)), labels, rotation=55, ha="left", rotation_mode="anchor", fontsize=9, parse_math=False
+        )
+        axes.set_yticks(
+            range(len(grid)), [*(piece.strip() or "␣" for piece in one.pieces), END], fontsize=9, parse_math=False
+        )
         axes.xaxis.tick_top()
         axes.tick_params(length=0)
         axes.set_xticks(np.arange(-0.5, len(labels)), minor=True)
         axes.set_yticks(np.arange(-0.5, len(grid)), minor=True)
-        axes.grid(which="minor", color="white", linewidth=1.5)
+        axes.grid(which="minor", color=colours.grid, linewidth=0.8)
         axes.tick_params(which="minor", length=0)
         axes.spines[:].set_visible(False)
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format="png")
+    return figure
 
 
 def weights_of(translation: Aligned) -> Alignment:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from throughtime.data import CaptionedImages, Frames
@@ -59,7 +59,7 @@ class Evaluation:
     examples: tuple[tuple[str, str, tuple[str, ...]], ...]
 
 
-def beside_captions(asked: Frames, known: Frames, captions: Sequence[Sequence[str]]) -> dict[str, list[str]]:
+def beside_captions(asked: Frames, known: Frames, captions: Sequence[Sequence[str]]) -> dict[str, Sequence[str]]:
     """What stands beside a captioner.
 
     Args:
@@ -70,17 +70,15 @@ def beside_captions(asked: Frames, known: Frames, captions: Sequence[Sequence[st
     rows = nearest_pictures(asked, known)
     counts = Counter(caption for several in captions for caption in several)
     common = counts.most_common(1)[0][0]
-    return {
-        "caption of the nearest picture": [captions[row][0] for row in rows],
-        "most common caption": [common] * len(asked),
-    }
+    nearest: Sequence[str] = [captions[row][0] for row in rows.tolist()]
+    return {"caption of the nearest picture": nearest, "most common caption": [common] * len(asked)}
 
 
 def evaluate_captions(
     name: str,
     captions: Sequence[str],
     images: CaptionedImages,
-    beside: dict[str, list[str]],
+    beside: Mapping[str, Sequence[str]],
     *,
     nats_per_token: float,
     seconds: float,
@@ -97,9 +95,8 @@ def evaluate_captions(
         seconds: that the captions took.
         examples: which to show.
     """
-    rows = tuple(
-        EvaluationRow(model, score_captions(own, images.captions)) for model, own in {name: captions, **beside}.items()
-    )
+    written: dict[str, Sequence[str]] = {name: captions, **beside}
+    rows = tuple(EvaluationRow(model, score_captions(own, images.captions)) for model, own in written.items())
     shown = tuple((images.examples[row].place, captions[row], images.captions[row]) for row in examples)
     return Evaluation(len(images), rows, nats_per_token, seconds, shown)
 

@@ -73,7 +73,7 @@ def score_captions(captions: Sequence[str], references: Sequence[Sequence[str]])
     written = {row: [" ".join(caption_tokens(caption)) or "."] for row, caption in enumerate(captions)}
     known = {row: [" ".join(caption_tokens(one)) or "." for one in several] for row, several in enumerate(references)}
     scorers: tuple[Any, ...] = (Bleu(4), Rouge(), Cider())
-    bleu = scorers[0].compute_score(known, written, verbose=0)[0]
+    bleu = [100 * float(one) for one in scorers[0].compute_score(known, written, verbose=0)[0]]
     rouge, cider = (float(scorer.compute_score(known, written)[0]) for scorer in scorers[1:])
     counts = {len(several) for several in references}
     per_picture = str(counts.pop()) if len(counts) == 1 else "var"
@@ -81,4 +81,4 @@ def score_captions(captions: Sequence[str], references: Sequence[Sequence[str]])
         f"nrefs:{per_picture}|case:lc|tok:throughtime-ptb|punct:no|cider:d|"
         f"scorer:pycocoevalcap-{version('pycocoevalcap')}"
     )
-    return CaptionScores(*(100 * float(one) for one in bleu), 100 * rouge, 100 * cider, signature)
+    return CaptionScores(bleu[0], bleu[1], bleu[2], bleu[3], 100 * rouge, 100 * cider, signature)

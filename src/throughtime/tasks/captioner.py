@@ -27,7 +27,6 @@ from throughtime.tasks.captioning import (
     open_tokenizer,
 )
 from throughtime.tasks.image_features import PictureReader, open_pictures
-from throughtime.tasks.model_card import captioner_card
 from throughtime.tasks.model_runs import (
     in_model_folder,
     new_folder,
@@ -37,6 +36,7 @@ from throughtime.tasks.model_runs import (
     write_settings,
 )
 from throughtime.tasks.network_training import Run
+from throughtime.tasks.picture_cards import captioner_card
 from throughtime.tasks.pretrained_vectors import given_vectors, start_embedding
 from throughtime.tasks.sequence_search import Alignment, Search, alignments, search_sequences, teacher_forced_loss
 from throughtime.tasks.trained_model import TrainedModel
@@ -244,7 +244,7 @@ class Captioner(TrainedModel[Network, Settings]):
             beside = beside_captions(frames, open_pictures(self.folder, "train"), train.captions)
         name = "drawn" if how.temperature is not None else f"beam {how.beam_size}"
         return evaluate_captions(
-            f"{self.settings.network_name}, {name}",
+            f"{self.settings.decoder_name}, {name}",
             captions,
             images,
             beside,
@@ -256,7 +256,8 @@ class Captioner(TrainedModel[Network, Settings]):
     def _search(self, options: dict[str, Any]) -> Search:
         for name in options:
             check_choice("search", name, Search.__dataclass_fields__)
-        return Search(**{"max_length": self.settings.max_length, "replace_unknown": False, **options})
+        chosen: dict[str, Any] = {"max_length": self.settings.max_length, "replace_unknown": False, **options}
+        return Search(**chosen)
 
     def _captions(self, frames: Frames, how: Search, *, attention: bool = False) -> list[Caption]:
         found = search_sequences(self.network, frames, how, self.tokenizer)

@@ -144,14 +144,20 @@ class Settings(ImageSettings):
         return CaptionColumns(self.image_column, self.caption_column, Path(self.images) if self.images else None)
 
     @property
+    def decoder_name(self) -> str:
+        """Cell, size and attention, for tables."""
+        hard = "hard " if self.hard_attention else ""
+        looks = "no attention" if self.attention == "none" else f"{hard}{self.attention} attention"
+        return f"{self.cell.upper()} {self.num_layers} x {self.hidden_size}, {looks}"
+
+    @property
     def network_name(self) -> str:
-        """Encoder, cell, size and attention, for people to read."""
+        """Encoder and decoder, for people to read."""
         encoder = f"convolutional {' - '.join(map(str, self.channels))}"
         if self.backbone is not None:
             encoder = f"{Path(self.backbone).name}, {'fine-tuned' if self.fine_tune else 'frozen'}"
-        kind = f"{'hard ' if self.hard_attention else ''}{self.attention} attention"
-        looks = "without attention" if self.attention == "none" else f"with {kind} {self.attention_order} the step"
-        return f"{encoder}; {self.cell.upper()} {self.num_layers} x {self.hidden_size} {looks}"
+        order = "" if self.attention == "none" else f" {self.attention_order} the step"
+        return f"{encoder}; {self.decoder_name}{order}"
 
 
 @dataclass(frozen=True)

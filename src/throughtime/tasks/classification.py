@@ -17,6 +17,7 @@ from throughtime.sequence import SequenceBatch
 from throughtime.tasks.class_targets import ClassTargets, checked_class_weights
 from throughtime.tasks.classification_figures import accuracy, macro_f1
 from throughtime.tasks.network_training import CellName, Run, TrainingSettings, optimizers_of, train_network
+from throughtime.tasks.reading import classifier_reading
 from throughtime.tasks.settings import Duration, Positive, Probability
 from throughtime.training import (
     ClassificationObjective,
@@ -29,6 +30,8 @@ from throughtime.training import (
 
 EVALUATION_BATCH = 128
 FEWEST_EXAMPLES = 4
+WATCHED = 16
+"""Examples by which gradients are watched."""
 
 
 class LabelSettings(TrainingSettings):
@@ -184,6 +187,7 @@ def fit(network: ClassifyingNetwork, data: ClassifiedData, settings: LabelSettin
         optimizers=optimizers_of(list(network.parameters()), network.hidden_matrices(), settings),
         unit=data.splits.train.UNIT.removesuffix("s"),
         most_epochs=settings.enough_epochs(len(data.splits.train)),
+        readings=lambda: [one for one in [classifier_reading(network, data.valid, most=WATCHED)] if one],
     )
 
 

@@ -51,7 +51,7 @@ class Classifier(TrainedModel[Network, OwnSettings], ABC, Generic[Network, OwnSe
     """
 
     TASK: ClassVar[str]
-    SETTINGS: ClassVar[type[LabelSettings]]
+    SETTINGS: ClassVar[Any]
     WANTED: ClassVar[str]
 
     def __init__(

@@ -12,8 +12,8 @@ import numpy as np
 
 from throughtime.data import LabelledExamples
 from throughtime.errors import ArgumentError, DataError
-from throughtime.tasks.classification_evaluation import Evaluation, EvaluationRow
 from throughtime.tasks.classification import ClassifierSettings
+from throughtime.tasks.classification_evaluation import Evaluation, EvaluationRow
 from throughtime.tasks.classifiers import AnyClassifier
 from throughtime.training import Display, Processes
 

@@ -25,9 +25,9 @@ from throughtime.tasks.image_classification import (
     open_data,
 )
 from throughtime.tasks.image_features import PictureReader, nearest_pictures, open_pictures
-from throughtime.tasks.model_card import image_classifier_card
 from throughtime.tasks.model_runs import read_settings, save_copy, write_settings
 from throughtime.tasks.network_training import Run
+from throughtime.tasks.picture_cards import image_classifier_card
 from throughtime.training import ModelFolder, choose_device, choose_precision
 
 

@@ -173,10 +173,7 @@ def choose_reader(pictures: Sequence[Picture], settings: ImageSettings, *, spati
         return PictureReader(chosen, backbone, settings.fine_tune)
     if settings.fine_tune:
         raise ArgumentError("`fine_tune` needs a `backbone`")
-    looked = [pictures[row] for row in np.linspace(0, len(pictures) - 1, min(LOOKED_AT, len(pictures))).astype(int)]
-    pixels = [own for picture in looked if (own := _pixels(picture)) is not None]
-    if not pixels:
-        raise DataError(f"of the {len(pictures):,} pictures none of the {len(looked)} that were tried can be read")
+    pixels = _some_pixels(pictures)
     grey = settings.grey if settings.grey is not None else all(_is_grey(own) for own in pixels)
     sizes = {own.shape[:2] for own in pixels}
     height, width = sizes.pop() if len(sizes) == 1 else (USUAL_SIDE, USUAL_SIDE)
@@ -281,12 +278,25 @@ def open_pictures(folder: ModelFolder, part: str) -> Frames:
     return open_features(pictures_file(folder, part))
 
 
-def _pixels(picture: Picture) -> Pixels | None:
-    """The picture's own pixels; None where it is broken, which is told when all of them are read."""
-    try:
-        return np.asarray(open_image(picture)) if isinstance(picture, Path) else checked_pixels(picture)
-    except DataError:
-        return None
+def _some_pixels(pictures: Sequence[Picture]) -> list[Pixels]:
+    """The own pixels of some pictures; that others are broken is told when all of them are read.
+
+    Raises:
+        DataError: where none of them can be read.
+    """
+    looked = [pictures[row] for row in np.linspace(0, len(pictures) - 1, min(LOOKED_AT, len(pictures))).astype(int)]
+    found: list[Pixels] = []
+    broken: list[DataError] = []
+    for picture in looked:
+        try:
+            found.append(np.asarray(open_image(picture)) if isinstance(picture, Path) else checked_pixels(picture))
+        except DataError as error:
+            broken.append(error)
+    if not found:
+        raise DataError(
+            f"{broken[0]}; nor can any other of {len(looked)} pictures that were tried be read"
+        ) from broken[0]
+    return found
 
 
 def _is_grey(pixels: Pixels) -> bool:

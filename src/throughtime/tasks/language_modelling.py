@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import torch
 from pydantic import Field, model_validator
 from torch import nn
@@ -31,6 +32,7 @@ from throughtime.data import (
 from throughtime.errors import ArgumentError
 from throughtime.models import RecurrentLanguageModel
 from throughtime.tasks.network_training import CellName, Run, TrainingSettings, optimizers_of, train_network
+from throughtime.tasks.reading import language_reading
 from throughtime.tasks.settings import Duration, Positive, Probability
 from throughtime.training import (
     Display,
@@ -231,7 +233,16 @@ def fit(network: RecurrentLanguageModel, data: TextData, settings: Settings, run
         settings,
         run,
         optimizers=optimizers_of(list(network.parameters()), network.hidden_matrices(), settings),
+        readings=lambda: [language_reading(network, _watched(valid, settings.bptt))],
     )
+
+
+def _watched(tokens: Tokens, time: int) -> torch.Tensor:
+    """Windows of a text to watch gradients by, shape (time + 1, 8), or fewer and shorter ones of a short text."""
+    length = min(time + 1, len(tokens))
+    count = min(8, len(tokens) // length)
+    rows = [tokens[row * length : (row + 1) * length].astype(np.int64) for row in range(count)]
+    return torch.from_numpy(np.stack(rows, axis=1))
 
 
 def validate(network: nn.Module, tokens: Tokens, precision: str, processes: Processes) -> Validation:

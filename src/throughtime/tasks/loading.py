@@ -7,7 +7,9 @@ from pathlib import Path
 
 from throughtime.errors import ModelFolderError
 from throughtime.tasks import (
+    anomaly_detection,
     captioning,
+    forecasting,
     image_classification,
     language_modelling,
     next_frame,
@@ -18,7 +20,9 @@ from throughtime.tasks import (
     visual_question_answering,
     word2vec,
 )
+from throughtime.tasks.anomaly_detector import AnomalyDetector
 from throughtime.tasks.captioner import Captioner
+from throughtime.tasks.forecaster import Forecaster
 from throughtime.tasks.image_classifier import ImageClassifier
 from throughtime.tasks.language_model import LanguageModel
 from throughtime.tasks.sequence_classifier import SequenceClassifier
@@ -31,7 +35,9 @@ from throughtime.tasks.word2vec_model import Word2Vec
 from throughtime.training import ModelFolder
 
 AnyModel = (
-    Captioner
+    AnomalyDetector
+    | Captioner
+    | Forecaster
     | ImageClassifier
     | LanguageModel
     | SequenceClassifier
@@ -64,7 +70,9 @@ def load(folder: Path | str, *, device: str = "auto") -> AnyModel:
 
 
 _LOADERS: dict[str, Callable[..., AnyModel]] = {
+    anomaly_detection.TASK: AnomalyDetector.load,
     captioning.TASK: Captioner.load,
+    forecasting.TASK: Forecaster.load,
     image_classification.TASK: ImageClassifier.load,
     language_modelling.TASK: LanguageModel.load,
     sequence_classification.TASK: SequenceClassifier.load,

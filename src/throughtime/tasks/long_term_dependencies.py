@@ -283,6 +283,7 @@ def fit(network: RecurrentReadout, sequences: LongTermSequences, settings: Setti
         run,
         optimizers=optimizers_of(list(network.parameters()), network.hidden_matrices(), settings),
         unit="sequence",
+        loss_unit=sequences.measure,
     )
 
 

@@ -10,29 +10,24 @@ from torch import nn
 from throughtime import __version__
 from throughtime.files import write_text
 from throughtime.models import (
-    Captioner,
     ClassifyingNetwork,
     EncoderDecoder,
-    FramePredictor,
-    ImageClassifier,
+    RecurrentAutoencoder,
     RecurrentLanguageModel,
     RecurrentSequenceClassifier,
     RecurrentTextClassifier,
-    RecurrentVideoClassifier,
-    VisualQuestionNetwork,
 )
+from throughtime.models.forecast_network import ForecastEnsemble
 from throughtime.tasks import (
-    captioning,
-    image_classification,
-    next_frame,
+    anomaly_detection,
     sequence_classification,
     text_classification,
     translation,
-    video_classification,
-    visual_question_answering,
     word2vec,
 )
 from throughtime.tasks.classification import ClassifiedData, LabelSettings
+from throughtime.tasks.forecasting import ForecastData
+from throughtime.tasks.forecasting_settings import Settings as ForecastSettings
 from throughtime.tasks.language_modelling import Settings, TextData
 from throughtime.tasks.settings import TaskSettings
 from throughtime.tasks.text_classification import ClassifiedText
@@ -55,12 +50,12 @@ def language_model_card(
         for name, part in parts.items()
         if part is not None
     ]
-    _write_card(
+    write_card(
         folder,
         f"A {settings.tokens} language model",
-        f"{settings.cell.upper()}, {settings.num_layers} x {settings.hidden_size} units, {_weights(network)}, "
+        f"{settings.cell.upper()}, {settings.num_layers} x {settings.hidden_size} units, {weights_told(network)}, "
         f"a vocabulary of {data.tokenizer.vocabulary_size:,}. Trained by throughtime {__version__}.",
-        _training(folder, network, "Best validation", reached),
+        training_told(folder, network, "Best validation", reached),
         data=["| part | tokens | characters | unknown tokens |", "|---|---:|---:|---:|", *rows],
         settings=settings,
         use=[
@@ -75,7 +70,7 @@ def text_classifier_card(
 ) -> None:
     """Write the model card of a text classifier into its folder."""
     vocabulary = f"a vocabulary of {data.tokenizer.vocabulary_size:,}"
-    _classifier_card(folder, "A text classifier", settings, data, network, reads=vocabulary, example="'a text'")
+    classifier_card(folder, "A text classifier", settings, data, network, reads=vocabulary, example="'a text'")
 
 
 def sequence_classifier_card(
@@ -88,24 +83,10 @@ def sequence_classifier_card(
     channels = data.splits.train.channels
     reads = f"{len(channels)} numbers a step ({', '.join(channels[:12])}{', ...' if len(channels) > 12 else ''})"
     title = "A classifier of sequences of numbers"
-    _classifier_card(folder, title, settings, data, network, reads=reads, example="DATA")
+    classifier_card(folder, title, settings, data, network, reads=reads, example="DATA")
 
 
-def image_classifier_card(
-    folder: ModelFolder,
-    settings: image_classification.Settings,
-    data: image_classification.ClassifiedImages,
-    network: ImageClassifier,
-) -> None:
-    """Write the model card of an image classifier into its folder."""
-    how = data.reader.preprocessing
-    reads = f"pictures of {how.height} x {how.width} pixels, {'grey' if how.channels == 1 else 'in colour'}"
-    _classifier_card(
-        folder, "An image classifier", settings, data, network, reads=reads, example="picture.png", command="image"
-    )
-
-
-def _classifier_card(
+def classifier_card(
     folder: ModelFolder,
     title: str,
     settings: LabelSettings,
@@ -116,6 +97,7 @@ def _classifier_card(
     example: str,
     command: str = "classify",
 ) -> None:
+    """Write the model card of any classifier; ``reads`` says what it reads, ``example`` what to give it."""
     unit = data.splits.train.UNIT.removesuffix("s")
 
     def reached(best: dict[str, Any]) -> str:
@@ -129,12 +111,12 @@ def _classifier_card(
         f"| {label} | {' | '.join(f'{part.counts().get(label, 0):,}' for part in parts.values())} |"
         for label in data.targets.classes
     ]
-    _write_card(
+    write_card(
         folder,
         title,
-        f"{settings.name[0].upper()}{settings.name[1:]}; {_weights(network)}, {reads}. "
+        f"{settings.name[0].upper()}{settings.name[1:]}; {weights_told(network)}, {reads}. "
         f"Trained by throughtime {__version__}.",
-        _training(folder, network, "Best validation", reached, decisive=settings.decisive),
+        training_told(folder, network, "Best validation", reached, decisive=settings.decisive),
         data=[f"| class | {' | '.join(parts)} |", f"|---|{'---:|' * len(parts)}", *rows],
         settings=settings,
         use=[
@@ -156,12 +138,12 @@ def translator_card(
         )
 
     command = f"throughtime translate {'encode ' if settings.autoencode else ''}{folder.path.name}"
-    _write_card(
+    write_card(
         folder,
         "A recurrent autoencoder of sentences" if settings.autoencode else "A translator",
-        f"{settings.network_name}; {_weights(network)}, vocabularies of {data.source.vocabulary_size:,} and "
+        f"{settings.network_name}; {weights_told(network)}, vocabularies of {data.source.vocabulary_size:,} and "
         f"{data.target.vocabulary_size:,}. Trained by throughtime {__version__}.",
-        _training(folder, network, "Best validation, by greedy search", reached, decisive=settings.select_by),
+        training_told(folder, network, "Best validation, by greedy search", reached, decisive=settings.select_by),
         data=[
             "| part | pairs |",
             "|---|---:|",
@@ -172,121 +154,52 @@ def translator_card(
     )
 
 
-def captioner_card(
-    folder: ModelFolder, settings: captioning.Settings, data: captioning.CaptionData, network: Captioner
+def forecaster_card(
+    folder: ModelFolder, settings: ForecastSettings, data: ForecastData, network: ForecastEnsemble
 ) -> None:
-    """Write the model card of a captioner into its folder."""
+    """Write the model card of a forecaster into its folder."""
 
     def reached(best: dict[str, Any]) -> str:
-        return (
-            f"**CIDEr-D {best['validation_cider']:.1f}**, BLEU-4 {best['validation_bleu_4']:.1f}, "
-            f"{best['validation_loss']:.4f} nats per token"
-        )
+        return f"**loss {best['validation_loss']:.4f}** in units of the seasonal naive forecast's error"
 
-    how = data.reader.preprocessing
-    _write_card(
+    write_card(
         folder,
-        "A captioner of pictures",
-        f"{settings.network_name[0].upper()}{settings.network_name[1:]}; {_weights(network)}, a vocabulary of "
-        f"{data.tokenizer.vocabulary_size:,}. It looks at pictures of {how.height} x {how.width} pixels. Trained by "
-        f"throughtime {__version__}.",
-        _training(folder, network, "Best validation, by greedy search", reached, decisive=settings.select_by),
-        data=[
-            "| part | pictures | captions |",
-            "|---|---:|---:|",
-            *(
-                f"| {name} | {len(part):,} | {sum(map(len, part.captions)):,} |"
-                for name, part in data.splits.parts().items()
-            ),
-        ],
-        settings=settings,
-        use=[
-            f"throughtime caption predict {folder.path.name} photo.jpg --attention looked.png",
-            f"throughtime caption evaluate {folder.path.name}",
-        ],
-    )
-
-
-def visual_question_card(
-    folder: ModelFolder,
-    settings: visual_question_answering.Settings,
-    data: visual_question_answering.QuestionData,
-    network: VisualQuestionNetwork,
-) -> None:
-    """Write the model card of a network that answers questions about pictures into its folder."""
-
-    def reached(best: dict[str, Any]) -> str:
-        return f"**accuracy {best['validation_accuracy']:.2%}**, {best['validation_loss']:.4f} nats per question"
-
-    how = data.reader.preprocessing
-    _write_card(
-        folder,
-        "Answers to questions about pictures",
-        f"{settings.network_name}; {_weights(network)}, a vocabulary of {data.tokenizer.vocabulary_size:,}, "
-        f"{len(data.answers):,} answers, pictures of {how.height} x {how.width} pixels. Trained by throughtime "
+        "A forecaster",
+        f"{settings.name}, {settings.members} networks of {settings.hidden_size} units on a window of "
+        f"{settings.window} values, {settings.horizon} steps ahead; {weights_told(network)}. Trained by throughtime "
         f"{__version__}.",
-        _training(folder, network, "Best validation", reached, decisive="accuracy"),
-        data=[f"- {name}: {part.summary()}" for name, part in data.splits.parts().items()],
+        training_told(folder, network, "Best validation", reached),
+        data=[f"- {line}" for line in data.table.description()],
         settings=settings,
         use=[
-            f"throughtime vqa predict {folder.path.name} picture.png 'what colour is it?'",
-            f"throughtime vqa evaluate {folder.path.name} DATA",
+            f"throughtime forecast predict {folder.path.name}",
+            f"throughtime forecast evaluate {folder.path.name} DATA",
         ],
     )
 
 
-def frame_predictor_card(
-    folder: ModelFolder, settings: next_frame.Settings, data: next_frame.VideoData, network: FramePredictor
-) -> None:
-    """Write the model card of a network that predicts frames into its folder."""
-
-    def reached(best: dict[str, Any]) -> str:
-        return (
-            f"**{best['validation_loss']:.5f} nats per pixel**, squared error of a frame {best['validation_mse']:.3f}"
-        )
-
-    how = data.reader.preprocessing
-    _write_card(
-        folder,
-        "The next frame of a video",
-        f"{settings.network_name}; {_weights(network)}, frames of {how.height} x {how.width} pixels. Trained by "
-        f"throughtime {__version__}.",
-        _training(folder, network, "Best validation", reached),
-        data=[f"- {name}: {part.summary()}" for name, part in data.splits.parts().items()],
-        settings=settings,
-        use=[
-            f"throughtime next-frame predict {folder.path.name} video.gif -o future.gif",
-            f"throughtime next-frame evaluate {folder.path.name} DATA",
-        ],
-    )
-
-
-def video_classifier_card(
+def anomaly_detector_card(
     folder: ModelFolder,
-    settings: video_classification.Settings,
-    data: video_classification.ClassifiedVideos,
-    network: RecurrentVideoClassifier,
+    settings: anomaly_detection.Settings,
+    data: anomaly_detection.AnomalyData,
+    network: RecurrentAutoencoder,
 ) -> None:
-    """Write the model card of a video classifier into its folder."""
+    """Write the model card of an anomaly detector into its folder."""
 
     def reached(best: dict[str, Any]) -> str:
-        return (
-            f"**accuracy {best['validation_accuracy']:.2%}**, macro F1 {best['validation_macro_f1']:.4f}, "
-            f"{best['validation_loss']:.4f} nats per video"
-        )
+        return f"**mean squared error {best['validation_loss']:.4f}** in deviations"
 
-    how = data.reader.preprocessing
-    _write_card(
+    write_card(
         folder,
-        "A video classifier",
-        f"{settings.name}; {_weights(network)}, frames of {how.height} x {how.width} pixels. Trained by throughtime "
+        "An anomaly detector",
+        f"{settings.name}, windows of {settings.window} steps; {weights_told(network)}. Trained by throughtime "
         f"{__version__}.",
-        _training(folder, network, "Best validation", reached, decisive=settings.decisive),
-        data=[f"- {name}: {part.summary()}" for name, part in data.splits.parts().items()],
+        training_told(folder, network, "Best validation", reached),
+        data=[f"- {line}" for line in data.table.description()],
         settings=settings,
         use=[
-            f"throughtime video predict {folder.path.name} video.gif",
-            f"throughtime video evaluate {folder.path.name} DATA",
+            f"throughtime autoencode detect {folder.path.name} DATA --figure odd.png",
+            f"throughtime autoencode encode {folder.path.name} DATA -o vectors.npy",
         ],
     )
 
@@ -295,7 +208,7 @@ def word2vec_card(folder: ModelFolder, settings: word2vec.Settings, trainer: Wor
     """Write the model card of word vectors into their folder."""
     vocabulary, name = trainer.vocabulary, folder.path.name
     speed = trainer.words / max(trainer.seconds, 1e-9)
-    _write_card(
+    write_card(
         folder,
         "Word vectors",
         f"{len(vocabulary):,} words, {trainer.size} features, learned by {settings.architecture} with "
@@ -310,7 +223,7 @@ def word2vec_card(folder: ModelFolder, settings: word2vec.Settings, trainer: Wor
     )
 
 
-def _write_card(
+def write_card(
     folder: ModelFolder,
     title: str,
     model: str,
@@ -320,6 +233,7 @@ def _write_card(
     settings: TaskSettings,
     use: Sequence[str],
 ) -> None:
+    """Write a model card: title, model, training, tables of the data and the settings, and commands to use it."""
     chosen = [f"| `{name}` | {value} |" for name, value in settings.model_dump(exclude_none=True).items()]
     sections = [
         f"# {title}",
@@ -335,11 +249,12 @@ def _write_card(
     write_text(folder.card_file, "\n\n".join(sections) + "\n")
 
 
-def _weights(network: nn.Module) -> str:
+def weights_told(network: nn.Module) -> str:
+    """How many weights a network has, for people to read."""
     return f"{sum(weight.numel() for weight in network.parameters()):,} weights"
 
 
-def _training(
+def training_told(
     folder: ModelFolder,
     network: nn.Module,
     title: str,

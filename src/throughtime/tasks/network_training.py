@@ -16,6 +16,8 @@ from torch.optim import Optimizer
 from throughtime.bptt import clip_each_norm, clip_global_norm
 from throughtime.cells import CELLS
 from throughtime.errors import ArgumentError, check_choice
+from throughtime.nn import gradient_flow
+from throughtime.tasks.reading import Reading
 from throughtime.tasks.settings import Duration, Positive, Probability, TaskSettings, parse_duration
 from throughtime.training import (
     OPTIMIZERS,
@@ -55,7 +57,7 @@ class TrainingSettings(TaskSettings):
     """How a network is trained: what the settings of every task that trains one have in common."""
 
     RESUMABLE: ClassVar[frozenset[str]] = frozenset(
-        {"epochs", "steps", "time_budget", "patience", "checkpoint_every", "device", "threads"}
+        {"epochs", "steps", "time_budget", "patience", "checkpoint_every", "watch_gradients", "device", "threads"}
     )
 
     optimizer: OptimizerName = "muon"
@@ -95,6 +97,8 @@ class TrainingSettings(TaskSettings):
     """Seconds between two checkpoints; there is one at each validation too."""
     precision: Literal["auto", "32", "bf16"] = "auto"
     """Arithmetic: bf16 multiplies in bfloat16 with float32 weights; auto takes it where the hardware has it."""
+    watch_gradients: bool = False
+    """Whether to log every 50 steps how far gradients flow back in time."""
     device: str = "auto"
     """Where to compute: auto, cpu, cuda, cuda:1, mps."""
     threads: Positive | None = None
@@ -153,7 +157,7 @@ class Run:
         return self.resume and self.folder.config_file.exists()
 
 
-def train_network(
+def train_network(  # noqa: PLR0913 - a run's parts
     network: nn.Module,
     objective: nn.Module,
     batches: Batches,
@@ -163,7 +167,10 @@ def train_network(
     *,
     optimizers: Sequence[Optimizer],
     unit: str = "token",
+    loss_unit: str = "nats",
     most_epochs: float | None = None,
+    validates_first: bool = False,
+    readings: Callable[[], Sequence[Reading]] = tuple,
 ) -> Position:
     """Train a network; the folder keeps the best weights, the log and what a resumed run needs.
 
@@ -176,7 +183,10 @@ def train_network(
         run: where.
         optimizers: of the network's parameters; see ``optimizers_of``.
         unit: what a target is, such as a token or a text.
+        loss_unit: what the loss is counted in.
+        validates_first: whether the network is judged before it has learned anything, too.
         most_epochs: after how many passes over the data a run ends whose time budget would allow for more.
+        readings: what the network's recurrent layers read as it is, to watch gradients by.
 
     Raises:
         TrainingError: where the loss or the gradient is not finite.
@@ -184,7 +194,14 @@ def train_network(
     epochs = settings.epochs or (most_epochs if settings.time_budget else None)
     steps = max(1, round(epochs * len(batches))) if epochs else settings.steps
     recorder = Recorder(
-        run.folder, network, display=run.display, seconds=settings.seconds, is_main=run.processes.is_main, unit=unit
+        run.folder,
+        network,
+        display=run.display,
+        seconds=settings.seconds,
+        is_main=run.processes.is_main,
+        unit=unit,
+        loss_unit=loss_unit,
+        watch=partial(watch_gradients, network, readings) if settings.watch_gradients else None,
     )
     trainer = Trainer(
         model=objective,
@@ -198,6 +215,7 @@ def train_network(
         processes=run.processes,
         precision=settings.precision,
         checkpoint_seconds=settings.checkpoint_every,
+        validates_first=validates_first,
     )
     # Each process drops other units.
     torch.manual_seed(settings.seed + run.processes.rank)
@@ -206,6 +224,32 @@ def train_network(
     position = trainer.run()
     recorder.finish(position)
     return position
+
+
+def watch_gradients(network: nn.Module, readings: Callable[[], Sequence[Reading]]) -> dict[str, object]:
+    """How far a network's gradients flow back as it is, for its log: of each layer and direction.
+
+    Its cost is a pass through the recurrent layers and back for each look, of as many steps as the reading has.
+
+    Returns:
+        ``gradient_flow``: for each layer and direction its name, the verdict, the effective horizon (None where it is
+        beyond the reading), and the relative norm at lags 1, 2, 4, 8, ...
+    """
+    training = network.training
+    network.eval()
+    try:
+        found = readings()
+        flows = [gradient_flow(one.layer, one.inputs, one.loss, state=one.state) for one in found]
+    finally:
+        network.train(training)
+    records: list[dict[str, object]] = []
+    for reading, flow in zip(found, flows, strict=True):
+        rows = zip(flow.names, flow.verdicts(), flow.horizons(), flow.relative.tolist(), strict=True)
+        for name, verdict, horizon, relative in rows:
+            shares = {str(lag): relative[lag] for lag in (2**power for power in range(20)) if lag < len(relative)}
+            own = name if len(found) == 1 else f"{reading.name}, {name}"
+            records.append({"layer": own, "verdict": verdict, "horizon": horizon, "relative_norm": shares})
+    return {"gradient_flow": records}
 
 
 def optimizers_of(

@@ -14,19 +14,25 @@ import torch
 import yaml
 
 from throughtime.data import VisualQuestions, sample_questions, sort_of_clevr
+from throughtime.data.series_files import read_series
 from throughtime.errors import ArgumentError, check_choice
+from throughtime.tasks.captioner import Captioner
+from throughtime.tasks.captioning import Settings as CaptionSettings
 from throughtime.tasks.classifiers import classifier_for
 from throughtime.tasks.cross_validation import cross_validate
+from throughtime.tasks.forecaster import Forecaster
+from throughtime.tasks.forecasting_settings import Settings as ForecastSettings
 from throughtime.tasks.image_classifier import ImageClassifier
 from throughtime.tasks.language_model import LanguageModel
 from throughtime.tasks.long_term_dependencies import Settings as DependencySettings
 from throughtime.tasks.long_term_dependencies import compare
+from throughtime.tasks.scene_captioning import learn_scenes
 from throughtime.tasks.translator import Translator
 from throughtime.tasks.visual_question_answerer import VisualQuestionAnswerer
 from throughtime.tasks.visual_question_answering import Settings as QuestionSettings
 from throughtime.training import Display
 
-HIGHER_IS_BETTER = frozenset({"accuracy", "macro_f1", "bleu", "chrf"})
+HIGHER_IS_BETTER = frozenset({"accuracy", "macro_f1", "bleu", "chrf", "cider", "bleu_4", "right"})
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,8 @@ class Recipe:
         target: the figure to reach.
         source: where the target comes from.
         folds: of a cross-validation.
+        backtest: of a forecaster: ``steps`` at the end to forecast, from each step, and ``values`` of each series, of
+            which the first count; all by default.
     """
 
     name: str
@@ -58,6 +66,7 @@ class Recipe:
     target: float
     source: str
     folds: int | None = None
+    backtest: dict[str, int] | None = None
 
     @property
     def higher_is_better(self) -> bool:
@@ -175,11 +184,34 @@ def _run_image_classifier(
     return model.evaluate(part=recipe.part).rows
 
 
+def _run_captioner(
+    recipe: Recipe, data: Sequence[Path], output: Path | None, display: Display | None, seed: int
+) -> tuple[Any, ...]:
+    if data:
+        model = Captioner.fit(*data, output=output, display=display, **recipe.settings, seed=seed)
+        return model.evaluate(part=recipe.part).rows
+    given = dict(recipe.settings)
+    scenes = given.pop("scenes")
+    return learn_scenes(scenes, CaptionSettings.of({**given, "seed": seed}), output=output, display=display)
+
+
 def _run_dependencies(
     recipe: Recipe, _data: Sequence[Path], output: Path | None, display: Display | None, seed: int
 ) -> tuple[Any, ...]:
     settings = DependencySettings.of({**recipe.settings, "seed": seed})
     return compare(settings, output=output, display=display).rows
+
+
+def _run_forecaster(
+    recipe: Recipe, data: Sequence[Path], output: Path | None, display: Display | None, seed: int
+) -> tuple[Any, ...]:
+    settings = ForecastSettings.of({**recipe.settings, "seed": seed})
+    plan = recipe.backtest or {}
+    table = read_series(data[0], settings.columns)
+    values = plan.get("values", table.longest)
+    table = table.mapped(lambda one: one.between(one.first, one.first + values))
+    model = Forecaster.train(table.without_last(plan["steps"]), settings, output=output, display=display)
+    return model.evaluate(table, steps=plan["steps"], step_size=1).rows
 
 
 def _run_questions(
@@ -202,11 +234,13 @@ QUESTIONS: dict[str, Callable[[], tuple[VisualQuestions, VisualQuestions]]] = {
 
 _Run = Callable[[Recipe, Sequence[Path], Path | None, Display | None, int], tuple[Any, ...]]
 _RUNS: dict[str, _Run] = {
+    "caption": _run_captioner,
     "image": _run_image_classifier,
     "lm": _run_language_model,
     "classify": _run_classifier,
     "translate": _run_translator,
     "dependencies": _run_dependencies,
+    "forecast": _run_forecaster,
     "vqa": _run_questions,
 }
 

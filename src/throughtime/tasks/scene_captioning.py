@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -11,10 +12,15 @@ import numpy.typing as npt
 from throughtime.data import CaptionedImages, Scene, SceneObject, captioned_scenes, is_right, mentions, sample_scenes
 from throughtime.data.sample_scenes import COMBINATIONS
 from throughtime.tasks.captioner import Captioner
+from throughtime.tasks.captioning import Settings
+from throughtime.training import Display
 
 HELD_OUT = frozenset({("red", "triangle"), ("blue", "circle"), ("green", "cross"), ("yellow", "square")})
 """Colours and kinds that no scene to learn from has together."""
 SEEN = COMBINATIONS - HELD_OUT
+SIDE = 48
+"""Height and width of the scenes, in pixels."""
+JUDGED = 1_000
 
 
 @dataclass(frozen=True)
@@ -39,12 +45,31 @@ class SceneEvaluation:
 
 def training_scenes(count: int, *, seed: int = 0) -> CaptionedImages:
     """Scenes to learn from, five captions each, in which the combinations of HELD_OUT don't occur."""
-    return captioned_scenes(sample_scenes(count, seed=seed, combinations=SEEN), seed=seed)
+    return captioned_scenes(sample_scenes(count, seed=seed, side=SIDE, combinations=SEEN), seed=seed)
 
 
 def unseen_scenes(count: int, *, seed: int = 1_000_003, held_out: bool = False) -> list[Scene]:
     """Scenes to judge by: of the combinations that were learned, or with one at least that was not."""
-    return sample_scenes(count, seed=seed, combinations=SEEN, must_have=HELD_OUT if held_out else ())
+    return sample_scenes(count, seed=seed, side=SIDE, combinations=SEEN, must_have=HELD_OUT if held_out else ())
+
+
+def learn_scenes(
+    scenes: int, settings: Settings, *, output: Path | None = None, display: Display | None = None
+) -> tuple[SceneEvaluation, ...]:
+    """Train a captioner on generated scenes, and judge it on 1,000 unseen ones, and on 1,000 with what was held out.
+
+    Args:
+        scenes: how many to learn from.
+        settings: of the captioner; its seed is that of the scenes as well.
+        output: the model folder to make; a temporary one if None.
+        display: shows progress.
+    """
+    model = Captioner.train([training_scenes(scenes, seed=settings.seed)], settings, output=output, display=display)
+    name = settings.decoder_name
+    return tuple(
+        judge_scenes(model, unseen_scenes(JUDGED, held_out=held_out), label)
+        for label, held_out in ((name, False), (f"{name}, held-out combinations", True))
+    )
 
 
 def judge_scenes(model: Captioner, scenes: Sequence[Scene], name: str, *, beam_size: int = 3) -> SceneEvaluation:

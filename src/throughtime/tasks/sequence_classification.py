@@ -49,7 +49,7 @@ class Settings(ClassifierSettings):
     together by default where all channels are alike, as pixels are, else each."""
 
     @property
-    def columns(self) -> SequenceColumns:
+    def sequence_columns(self) -> SequenceColumns:
         """Where a table has what."""
         return SequenceColumns(self.id_column, self.time_column, self.label_column, self.label_separator)
 
@@ -89,7 +89,7 @@ def load_data(sources: Sequence[LabelledSequences | Path | str], settings: Setti
         DataError: naming file and line, where the data can't be read or there is nothing to learn from it.
     """
     run.display.update("reading the sequences", 0.0)
-    parts = find_sequences(sources, settings.columns, encoding=settings.encoding)
+    parts = find_sequences(sources, settings.sequence_columns, encoding=settings.encoding)
     for part in parts.values():
         for remark in part.remarks:
             run.display.line(remark)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy.typing as npt
 import torch
@@ -68,7 +68,7 @@ class SequenceClassifier(Classifier[RecurrentSequenceClassifier, Settings, Label
         cls, sources: Sequence[LabelledSequences | Path | str], settings: Settings
     ) -> dict[str, LabelledSequences]:
         """The parts of a labelled data set of sequences; see ``data.find_sequences``."""
-        return find_sequences(sources, settings.columns, encoding=settings.encoding)
+        return find_sequences(sources, settings.sequence_columns, encoding=settings.encoding)
 
     @classmethod
     def _prepare(cls, sources: Sequence[LabelledSequences | Path | str], settings: Settings, run: Run) -> None:
@@ -131,7 +131,7 @@ class SequenceClassifier(Classifier[RecurrentSequenceClassifier, Settings, Label
         save_copy(self.folder, target, self.network)
         write_settings(target, TASK, self.settings, classes=self.targets.classes, channels=self.channels)
 
-    def predict(self, sequences: Sequence[npt.ArrayLike]) -> list[Prediction]:
+    def predict(self, sequences: Sequence[npt.ArrayLike] | npt.NDArray[Any]) -> list[Prediction]:
         """Classify sequences.
 
         Args:

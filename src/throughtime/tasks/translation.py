@@ -31,6 +31,7 @@ from throughtime.data import (
 from throughtime.errors import ArgumentError, DataError
 from throughtime.models import EncoderDecoder
 from throughtime.tasks.network_training import CellName, Run, TrainingSettings, optimizers_of, train_network
+from throughtime.tasks.reading import translation_readings
 from throughtime.tasks.sentence_tokenizers import TokenKind, learn_tokenizers, open_tokenizers, save_tokenizers
 from throughtime.tasks.sequence_search import teacher_forced_loss, write_greedily
 from throughtime.tasks.settings import Positive, Probability
@@ -44,6 +45,7 @@ from throughtime.training import (
 )
 
 TASK = "translation"
+WATCHED_PAIRS = 16
 EVALUATION_BATCH = 64
 FEWEST_PAIRS = 4
 
@@ -338,6 +340,7 @@ def fit(network: EncoderDecoder, data: TranslationData, settings: Settings, run:
         settings,
         run,
         optimizers=optimizers_of(list(network.parameters()), network.hidden_matrices(), settings),
+        readings=lambda: translation_readings(network, *(own[:WATCHED_PAIRS] for own in data.valid)),
     )
     if run.processes.is_main and position.stopped != "interrupted":
         _average(network, checkpoints, judge, position, run)
@@ -356,7 +359,7 @@ def _average(
     score = found.score if found.score is not None else -found.loss
     is_better = score > position.best_score
     shown = ", ".join(f"{name} {value:.2f}" for name, value in found.figures.items())
-    kept = "kept" if is_better else f"not kept, the best single ones have {position.best_score:.2f}"
+    kept = "kept" if is_better else "not kept, the best of them is better"
     run.display.line(f"mean of the weights of {count} validations: {shown}; {kept}")
     if is_better:
         run.folder.save_weights(network)

@@ -17,9 +17,9 @@ from throughtime.tasks.classification import scores_of
 from throughtime.tasks.classification_evaluation import most_frequent
 from throughtime.tasks.classifier import Classifier, Prediction, read_classes
 from throughtime.tasks.image_features import PictureReader, nearest_pictures, open_pictures
-from throughtime.tasks.model_card import video_classifier_card
 from throughtime.tasks.model_runs import read_settings, save_copy, write_settings
 from throughtime.tasks.network_training import Run
+from throughtime.tasks.picture_cards import video_classifier_card
 from throughtime.tasks.video_classification import (
     TASK,
     ClassifiedVideos,

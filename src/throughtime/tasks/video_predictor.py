@@ -25,7 +25,6 @@ from throughtime.errors import ArgumentError, check_choice, check_positive_integ
 from throughtime.models import FramePredictor
 from throughtime.sequence import SequenceBatch
 from throughtime.tasks.image_features import PictureReader, open_pictures
-from throughtime.tasks.model_card import frame_predictor_card
 from throughtime.tasks.model_runs import (
     in_model_folder,
     new_folder,
@@ -47,6 +46,7 @@ from throughtime.tasks.next_frame import (
     next_frame_errors,
     open_data,
 )
+from throughtime.tasks.picture_cards import frame_predictor_card
 from throughtime.tasks.trained_model import TrainedModel
 from throughtime.training import Display, ModelFolder, choose_device
 

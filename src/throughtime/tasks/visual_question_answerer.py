@@ -26,7 +26,6 @@ from throughtime.errors import ArgumentError, ModelFolderError, check_choice
 from throughtime.models import VisualQuestionNetwork
 from throughtime.tasks.answer_evaluation import AnswerEvaluation, evaluate_answers
 from throughtime.tasks.image_features import PictureReader, build_image_encoder, open_pictures
-from throughtime.tasks.model_card import visual_question_card
 from throughtime.tasks.model_runs import (
     in_model_folder,
     new_folder,
@@ -36,6 +35,7 @@ from throughtime.tasks.model_runs import (
     write_settings,
 )
 from throughtime.tasks.network_training import Run
+from throughtime.tasks.picture_cards import visual_question_card
 from throughtime.tasks.trained_model import TrainedModel
 from throughtime.tasks.visual_question_answering import (
     TASK,

@@ -99,7 +99,7 @@ class Word2Vec:
         del data
         self._vectors = predict(trainer)
         if folder and processes.is_main:
-            save_loss_curve(read_metrics(folder.metrics_file), folder.figure_file, per="word")
+            save_loss_curve(read_metrics(folder.metrics_file), folder.figure_file, per="nats per word")
             word2vec_card(folder, self.settings, trainer)
             if not finished:
                 display.line("interrupted and saved; the same command with --resume goes on from there")

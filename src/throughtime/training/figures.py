@@ -9,13 +9,13 @@ from typing import Any
 from throughtime.files import replacing
 
 
-def save_loss_curve(records: Sequence[Mapping[str, Any]], path: Path, *, per: str = "token") -> None:
+def save_loss_curve(records: Sequence[Mapping[str, Any]], path: Path, *, per: str = "nats per token") -> None:
     """Draw training and validation loss against steps, from the records of a metrics.jsonl, into a PNG file.
 
     Args:
         records: what was logged.
         path: the file.
-        per: what the loss is the mean over, for the axis.
+        per: what the loss is counted in and the mean over, for the axis.
     """
     from matplotlib.figure import Figure  # noqa: PLC0415 - slow to import, and needed once, at the end
 
@@ -50,7 +50,7 @@ def save_loss_curve(records: Sequence[Mapping[str, Any]], path: Path, *, per: st
         margin = 0.05 * (top - bottom) or 0.1
         axes.set_ylim(bottom - margin, top + margin)
     axes.set_xlabel("step")
-    axes.set_ylabel(f"loss (nats per {per})")
+    axes.set_ylabel(f"loss ({per})")
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     if train or validation:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import nn
@@ -27,6 +28,9 @@ class Recorder:
         log_every: steps between two lines of the log.
         is_main: whether this process writes and shows.
         unit: what a target is, in the singular; where it is a token, losses are shown as perplexities, too.
+        loss_unit: what the loss is counted in.
+        watch: looks at the network as it is, and gives what is to be logged beside the losses; None for not.
+        watch_every: steps between two looks.
     """
 
     def __init__(
@@ -39,6 +43,9 @@ class Recorder:
         log_every: int = 10,
         is_main: bool = True,
         unit: str = "token",
+        loss_unit: str = "nats",
+        watch: Callable[[], Mapping[str, object]] | None = None,
+        watch_every: int = 50,
     ) -> None:
         self.folder = folder
         self.network = network
@@ -47,6 +54,9 @@ class Recorder:
         self.log_every = log_every
         self.is_main = is_main
         self.unit = unit
+        self.loss_unit = loss_unit
+        self.watch = watch
+        self.watch_every = watch_every
         self._begun = time.monotonic()
         self._targets_before: int | None = None
         self._recent_loss: float | None = None
@@ -75,6 +85,8 @@ class Recorder:
                     "seconds": round(position.seconds, 2),
                 }
             )
+        if self.watch is not None and self.is_main and (position.step == 1 or position.step % self.watch_every == 0):
+            self._log({"step": position.step, "epoch": position.epoch, **self.watch()})
         self._show(position, report)
 
     def validated(self, position: Position, found: Validation, *, is_best: bool) -> None:
@@ -88,11 +100,12 @@ class Recorder:
             self.folder.save_weights(self.network)
         shown = "".join(f", {name.replace('_', ' ')} {value:.4f}" for name, value in found.figures.items())
         self._validation = f"validation {found.loss:.4f}{shown}"
-        clipped = position.clipped_steps / position.step
+        clipped = position.clipped_steps / max(position.step, 1)
+        train = "" if self._recent_loss is None else f"train {self._recent_loss:.4f}  "
         self.display.line(
             f"step {position.step:,}  epoch {position.epoch}  {duration(position.seconds)}  "
-            f"train {self._recent_loss or 0:.4f}  validation {found.loss:.4f} nats{self._perplexity(found.loss, ', ')}"
-            f"{shown}  clipped {clipped:.0%}{'  (best)' if is_best else ''}"
+            f"{train}validation {found.loss:.4f} {self.loss_unit}"
+            f"{self._perplexity(found.loss, ', ')}{shown}  clipped {clipped:.0%}{'  (best)' if is_best else ''}"
         )
 
     def _perplexity(self, loss: float, before: str) -> str:
@@ -110,7 +123,9 @@ class Recorder:
             return
         if not self.folder.weights_file.exists():
             self.folder.save_weights(self.network)
-        save_loss_curve(read_metrics(self.folder.metrics_file), self.folder.figure_file, per=self.unit)
+        save_loss_curve(
+            read_metrics(self.folder.metrics_file), self.folder.figure_file, per=f"{self.loss_unit} per {self.unit}"
+        )
         if position.stopped == "interrupted":
             self.display.line(f"interrupted at step {position.step:,} and saved; --resume goes on from there")
         elif position.stopped == "early stopping":

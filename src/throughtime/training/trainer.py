@@ -115,6 +115,8 @@ class Trainer:
         validate: judges the model as it is.
         clip: clips the gradients in place and tells what it found.
         checkpoint_seconds: how often ``observer.checkpoint`` is called besides at validations.
+        validates_first: whether the model is judged before its first update, too: one that begins with something good
+            may be as it was in the end.
     """
 
     model: nn.Module
@@ -128,6 +130,7 @@ class Trainer:
     processes: Processes
     precision: str = "32"
     checkpoint_seconds: float = 30.0
+    validates_first: bool = False
 
     def __post_init__(self) -> None:
         self.position = Position()
@@ -151,6 +154,9 @@ class Trainer:
         last_checkpoint = time.monotonic()
         self.model.train()
         with interrupts() as interrupted:
+            if self.validates_first and position.step == 0 and position.stopped is None:
+                self._validate(0.0)
+                position.validations = 0
             while position.stopped is None:
                 self._step()
                 position.seconds = self.processes.first(time.monotonic() - started)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from throughtime.errors import ArgumentError, check_choice
-from throughtime.files import replacing
+from throughtime.appearance import palette, save_figure
+from throughtime.errors import ArgumentError
 from throughtime.word2vec.vectors import WordVectors
 
 if TYPE_CHECKING:
@@ -19,14 +19,15 @@ if TYPE_CHECKING:
 
 Points: TypeAlias = npt.NDArray[np.float64]
 
-FIRST_COLOUR, SECOND_COLOUR, ARROW_COLOUR = "#2c6e9b", "#c0392b", "#9db4c8"
 LABEL_SIZE = 10
 POINT_PIXELS = 9
 # Around a point, where a label may stand: to the right, the left, above, below, and between.
 SIDES = np.array([(1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1)], dtype=np.float64)
 
 
-def plot_analogies(vectors: WordVectors, pairs: Sequence[tuple[str, str]], path: Path | str | None = None) -> Figure:
+def plot_analogies(
+    vectors: WordVectors, pairs: Sequence[tuple[str, str]], path: Path | str | None = None, *, dark: bool = False
+) -> Figure:
     """Draw pairs of words, man and woman, king and queen, and an arrow from the first to the second of each.
 
     The map's horizontal axis is the mean direction from first to second word, so that a relation that the vectors
@@ -36,6 +37,7 @@ def plot_analogies(vectors: WordVectors, pairs: Sequence[tuple[str, str]], path:
         vectors: the words' vectors, which are drawn at length 1.
         pairs: two words each.
         path: a file to write, in the format that its ending names; none by default.
+        dark: whether for dark paper.
 
     Returns:
         The figure.
@@ -50,28 +52,33 @@ def plot_analogies(vectors: WordVectors, pairs: Sequence[tuple[str, str]], path:
     place = {word: row for row, word in enumerate(words)}
     firsts, seconds = (np.array([place[pair[side]] for pair in pairs]) for side in (0, 1))
     points = _plane(units, (units[seconds] - units[firsts]).mean(axis=0))
-    figure, axes = _empty_map()
+    paper = palette(dark=dark)
+    figure, axes = _empty_map(dark=dark)
     for first, second in zip(firsts, seconds, strict=True):
         axes.annotate(
             "",
             xy=tuple(points[second]),
             xytext=tuple(points[first]),
-            arrowprops={"arrowstyle": "-|>", "color": ARROW_COLOUR, "linewidth": 1.6, "shrinkA": 5, "shrinkB": 5},
+            arrowprops={"arrowstyle": "-|>", "color": paper.faint, "linewidth": 1.6, "shrinkA": 5, "shrinkB": 5},
         )
     aims = {second for _, second in pairs}
-    colours = [SECOND_COLOUR if word in aims else FIRST_COLOUR for word in words]
+    colours = [paper.lines[1 if word in aims else 0] for word in words]
     _draw_points(figure, axes, points, words, colours, np.stack([points[firsts], points[seconds]], axis=1))
-    _save(figure, path)
+    if path is not None:
+        save_figure(figure, path)
     return figure
 
 
-def plot_words(vectors: WordVectors, words: Sequence[str], path: Path | str | None = None) -> Figure:
+def plot_words(
+    vectors: WordVectors, words: Sequence[str], path: Path | str | None = None, *, dark: bool = False
+) -> Figure:
     """Draw words at the first two principal components of their vectors at length 1: like words stand together.
 
     Args:
         vectors: the words' vectors.
         words: what to draw.
         path: a file to write, in the format that its ending names; none by default.
+        dark: whether for dark paper.
 
     Returns:
         The figure.
@@ -83,10 +90,11 @@ def plot_words(vectors: WordVectors, words: Sequence[str], path: Path | str | No
         raise ArgumentError(f"`words` must be at least one word, got {words!r}")
     names = list(dict.fromkeys(words))
     points = _plane(_units(vectors, names))
-    figure, axes = _empty_map()
+    figure, axes = _empty_map(dark=dark)
     axes.set_aspect("equal", adjustable="datalim")  # as far apart on paper as in the plane
-    _draw_points(figure, axes, points, names, [FIRST_COLOUR] * len(names), np.empty((0, 2, 2)))
-    _save(figure, path)
+    _draw_points(figure, axes, points, names, [palette(dark=dark).lines[0]] * len(names), np.empty((0, 2, 2)))
+    if path is not None:
+        save_figure(figure, path)
     return figure
 
 
@@ -116,10 +124,10 @@ def _components(centred: Points, count: int) -> Points:
     return coordinates * np.where(largest < 0, -1, 1)
 
 
-def _empty_map() -> tuple[Figure, Axes]:
+def _empty_map(*, dark: bool) -> tuple[Figure, Axes]:
     from matplotlib.figure import Figure  # noqa: PLC0415 - slow to import, and needed once, at the end
 
-    figure = Figure(figsize=(8, 6), dpi=120, facecolor="white")
+    figure = Figure(figsize=(8, 6), dpi=120, facecolor=palette(dark=dark).paper)
     axes = figure.add_axes((0.02, 0.02, 0.96, 0.96))
     axes.set_axis_off()
     axes.margins(0.1)
@@ -141,7 +149,7 @@ def _draw_points(
             word,
             (float(x), float(y)),
             xytext=(0, 0),
-            textcoords="offset pixels",
+            textcoords="offset points",
             ha="center",
             va="center",
             fontsize=LABEL_SIZE,
@@ -160,7 +168,8 @@ def _draw_points(
         window=np.array([window.min, window.max]),
     )
     for label, (x, y) in zip(labels, offsets.tolist(), strict=True):
-        label.set_position((x, y))
+        # In points, of which there are as many to the inch whatever the file's resolution.
+        label.set_position((x * 72 / figure.dpi, y * 72 / figure.dpi))
 
 
 def _label_offsets(points: Points, sizes: Points, *, arrows: Points, window: Points) -> Points:
@@ -190,15 +199,3 @@ def _label_offsets(points: Points, sizes: Points, *, arrows: Points, window: Poi
         cost += 20.0 * ((candidates - size / 2 < window[0]) | (candidates + size / 2 > window[1])).any(axis=1)
         centres[row] = candidates[cost.argmin()]
     return centres - points
-
-
-def _save(figure: Figure, path: Path | str | None) -> None:
-    if path is None:
-        return
-    path = Path(path)
-    format = path.suffix.removeprefix(".").lower() or "png"  # noqa: A001 - matplotlib's own word
-    check_choice("format", format, sorted(figure.canvas.get_supported_filetypes()))
-    if not path.parent.is_dir():
-        raise ArgumentError(f"{path}: there is no folder {str(path.parent)!r}; make it, or give another")
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format=format)

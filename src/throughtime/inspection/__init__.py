@@ -1,0 +1,86 @@
+"""Looking inside recurrent networks: numbers first, then figures of them, then a report of all."""
+
+from throughtime.inspection.classifier_report import TextSaliency, text_saliency
+from throughtime.inspection.coloured_text import coloured_text, save_coloured_text
+from throughtime.inspection.gate_figures import plot_gates, plot_memory_spans
+from throughtime.inspection.gates import Activations, record_gates
+from throughtime.inspection.gradient_figures import plot_eigenvalues, plot_gradient_flow, plot_horizons
+from throughtime.inspection.language_report import pieces_of, surprises
+from throughtime.inspection.memory import MemorySpan, memory_span, memory_spans
+from throughtime.inspection.neurons import (
+    Neuron,
+    RankedNeuron,
+    most_varied,
+    neuron_values,
+    rank_neurons,
+    values_of,
+)
+from throughtime.inspection.recurrent_matrices import RecurrentMatrix, recurrent_matrices
+from throughtime.inspection.report import Report, inspect_model, inspect_vectors
+from throughtime.inspection.saliency import giving, gradient_times_input, integrated_gradients
+from throughtime.inspection.saliency_figures import plot_contributions
+from throughtime.inspection.sequence_report import plot_sequence_saliency, sequence_saliency
+from throughtime.inspection.text_features import (
+    FEATURES,
+    bracket_depth,
+    feature_of_pieces,
+    inside_quotes,
+    place_in_line,
+)
+from throughtime.inspection.translation_report import TranslationSaliency, translation_saliency
+from throughtime.nn.gradient_flow import GradientFlow, gradient_flow
+from throughtime.tasks.alignment_figures import plot_alignments
+from throughtime.tasks.reading import Reading, classifier_reading, language_reading, translation_readings
+from throughtime.word2vec import plot_analogies, plot_words
+
+__all__ = [
+    "FEATURES",
+    "Activations",
+    "GradientFlow",
+    "MemorySpan",
+    "Neuron",
+    "RankedNeuron",
+    "Reading",
+    "RecurrentMatrix",
+    "Report",
+    "TextSaliency",
+    "TranslationSaliency",
+    "bracket_depth",
+    "classifier_reading",
+    "coloured_text",
+    "feature_of_pieces",
+    "giving",
+    "gradient_flow",
+    "gradient_times_input",
+    "inside_quotes",
+    "inspect_model",
+    "inspect_vectors",
+    "integrated_gradients",
+    "language_reading",
+    "memory_span",
+    "memory_spans",
+    "most_varied",
+    "neuron_values",
+    "pieces_of",
+    "place_in_line",
+    "plot_alignments",
+    "plot_analogies",
+    "plot_contributions",
+    "plot_eigenvalues",
+    "plot_gates",
+    "plot_gradient_flow",
+    "plot_horizons",
+    "plot_memory_spans",
+    "plot_sequence_saliency",
+    "plot_words",
+    "rank_neurons",
+    "record_gates",
+    "recurrent_matrices",
+    "save_coloured_text",
+    "sequence_saliency",
+    "surprises",
+    "text_saliency",
+    "translation_readings",
+    "translation_saliency",
+    "values_of",
+]

@@ -1,0 +1,70 @@
+"""How a run that trains a forecaster begins: series, settings, and networks that start from a linear forecast."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from throughtime.data.series import SeriesTable
+from throughtime.errors import ArgumentError
+from throughtime.models.forecast_network import ForecastEnsemble
+from throughtime.tasks.forecast_features import FeatureEncoder
+from throughtime.tasks.forecast_sizing import size_settings, window_lengths
+from throughtime.tasks.forecasting import TASK, ForecastData, build_model, load_data, prepare, start_linear
+from throughtime.tasks.forecasting_settings import Settings
+from throughtime.tasks.model_runs import new_folder, write_settings
+from throughtime.tasks.network_training import Run
+
+
+def begin_run(source: Any, settings: Settings, run: Run) -> tuple[ForecastData, ForecastEnsemble]:
+    """Prepare a new run: its folder, series, settings and networks."""
+    if source is None:
+        missing = f"{run.folder.path}: holds no run to resume" if run.resume else "there are no series to learn from"
+        raise ArgumentError(f"{missing}; give a file of series, or --sample")
+    with new_folder(run.folder, run.processes, may_exist=run.resume):
+        if run.processes.is_main:
+            load_data(source, settings, run)
+        run.processes.wait()
+        table = SeriesTable.load(run.folder.tokens)
+        settings = size_settings(settings, table, run.processes)
+        data = prepare(table, settings)
+        run.display.update("fitting the linear forecast", 0.0)
+        linear = start_linear(data, window_lengths(settings, table))
+        settings = settings.replaced(window=linear.window)
+        data = replace(data, settings=settings)
+        network = new_network(settings, data.encoder, run)
+        network.start_from(linear.weight, linear.bias, linear.spread, linear.anchor)
+    if run.processes.is_main:
+        write_settings(run.folder, TASK, settings, anchor=linear.anchor)
+    run.processes.wait()
+    for line in _described(settings, network):
+        run.display.line(line)
+    return data, network
+
+
+def _described(settings: Settings, network: ForecastEnsemble) -> list[str]:
+    season = settings.complete("season")
+    seasonal = f"season {season}" if season > 1 else "no season"
+    return [
+        f"{network_title(settings, network)}; {settings.horizon} steps ahead, {seasonal}, {settings.validation} steps "
+        "of each series kept to see when to stop",
+    ]
+
+
+def new_network(settings: Settings, encoder: FeatureEncoder, run: Run) -> ForecastEnsemble:
+    """Networks with fresh weights, on the run's device."""
+    torch.manual_seed(settings.seed)
+    return build_model(settings, encoder).to(run.processes.device)
+
+
+def network_title(settings: Settings, network: ForecastEnsemble) -> str:
+    """What a network is, such as "LSTM 4 x 64, window 24 (12,345 weights)"."""
+    weights = sum(weight.numel() for weight in network.parameters())
+    sizes = ""
+    if settings.network != "linear":
+        layers = f"{settings.num_layers} x " if settings.num_layers > 1 else ""
+        members = f"{settings.members} of " if (settings.members or 1) > 1 else ""
+        sizes = f", {members}{layers}{settings.hidden_size} units"
+    return f"{settings.name}{sizes}, window {settings.window} ({weights:,} weights)"

@@ -1,0 +1,172 @@
+"""What a network's recurrent layers read: where a look inside begins, the same for every task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from throughtime.cells import State
+from throughtime.data import Ids, Sequences, pad_sequences, sequences_of, with_ends
+from throughtime.models import EncoderDecoder, RecurrentClassifier, RecurrentLanguageModel
+from throughtime.nn import Recurrent
+from throughtime.nn.gradient_flow import StepLoss
+from throughtime.sequence import SequenceBatch
+from throughtime.training import next_token_loss
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Recurrent layers, and what they read in a run of their network.
+
+    Attributes:
+        name: which of the network's layers, for people to read.
+        layer: the layers.
+        inputs: values of shape (time, batch, feature).
+        state: before the first step, each of shape (layers * directions, batch, size); zeros if None.
+        loss: of the outputs at a step, in the network's own terms; None where it has no loss at a single step.
+        pieces: of each row, what was read at each step, for people to read.
+    """
+
+    name: str
+    layer: Recurrent
+    inputs: SequenceBatch
+    state: State | None = None
+    loss: StepLoss | None = None
+    pieces: tuple[tuple[str, ...], ...] = ()
+
+
+@torch.no_grad()
+def language_reading(network: RecurrentLanguageModel, tokens: Tensor, pieces: Sequence[Sequence[str]] = ()) -> Reading:
+    """What a language model reads; the loss at a step is that of the next token.
+
+    Args:
+        network: in evaluation mode.
+        tokens: shape (time + 1, batch), int64; the last ones are only predicted.
+        pieces: the text of each row's first ``time`` tokens.
+    """
+    device = next(network.parameters()).device
+    targets = tokens[1:].to(device)
+    inputs, state = _heard(network.recurrent, lambda: network.recur(tokens[:-1].to(device)))
+
+    def loss(outputs: Tensor, steps: Tensor) -> Tensor:
+        own = targets[steps, torch.arange(len(steps), device=device)]
+        return next_token_loss(network.scores(outputs), own, reduction="none")
+
+    return Reading("recurrent layers", network.recurrent, inputs, state, loss, _frozen(pieces))
+
+
+@torch.no_grad()
+def classifier_reading(
+    network: nn.Module,
+    examples: Sequences | Sequence[Ids],
+    pieces: Sequence[Sequence[str]] = (),
+    *,
+    most: int | None = None,
+) -> Reading | None:
+    """What a classifier's recurrent layers read; None where it has none, or no example has a step.
+
+    Pooling would bring an example's loss to every step at once, and past the recurrence. So the loss at a step is that
+    of a reader who has what stands there alone: how unsure the class is that the whole example was given.
+
+    Args:
+        network: a classifier in evaluation mode.
+        examples: tokens or numbers of each, (length, ...); those without any are left out.
+        pieces: the text of each token of those that have some.
+        most: how many to read; None for all.
+    """
+    if not isinstance(network, RecurrentClassifier) or network.recurrent is None:
+        return None
+    layer = network.recurrent
+    readable = sequences_of(examples)
+    rows = np.flatnonzero(readable.lengths)[:most].tolist()
+    if not rows:
+        return None
+    steps = readable.batch(rows)
+    device = next(network.parameters()).device
+    scores: list[Tensor] = []
+    on_device = SequenceBatch(steps.values.to(device), steps.lengths)
+    inputs, state = _heard(layer, lambda: scores.append(network(on_device)))
+    chosen = scores[0].argmax(-1)
+
+    def loss(outputs: Tensor, _: Tensor) -> Tensor:
+        vector = outputs if network.hidden is None else functional.relu(network.hidden(outputs))
+        return functional.cross_entropy(network.output(vector), chosen, reduction="none")
+
+    return Reading("recurrent layers", layer, inputs, state, loss, _frozen(pieces))
+
+
+@torch.no_grad()
+def translation_readings(
+    network: EncoderDecoder,
+    sources: Sequence[Ids],
+    targets: Sequence[Ids],
+    source_pieces: Sequence[Sequence[str]] = (),
+    target_pieces: Sequence[Sequence[str]] = (),
+) -> tuple[Reading, Reading]:
+    """What the encoder and the decoder of a translator read, the decoder given the target (teacher forcing).
+
+    The decoder's loss at a step is that of the target's next token. What is fed back to it, readouts or contexts, is
+    part of its input here, so that its gradient flow is that through the recurrence alone. The encoder has no loss at
+    a step.
+
+    Args:
+        network: in evaluation mode.
+        sources: tokens of each sentence, shape (length,).
+        targets: of each translation, without its ends.
+        source_pieces: the text of each token of the sources.
+        target_pieces: of the targets.
+    """
+    device = next(network.parameters()).device
+    source = pad_sequences(list(sources))
+    target = pad_sequences([with_ends(tokens, network.end) for tokens in targets])
+    values = target.values.to(device)
+    states: list[Any] = []
+    on_device = SequenceBatch(source.values.to(device), source.lengths)
+    heard, initial = _heard(network.encoder.recurrent, lambda: states.append(network.encode(on_device)))
+    encoder = Reading("encoder", network.encoder.recurrent, heard, initial, None, _frozen(source_pieces))
+    inputs = network.decoder.recurrent_inputs(values[:-1], states[0])
+    lengths = None if target.lengths is None else target.lengths - 1
+
+    def loss(outputs: Tensor, steps: Tensor) -> Tensor:
+        rows = torch.arange(len(steps), device=device)
+        readouts = network.decoder.readouts_of(outputs, states[0])
+        return functional.cross_entropy(network.scores(readouts), values[steps + 1, rows], reduction="none")
+
+    with_start = [["■", *own] for own in target_pieces]
+    decoder = Reading(
+        "decoder",
+        network.decoder.recurrent,
+        SequenceBatch(inputs, lengths),
+        states[0].recurrent,
+        loss,
+        _frozen(with_start),
+    )
+    return encoder, decoder
+
+
+def _heard(layer: Recurrent, run: Callable[[], object]) -> tuple[SequenceBatch, State | None]:
+    """The input and the initial state with which a layer is called when something runs."""
+    calls: list[tuple[Any, ...]] = []
+
+    def note(_: nn.Module, arguments: tuple[Any, ...]) -> None:
+        calls.append(arguments)
+
+    hook = layer.register_forward_pre_hook(note)
+    try:
+        run()
+    finally:
+        hook.remove()
+    values, *rest = calls[0]
+    state: Tensor | State | None = rest[0] if rest else None
+    sequence = values if isinstance(values, SequenceBatch) else SequenceBatch(values)
+    return sequence, (state,) if isinstance(state, Tensor) else state
+
+
+def _frozen(pieces: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
+    return tuple(tuple(own) for own in pieces)
