@@ -1,10 +1,9 @@
-"""The README.md of the folders of models that look at pictures."""
+"""The model cards of networks that look at pictures and videos."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from throughtime import __version__
 from throughtime.models import (
     Captioner,
     FramePredictor,
@@ -19,7 +18,7 @@ from throughtime.tasks import (
     video_classification,
     visual_question_answering,
 )
-from throughtime.tasks.model_card import classifier_card, training_told, weights_told, write_card
+from throughtime.tasks.model_card import classifier_card, training_figures, weights_of, write_card
 from throughtime.training import ModelFolder
 
 
@@ -33,7 +32,15 @@ def image_classifier_card(
     how = data.reader.preprocessing
     reads = f"pictures of {how.height} x {how.width} pixels, {'grey' if how.channels == 1 else 'in colour'}"
     classifier_card(
-        folder, "An image classifier", settings, data, network, reads=reads, example="picture.png", command="image"
+        folder,
+        "An image classifier",
+        settings,
+        data.splits,
+        data.targets,
+        network,
+        reads=reads,
+        example="picture.png",
+        command="image",
     )
 
 
@@ -52,10 +59,9 @@ def captioner_card(
     write_card(
         folder,
         "A captioner of pictures",
-        f"{settings.network_name[0].upper()}{settings.network_name[1:]}; {weights_told(network)}, a vocabulary of "
-        f"{data.tokenizer.vocabulary_size:,}. It looks at pictures of {how.height} x {how.width} pixels. Trained by "
-        f"throughtime {__version__}.",
-        training_told(folder, network, "Best validation, by greedy search", reached, decisive=settings.select_by),
+        f"{settings.network_name[0].upper()}{settings.network_name[1:]}; {weights_of(network)}, a vocabulary of "
+        f"{data.tokenizer.vocabulary_size:,}. It looks at pictures of {how.height} x {how.width} pixels.",
+        training_figures(folder, network, "Best validation, by greedy search", reached, decisive=settings.select_by),
         data=[
             "| part | pictures | captions |",
             "|---|---:|---:|",
@@ -87,10 +93,9 @@ def visual_question_card(
     write_card(
         folder,
         "Answers to questions about pictures",
-        f"{settings.network_name}; {weights_told(network)}, a vocabulary of {data.tokenizer.vocabulary_size:,}, "
-        f"{len(data.answers):,} answers, pictures of {how.height} x {how.width} pixels. Trained by throughtime "
-        f"{__version__}.",
-        training_told(folder, network, "Best validation", reached, decisive="accuracy"),
+        f"{settings.network_name}; {weights_of(network)}, a vocabulary of {data.tokenizer.vocabulary_size:,}, "
+        f"{len(data.answers):,} answers, pictures of {how.height} x {how.width} pixels.",
+        training_figures(folder, network, "Best validation", reached, decisive="accuracy"),
         data=[f"- {name}: {part.summary()}" for name, part in data.splits.parts().items()],
         settings=settings,
         use=[
@@ -114,9 +119,8 @@ def frame_predictor_card(
     write_card(
         folder,
         "The next frame of a video",
-        f"{settings.network_name}; {weights_told(network)}, frames of {how.height} x {how.width} pixels. Trained by "
-        f"throughtime {__version__}.",
-        training_told(folder, network, "Best validation", reached),
+        f"{settings.network_name}; {weights_of(network)}, frames of {how.height} x {how.width} pixels.",
+        training_figures(folder, network, "Best validation", reached),
         data=[f"- {name}: {part.summary()}" for name, part in data.splits.parts().items()],
         settings=settings,
         use=[
@@ -133,24 +137,16 @@ def video_classifier_card(
     network: RecurrentVideoClassifier,
 ) -> None:
     """Write the model card of a video classifier into its folder."""
-
-    def reached(best: dict[str, Any]) -> str:
-        return (
-            f"**accuracy {best['validation_accuracy']:.2%}**, macro F1 {best['validation_macro_f1']:.4f}, "
-            f"{best['validation_loss']:.4f} nats per video"
-        )
-
     how = data.reader.preprocessing
-    write_card(
+    reads = f"frames of {how.height} x {how.width} pixels"
+    classifier_card(
         folder,
         "A video classifier",
-        f"{settings.name}; {weights_told(network)}, frames of {how.height} x {how.width} pixels. "
-        f"Trained by throughtime {__version__}.",
-        training_told(folder, network, "Best validation", reached, decisive=settings.decisive),
-        data=[f"- {name}: {part.summary()}" for name, part in data.splits.parts().items()],
-        settings=settings,
-        use=[
-            f"throughtime video predict {folder.path.name} video.gif",
-            f"throughtime video evaluate {folder.path.name} DATA",
-        ],
+        settings,
+        data.splits,
+        data.targets,
+        network,
+        reads=reads,
+        example="video.gif",
+        command="video",
     )

@@ -17,7 +17,7 @@ from throughtime.nn import Embedding
 from throughtime.tasks.class_targets import ClassTargets
 from throughtime.tasks.classification_evaluation import beside_texts
 from throughtime.tasks.classifier import Classifier, Prediction, read_classes
-from throughtime.tasks.model_card import text_classifier_card
+from throughtime.tasks.language_cards import text_classifier_card
 from throughtime.tasks.model_runs import read_settings, save_copy, write_settings
 from throughtime.tasks.network_training import Run
 from throughtime.tasks.pretrained_vectors import given_vectors, learned_vectors, start_embedding

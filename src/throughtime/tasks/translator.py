@@ -24,7 +24,7 @@ from throughtime.data import (
 from throughtime.decoding import Hypothesis
 from throughtime.errors import ArgumentError, check_choice
 from throughtime.models import EncoderDecoder
-from throughtime.tasks.model_card import translator_card
+from throughtime.tasks.language_cards import translator_card
 from throughtime.tasks.model_runs import (
     in_model_folder,
     new_folder,
