@@ -31,7 +31,7 @@ class Pairs {
   static constexpr bool takes_any_rows = true;
   static constexpr Index work_of_thread = 2000000;  // multiply-adds worth waking a thread for
   static constexpr int most_parts = 1;
-  static constexpr Index least_rows(int) { return 8; }
+  static constexpr Index least_rows(int) { return 1; }
 
   struct Session {};
 

@@ -212,7 +212,9 @@ class AnomalyDetector(TrainedModel[RecurrentAutoencoder, Settings]):
         chosen = choose_device(device)
         try:
             scales = {name: ChannelScale(*map(tuple, both)) for name, both in config["scales"].items()}
-            parts = {name: tuple(part) if isinstance(part, list) else part for name, part in config["normal"].items()}
+            parts: dict[str, Any] = {
+                name: tuple(part) if isinstance(part, list) else part for name, part in config["normal"].items()
+            }
             normal = ScoreScale(**parts)
             channels: list[str] = config["channels"]
             thresholds = {str(name): float(value) for name, value in config["thresholds"].items()}
