@@ -70,7 +70,7 @@ def test_the_figures_are_scikit_learns_and_the_definitions() -> None:
 
 
 def test_theta_follows_a_trend_that_the_naive_forecast_misses() -> None:
-    rising = SeriesTable((Series("a", 0, 100 + 2.0 * np.arange(60)),), Frequency(STEP))
+    rising = SeriesTable((Series("a", 0, np.linspace(100, 218, 60)),), Frequency(STEP))
     origins = Origins.ends(rising)
     found = theta(rising, origins, 5, 1, (80,))
     assert found is not None
