@@ -2,8 +2,8 @@
 // two multiply-adds for each of their one. A factor is one part, so that products are bfloat16's; splitting it into two
 // would take three products, more than one of float32.
 //
-// The instruction rounds to nearest, to even, and counts numbers below float32's normal range as zero, whatever the
-// thread's settings say; the other engines do the same under theirs.
+// The instruction rounds to nearest, ties to even, and counts numbers below float32's normal range as zero whatever the
+// thread's settings say; the other engines count so under FlushDenormals.
 #pragma once
 
 #if defined(__AVX512BF16__)
