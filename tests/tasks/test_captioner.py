@@ -134,7 +134,7 @@ def test_predict_prints_captions_draws_attention_and_writes_coco_s_results(
     assert json.loads(results.read_text(encoding="utf-8")) == [{"image_id": 42, "caption": out.strip()}]
     with Image.open(overlay) as drawn:
         assert drawn.size[0] > 400
-    code, out, _ = run(capsys, "caption", "predict", folder, photo.parent, "--n-best", 2, "--json")
+    code, out, _ = run(capsys, "caption", "predict", folder, photo.parent, "--n-best", "2", "--json")
     assert len(json.loads(out)["captions"]) == 2
     code, _, err = run(capsys, "caption", "predict", folder, photo, "--attention", tmp_path / "looked.html")
     assert code == 1
@@ -144,7 +144,7 @@ def test_predict_prints_captions_draws_attention_and_writes_coco_s_results(
 def test_evaluate_prints_the_scores_beside_the_others_with_their_signature(
     trained: Captioner, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, out, _ = run(capsys, "caption", "evaluate", trained.folder.path, "--beam-size", 1, "--examples", 1)
+    code, out, _ = run(capsys, "caption", "evaluate", trained.folder.path, "--beam-size", "1", "--examples", "1")
     assert code == 0
     for shown in (
         "BLEU-4",
@@ -156,7 +156,7 @@ def test_evaluate_prints_the_scores_beside_the_others_with_their_signature(
         "reference",
     ):
         assert shown in out
-    code, out, _ = run(capsys, "caption", "evaluate", trained.folder.path, "--beam-size", 1, "--json")
+    code, out, _ = run(capsys, "caption", "evaluate", trained.folder.path, "--beam-size", "1", "--json")
     assert json.loads(out)["pictures"] == 6
 
 
