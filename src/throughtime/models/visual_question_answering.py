@@ -18,7 +18,7 @@ COMBINATIONS = ("joined", "attention", "relation")
 
 
 class Combination(nn.Module, ABC):
-    """From the vectors of a picture's places and the vector of a question to one vector.
+    """From the vectors of a picture's places, and the vector of a question, to one vector of what was seen.
 
     Attributes:
         output_size: features of the vector.
@@ -41,30 +41,24 @@ class Combination(nn.Module, ABC):
 
 
 class Joined(Combination):
-    """One vector for the picture, all of its places side by side and a layer on them, beside that of the question.
+    """One vector for the picture, whatever is asked: all of its places side by side, and a layer on them.
 
-    Lu et al. (2015) multiply the two (Antol et al. 2015, https://arxiv.org/abs/1505.00468, "deeper LSTM Q + norm I");
-    here both and their product go on.
+    Antol et al. (2015), https://arxiv.org/abs/1505.00468, "deeper LSTM Q + norm I".
 
     Args:
         places: of a picture.
         place_size: features of each.
-        question_size: features of a question's vector.
         hidden_size: features of the picture's vector.
-        dropout: of its features.
     """
 
-    def __init__(self, places: int, place_size: int, question_size: int, hidden_size: int, dropout: float) -> None:
+    def __init__(self, places: int, place_size: int, hidden_size: int) -> None:
         super().__init__()
         self.picture = nn.Linear(places * place_size, hidden_size)
-        self.question = nn.Linear(question_size, hidden_size)
-        self.dropout = nn.Dropout(dropout)
-        self.output_size = 3 * hidden_size
+        self.output_size = hidden_size
 
     def forward(self, places: Tensor, which: Tensor, question: Tensor) -> Tensor:  # noqa: D102
-        seen = self.dropout(relu(self.picture(places.flatten(1))))[which]
-        asked = torch.tanh(self.question(question))
-        return torch.cat([seen, asked, seen * asked], -1)
+        del question  # comes in afterwards
+        return relu(self.picture(places.flatten(1)))[which]
 
 
 class StackedAttention(Combination):
@@ -138,6 +132,9 @@ class RelationNetwork(Combination):
 class VisualQuestionNetwork(nn.Module):
     """A convolutional network looks, a recurrent one reads the question, what they say is combined and classified.
 
+    What was seen s and the question q meet once more before the last layers, in [s; tanh(W q); s ⊙ tanh(W q)]: whether
+    the colour that is asked for is the one that is seen, a product tells at once, and sums hardly ever learn.
+
     Args:
         images: from pictures to vectors of their places.
         vocabulary_size: tokens of the questions.
@@ -187,18 +184,19 @@ class VisualQuestionNetwork(nn.Module):
         self.last = Pooling("last", self.recurrent.output_size)
         size, asked = images.output_size + 2, self.recurrent.output_size
         if combination == "joined":
-            self.combination: Combination = Joined(images.places, size, asked, joint_size, dropout)
+            self.combination: Combination = Joined(images.places, size, joint_size)
         elif combination == "attention":
             self.combination = StackedAttention(size, asked, joint_size, hops)
         else:
             self.combination = RelationNetwork(size, asked, joint_size, relation_layers)
-        self.hidden = nn.Linear(self.combination.output_size, joint_size)
+        self.asked = nn.Linear(asked, self.combination.output_size)
+        self.hidden = nn.Linear(3 * self.combination.output_size, joint_size)
         self.dropout = nn.Dropout(dropout)
         self.output = nn.Linear(joint_size, num_answers)
 
     def hidden_matrices(self) -> list[nn.Parameter]:
         """The matrices that are neither embedding nor output: what the Muon optimiser may move."""
-        inner = (self.recurrent, self.combination, self.hidden)
+        inner = (self.recurrent, self.combination, self.asked, self.hidden)
         return [weight for part in inner for weight in part.parameters() if weight.ndim == 2 and min(weight.shape) > 1]
 
     def forward(self, pictures: Tensor, which: Tensor, questions: SequenceBatch) -> Tensor:
@@ -210,7 +208,8 @@ class VisualQuestionNetwork(nn.Module):
             questions: token ids, values of shape (time, batch), int64.
         """
         places, asked = self.look_and_read(pictures, questions)
-        values = self.dropout(self.combination(places, which, asked))
+        seen, asked = self.combination(places, which, asked), torch.tanh(self.asked(asked))
+        values = self.dropout(torch.cat([seen, asked, seen * asked], -1))
         return self.output(self.dropout(relu(self.hidden(values))))
 
     def look_and_read(self, pictures: Tensor, questions: SequenceBatch) -> tuple[Tensor, Tensor]:
