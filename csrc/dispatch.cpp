@@ -91,8 +91,7 @@ std::atomic<const Kernels*>& chosen_for_bfloat16() {
 
 const Kernels& kernels_for(const Layer& layer) {
   const Kernels* found = bfloat16_kernels();
-  const bool plain = layer.double_precision || layer.weight_format != WeightFormat::scalar;
-  return found && !plain && found->multiplies_bfloat16(layer.bfloat16_parts, layer.rows.batch) ? *found : kernels();
+  return found && found->multiplies_bfloat16(layer) ? *found : kernels();
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
 // Products by fused multiply-add, as an engine of the time loops: how weights are packed, how the left factor is
-// prepared, and how the two are multiplied. amx.h is the other engine.
+// prepared, and how the two are multiplied. The other engines are pairs.h, amx.h and dots.h.
 #pragma once
 
 #include "gemm.h"

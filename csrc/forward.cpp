@@ -39,12 +39,6 @@ void forward_of(const Layer& layer) {
 }
 
 #if !defined(__AVX512BF16__)
-// Whether packing the weights would cost more than it saves.
-bool is_short(const Layer& layer) {
-  constexpr Index few_steps = 8;
-  return !layer.double_precision && layer.rows.batch <= Dots::most_rows && layer.rows.steps <= few_steps && !is_regularised(layer);
-}
-
 template <class Cell>
 void forward_unpacked(const Layer& layer) {
   if constexpr (Cell::states > 1)

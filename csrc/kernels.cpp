@@ -20,9 +20,11 @@ int saved_slots(int cell, bool projected) {
   return with_cell(cell, [&]<class Cell>() { return static_cast<int>(projected ? saved_slot_count<Cell, true>() : saved_slot_count<Cell, false>()); });
 }
 
-bool multiplies_bfloat16([[maybe_unused]] int parts, [[maybe_unused]] Index batch) {
+bool multiplies_bfloat16([[maybe_unused]] const Layer& layer) {
 #if defined(__AVX512BF16__)
-  return parts > 0 && parts <= Bfloat16::most_parts && batch >= Bfloat16::least_rows(parts);
+  const int parts = layer.bfloat16_parts;
+  const bool plain = layer.double_precision || layer.weight_format != WeightFormat::scalar;
+  return !plain && parts > 0 && parts <= Bfloat16::most_parts && layer.rows.batch >= Bfloat16::least_rows(parts) && !is_short(layer);
 #else
   return false;
 #endif

@@ -19,8 +19,8 @@ struct Kernels {
   int float_lanes, double_lanes;
   // The cells by name, in the order of their numbers; null after the last.
   const char* const* cell_names;
-  // Whether these multiply so many bfloat16 parts of each factor, of a batch of so many rows, faster than float32.
-  bool (*multiplies_bfloat16)(int parts, Index batch);
+  // Whether these multiply the bfloat16 parts that a layer's factors may have, faster than others multiply float32.
+  bool (*multiplies_bfloat16)(const Layer&);
   word2vec::Report (*train_word_vectors)(const word2vec::Round&);
 };
 

@@ -2,8 +2,8 @@
 // two multiply-adds for each of their one. A factor is one part, so that products are bfloat16's; splitting it into two
 // would take three products, more than one of float32.
 //
-// The instruction rounds to nearest, to even, and counts numbers below float32's normal range as zero, whatever the
-// thread's settings say; the other engines do the same under theirs.
+// The instruction rounds to nearest, ties to even, and counts numbers below float32's normal range as zero whatever the
+// thread's settings say; the other engines count so under FlushDenormals.
 #pragma once
 
 #if defined(__AVX512BF16__)
@@ -31,7 +31,7 @@ class Pairs {
   static constexpr bool takes_any_rows = true;
   static constexpr Index work_of_thread = 2000000;  // multiply-adds worth waking a thread for
   static constexpr int most_parts = 1;
-  static constexpr Index least_rows(int) { return 8; }
+  static constexpr Index least_rows(int) { return 1; }
 
   struct Session {};
 

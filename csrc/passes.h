@@ -113,6 +113,12 @@ inline bool is_regularised(const Layer& layer) {
   return layer.reset || d.recurrent_dropout || d.candidate_dropout.data || d.zoneout[0].data || d.zoneout[1].data;
 }
 
+// Whether packing the weights would cost more than it saves.
+inline bool is_short(const Layer& layer) {
+  constexpr Index few_steps = 8;
+  return !layer.double_precision && layer.rows.batch <= Dots::most_rows && layer.rows.steps <= few_steps && !is_regularised(layer);
+}
+
 // Calls use.template operator()<Cell>() with the struct of the cell of this number.
 template <class Use>
 auto with_cell(int number, const Use& use) {

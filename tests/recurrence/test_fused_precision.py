@@ -73,6 +73,45 @@ def test_products_are_as_exact_as_torchs_precision_asks(bfloat16_set: str, varia
     assert (errors[0] < errors[1]) == (bfloat16_set == "amx")
 
 
+@needs_bfloat16
+@pytest.mark.usefixtures("precision")
+@pytest.mark.parametrize("variant", ["lstm", "gru_reset_before"])
+def test_rows_in_bfloat16_depend_on_nothing_beside_them(bfloat16_set: str, variant: str) -> None:
+    """Neither on how many there are, but that tiles with few rows are float32's, nor on the number of threads."""
+    torch.manual_seed(3)
+    torch.set_float32_matmul_precision("medium")
+    cell = cell_of(variant)
+    direction = in_float32(draw_direction(cell, (9, 25, 20, 50), reverse=False, bias=True, masks=()))
+    values, threads = draw(9, 25, 20).detach().float(), torch.get_num_threads()
+
+    def outputs(rows: int) -> Tensor:
+        state = tuple(part[:rows] for part in direction.state or ())
+        own = Direction(direction.weights, state)
+        return run_fused(cell, SequenceBatch(values[:, :rows]), [own])[0].values
+
+    try:
+        torch.set_num_threads(3)
+        together = outputs(25)
+        torch.set_num_threads(1)
+        fewest = 1 if bfloat16_set == "avx512_bf16" else 8
+        assert torch.equal(outputs(fewest), together[:, :fewest])
+    finally:
+        torch.set_num_threads(threads)
+
+
+@needs_bfloat16
+@pytest.mark.usefixtures("precision")
+def test_a_single_step_is_not_rounded_to_bfloat16() -> None:
+    """Packing the weights for it would take longer than the step."""
+    torch.set_float32_matmul_precision("medium")
+    cell = cell_of("lstm")
+    direction = in_float32(draw_direction(cell, (1, 1, 40, 64), reverse=False, bias=True, masks=()))
+    values = draw(1, 1, 40).detach().float()
+    output, _ = run_fused(cell, SequenceBatch(values), [direction])
+    torch.set_float32_matmul_precision("highest")
+    assert torch.equal(output.values, run_fused(cell, SequenceBatch(values), [direction])[0].values)
+
+
 @pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
 @pytest.mark.parametrize("batch", [1, 20])
 @pytest.mark.parametrize("variant", ["rnn_tanh", "lstm", "gru", "lstm_projected"])

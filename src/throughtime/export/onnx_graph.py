@@ -9,7 +9,6 @@ import numpy as np
 from torch import Tensor
 
 from throughtime.errors import ArgumentError
-from throughtime.version import __version__
 
 OPSET, IR_VERSION = 17, 8
 """Operators of 2022, which any runtime of today has."""
@@ -111,7 +110,6 @@ class OnnxGraph:
             opset_imports=[self._helper.make_opsetid("", OPSET)],
             ir_version=IR_VERSION,
             producer_name="throughtime",
-            producer_version=__version__,
         )
         onnx().checker.check_model(model, full_check=True)
         return model

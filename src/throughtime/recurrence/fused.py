@@ -53,10 +53,11 @@ def run_fused(
     """Run ``cell`` over ``sequence`` in all ``directions`` at once; see ``throughtime.recurrence.run``.
 
     Products of float32 follow ``torch.get_float32_matmul_precision()`` and autocast, where the processor multiplies
-    bfloat16 tiles (Intel AMX): "highest" splits each factor into three bfloat16 parts if the batch has 16 rows or
+    bfloat16. In tiles (Intel AMX), "highest" splits each factor into three bfloat16 parts if the batch has 16 rows or
     more, which is as accurate as float32; "high" into two (relative error about 2^-16); "medium" and autocast round
-    factors to bfloat16. Sums, states and gates are float32 always. Smaller batches, and other processors, multiply
-    in float32. Under autocast, outputs and states come in the dtypes in which torch's do.
+    factors to bfloat16, from 8 rows on. In pairs (AVX512_BF16), "medium" and autocast do. Sums, states and gates are
+    float32 always, and so are all products elsewhere. Under autocast, outputs and states come in the dtypes in which
+    torch's do.
     """
     autocast = torch.is_autocast_enabled("cpu") and directions[0].weights["weight_ih"].dtype == torch.float32
     precision: str | None = None

@@ -49,8 +49,8 @@ def _described(settings: Settings, network: ForecastEnsemble) -> list[str]:
     seasonal = f"season {season}" if season > 1 else "no season"
     return [
         f"{settings.name}: {network_title(settings, network)}",
-        f"{settings.horizon} steps ahead, {seasonal}; {settings.validation} steps of each series are kept to see when to "
-        "stop",
+        f"{settings.horizon} steps ahead, {seasonal}; {settings.validation} steps of each series are kept to see when "
+        "to stop",
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -99,7 +99,7 @@ class TextClassifier(Classifier[RecurrentTextClassifier, Settings, LabelledText]
         return find_labelled(sources, columns=settings.columns, encoding=settings.encoding)
 
     @classmethod
-    def _checked(cls, settings: Settings) -> Settings:
+    def _checked(cls, settings: Settings, run: Run) -> Settings:
         given_vectors(settings.vectors, settings.embedding_size)
         return settings
 
@@ -132,10 +132,6 @@ class TextClassifier(Classifier[RecurrentTextClassifier, Settings, LabelledText]
             run.display.line(f"{coverage.found:,} of {coverage.total:,} words ({coverage.fraction:.1%}) have a vector")
         _forget_unknown(network, data.tokenizer)
         return settings, network
-
-    @classmethod
-    def _config(cls, data: ClassifiedText) -> Mapping[str, object]:
-        return {"classes": data.targets.classes}
 
     @classmethod
     def _made(cls, network: RecurrentTextClassifier, data: ClassifiedText, settings: Settings, run: Run) -> Self:

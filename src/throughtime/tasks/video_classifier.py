@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -86,10 +86,6 @@ class VideoClassifier(Classifier[RecurrentVideoClassifier, Settings, LabelledVid
             changes["epochs"] = float(settings.enough_epochs(len(data.splits.train)))
         settings = settings.replaced(**changes)
         return settings, cls._network(settings, data, run)
-
-    @classmethod
-    def _config(cls, data: ClassifiedVideos) -> Mapping[str, object]:
-        return {"classes": data.targets.classes}
 
     @classmethod
     def _made(cls, network: RecurrentVideoClassifier, data: ClassifiedVideos, settings: Settings, run: Run) -> Self:
