@@ -75,7 +75,9 @@ def train(
     keep_freed_memory()
     samples = [make for asked, make in ((sample, sample_reviews), (sample_sequences, sample_gestures)) if asked]
     if len(samples) + bool(data) > 1:
-        raise ArgumentError("give data or --sample, not both" if data else "give one of --sample and --sample-sequences")
+        raise ArgumentError(
+            "give data or --sample, not both" if data else "give one of --sample and --sample-sequences"
+        )
     begins = not (resume and output is not None and (output / "config.json").exists())
     sources: Sequence[Any] = [samples[0]()] if samples and begins else given_paths(data)
     classifier = classifier_for(sources, settings.sequence_columns) if begins or output is None else _kind_of(output)
@@ -277,7 +279,11 @@ def _print_prediction(
     kind: str, example: str, prediction: Prediction, explanation: Explanation | None, *, json: bool
 ) -> None:
     if json:
-        content: dict[str, Any] = {kind: example, "labels": prediction.labels, "probabilities": prediction.probabilities}
+        content: dict[str, Any] = {
+            kind: example,
+            "labels": prediction.labels,
+            "probabilities": prediction.probabilities,
+        }
         if explanation is not None:
             content["explanation"] = asdict(explanation)
         print(dumps(content, ensure_ascii=False), flush=True)

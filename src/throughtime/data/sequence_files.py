@@ -39,9 +39,7 @@ _TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".txt")
 _HEAD = 1 << 16
 
 
-def holds_sequences(
-    sources: Sequence[object], columns: SequenceColumns = RECOGNISED_SEQUENCES
-) -> bool:
+def holds_sequences(sources: Sequence[object], columns: SequenceColumns = RECOGNISED_SEQUENCES) -> bool:
     """Whether what the user gave are sequences of numbers, by the names of the files or by how they begin."""
     return any(
         isinstance(source, LabelledSequences)
@@ -150,7 +148,9 @@ def _file(
 def _idx(path: Path, *, labelled: bool) -> LabelledSequences:
     values = read_idx(path)
     if values.ndim != 3:
-        raise data_error(path, f"must hold pictures of rows of pixels, shape (pictures, rows, columns), got {values.shape}")
+        raise data_error(
+            path, f"must hold pictures of rows of pixels, shape (pictures, rows, columns), got {values.shape}"
+        )
     labels = None
     if labelled:
         beside = labels_beside(path)
@@ -185,7 +185,9 @@ def _npz(path: Path, *, labelled: bool) -> Iterator[tuple[str, LabelledSequences
                 raise data_error(path, f"has {len(names)} names in 'channels' and {len(found.channels)} numbers a step")
             found = replace(found, channels=names)
         alike = chosen["values"].dtype == np.uint8
-        remark = f"{path}: {len(found):,} sequences, {len(found.channels)} numbers a step, NPZ, {' and '.join(own.values())}"
+        remark = (
+            f"{path}: {len(found):,} sequences, {len(found.channels)} numbers a step, NPZ, {' and '.join(own.values())}"
+        )
         yield part, replace(found, remarks=(remark,), alike=alike)
 
 
@@ -206,7 +208,9 @@ def _of_arrays(
         elif values.ndim == 2 and counts.sum() == len(values):
             parts = np.split(values, np.cumsum(counts)[:-1])
         else:
-            raise data_error(path, f"has {len(counts)} lengths, up to {counts.max()}, and values of shape {values.shape}")
+            raise data_error(
+                path, f"has {len(counts)} lengths, up to {counts.max()}, and values of shape {values.shape}"
+            )
     pieces = list(parts)
     names: list[tuple[str, ...]] = [()] * len(pieces)
     if labels is not None:

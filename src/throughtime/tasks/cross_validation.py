@@ -12,7 +12,7 @@ import numpy as np
 
 from throughtime.data import LabelledExamples
 from throughtime.errors import ArgumentError, DataError
-from throughtime.tasks.classification import ClassifierSettings
+from throughtime.tasks.classification import LabelSettings
 from throughtime.tasks.classification_evaluation import Evaluation, EvaluationRow
 from throughtime.tasks.classifiers import AnyClassifier
 from throughtime.training import Display, Processes
@@ -36,7 +36,7 @@ class CrossValidation:
 def cross_validate(
     classifier: AnyClassifier,
     sources: Sequence[LabelledExamples[Any] | Path | str],
-    settings: ClassifierSettings,
+    settings: LabelSettings,
     folds: int,
     *,
     display: Display | None = None,
