@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-__version__ = "0.1.0.dev0"
+from throughtime.version import __version__
 
 if TYPE_CHECKING:
     from throughtime import bptt, cells, data, decoding, export, inspection, models, nn, recurrence, training, word2vec
@@ -100,6 +100,7 @@ __all__ = [
     "VisualQuestions",
     "Word2Vec",
     "WordVectors",
+    "__version__",
     "bptt",
     "cells",
     "data",
@@ -126,4 +127,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return [*__all__, "__version__"]
+    return [*__all__]

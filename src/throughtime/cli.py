@@ -9,9 +9,9 @@ from typing import NoReturn
 from cyclopts import App, CycloptsError
 from rich.console import Console
 
-from throughtime import __version__
 from throughtime.commands import STANDARD_INPUT
 from throughtime.errors import ThroughTimeError
+from throughtime.version import __version__
 
 app = App(
     name="throughtime",

@@ -23,21 +23,17 @@ def past(time: int = TIME, *, past_size: int = 2, future_size: int = 4, static_s
 
 
 def network(reader: str = "recurrent", **options: Any) -> ForecastNetwork:
-    made = ForecastNetwork(
-        WINDOW,
-        HORIZON,
-        QuantileOutput([0.1, 0.5, 0.9]),
-        **{
-            "season": 4,
-            "anchor": "seasonal",
-            "past_size": 2,
-            "future_size": 4,
-            "static_size": 1,
-            "reader": reader,
-            "hidden_size": 5,
-            **options,
-        },
-    )
+    arguments: dict[str, Any] = {
+        "season": 4,
+        "anchor": "seasonal",
+        "past_size": 2,
+        "future_size": 4,
+        "static_size": 1,
+        "reader": reader,
+        "hidden_size": 5,
+        **options,
+    }
+    made = ForecastNetwork(WINDOW, HORIZON, QuantileOutput([0.1, 0.5, 0.9]), **arguments)
     for weight in made.parameters():
         torch.nn.init.normal_(weight, std=0.3)
     return made.eval()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any, cast
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from sklearn.metrics import mean_pinball_loss
 
 from throughtime.errors import ArgumentError
 from throughtime.models.forecast_outputs import (
+    DistributionOutput,
     Locale,
     NegativeBinomialOutput,
     NormalOutput,
@@ -65,7 +68,8 @@ def test_likelihoods_and_quantiles_are_scipys(name: str) -> None:
     output, place = build_output(name), Locale(torch.full((2,), 40.0).double(), torch.full((2,), 9.0).double())
     scores = torch.randn(2, 3, output.size).double()
     targets = torch.randint(10, 80, (2, 3)).double()
-    distribution = output.distribution(scores, place)  # type: ignore[attr-defined]
+    distribution: Any = cast("DistributionOutput", output).distribution(scores, place)
+    truth: Any
     match output:
         case NormalOutput():
             truth = stats.norm(distribution.loc, distribution.scale)

@@ -10,6 +10,7 @@ from torch.nn.functional import conv1d, conv2d
 from throughtime import nn
 from throughtime.errors import ArgumentError, BackendError
 from throughtime.nn import ConvGRU, ConvLSTM
+from throughtime.recurrence import convolution
 
 TIME, BATCH, IN, HIDDEN, HEIGHT, WIDTH = 4, 3, 2, 5, 6, 7
 
@@ -133,6 +134,40 @@ def test_every_form_of_a_conv_gru_is_what_the_plain_loop_says(
     expected, _ = layer(x)
     wanted = torch.autograd.grad(expected.square().sum(), [x, *layer.parameters()])
     for one, other in zip((output, *found), (expected, *wanted), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("steps_together", [1, 2])
+@pytest.mark.parametrize("kind", ["lstm", "peephole", "peephole by place", "gru"])
+@pytest.mark.parametrize("given_state", [True, False])
+def test_groups_of_steps_and_blocks_of_places_change_nothing(
+    steps_together: int, kind: str, given_state: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(6)
+    layer: ConvLSTM | ConvGRU
+    if kind == "gru":
+        layer = ConvGRU(IN, HIDDEN, bidirectional=True, dtype=torch.float64)
+    else:
+        size = (HEIGHT, WIDTH) if kind == "peephole by place" else None
+        layer = ConvLSTM(IN, HIDDEN, bidirectional=True, dtype=torch.float64, peephole=kind != "lstm", frame_size=size)
+    x = frames(TIME + 1, BATCH, IN, HEIGHT, WIDTH)
+    states = [frames(2, BATCH, HIDDEN, HEIGHT, WIDTH) for _ in layer.cell.states] if given_state else []
+    leaves = [x, *states, *layer.parameters()]
+    gates = len(layer.cell.gates) * HIDDEN
+    monkeypatch.setattr(convolution, "GROUP_BYTES", steps_together * BATCH * HEIGHT * WIDTH * gates * 8)
+    monkeypatch.setattr(convolution, "BLOCK_NUMBERS", 10 * gates)
+
+    def results() -> list[Tensor]:
+        output, state = layer(x, tuple(states) or None)
+        parts = (output, *((state,) if isinstance(state, Tensor) else state))
+        loss = sum((part.sin() * (1 + place)).sum() for place, part in enumerate(parts))
+        assert isinstance(loss, Tensor)
+        return [*parts, *torch.autograd.grad(loss, leaves)]
+
+    found = results()
+    assert layer.last_backend == "convolution"
+    layer.backend = "reference"
+    for one, other in zip(found, results(), strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-10)
 
 

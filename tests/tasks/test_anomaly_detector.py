@@ -98,7 +98,8 @@ def test_what_is_missing_is_not_learned_from_and_series_may_stand_apart() -> Non
     frame = pl.DataFrame({"ds": stamps, "a": wave, "b": 100 + 5 * wave[::-1]}).with_columns(
         a=pl.when(pl.int_range(pl.len()) % 7 == 3).then(None).otherwise(pl.col("a"))
     )
-    model = AnomalyDetector.fit(frame, steps=3, together=False, **{**SMALL, "window": 8})
+    options: dict[str, Any] = {**SMALL, "window": 8}
+    model = AnomalyDetector.fit(frame, steps=3, together=False, **options)
     assert set(model.scales) == {"a", "b"}
     known = frame["a"].drop_nulls().to_numpy()
     assert model.scales["a"].mean[0] == pytest.approx(known[: int(0.8 * len(known))].mean(), abs=0.1)

@@ -61,7 +61,10 @@ def test_spans_join_what_is_near() -> None:
     channels = np.zeros(20, dtype=np.int64)
     channels[4] = 1
     spans = spans_of(recording, scores, channels, 1.0, gap=2, stamp=str)
-    assert [(span.begin, span.end, span.first, span.last) for span in spans] == [(3, 7, "103", "106"), (15, 16, "115", "115")]
+    assert [(span.begin, span.end, span.first, span.last) for span in spans] == [
+        (3, 7, "103", "106"),
+        (15, 16, "115", "115"),
+    ]
     assert (spans[0].peak, spans[0].peak_at, spans[0].channel, spans[0].steps) == (5, "104", "b", 4)
     assert spans_of(recording, scores, channels, 9.0, gap=2, stamp=str) == []
 

@@ -24,6 +24,10 @@ from throughtime.training import read_metrics
 TINY: dict[str, Any] = {"window": 15, "context": 8, "hidden_size": 6, "members": 2, "steps": 6, "precision": "32"}
 
 
+def tiny(**more: Any) -> dict[str, Any]:
+    return {**TINY, **more}
+
+
 @pytest.fixture(scope="module")
 def sales() -> SeriesTable:
     return sample_series(3, 120)
@@ -68,7 +72,8 @@ def test_no_value_from_the_future_reaches_the_past(sales: SeriesTable, model: Fo
     np.testing.assert_array_equal(before.point, after.point)
     np.testing.assert_array_equal(before.quantiles, after.quantiles)
     later = Origins(np.array([0]), np.array([80]))
-    assert not np.array_equal(*(model.forecasts_from(table, later, ends).point for table in (sales, other)))
+    own, changed = (model.forecasts_from(table, later, ends).point for table in (sales, other))
+    assert not np.array_equal(own, changed)
 
 
 def test_nothing_is_fitted_on_the_steps_that_are_kept(sales: SeriesTable, model: Forecaster) -> None:
@@ -110,8 +115,8 @@ def test_a_model_is_saved_loaded_and_streams_what_it_predicts(model: Forecaster,
 
 def test_a_resumed_run_ends_where_an_uninterrupted_one_does(sales: SeriesTable, tmp_path: Path) -> None:
     whole = Forecaster.fit(sales, h=7, output=tmp_path / "whole", **TINY)
-    Forecaster.fit(sales, h=7, output=tmp_path / "halves", **{**TINY, "steps": 3, "schedule": "constant"})
-    steady = Forecaster.fit(sales, h=7, output=tmp_path / "steady", **{**TINY, "schedule": "constant"})
+    Forecaster.fit(sales, h=7, output=tmp_path / "halves", **tiny(steps=3, schedule="constant"))
+    steady = Forecaster.fit(sales, h=7, output=tmp_path / "steady", **tiny(schedule="constant"))
     resumed = Forecaster.fit(None, output=tmp_path / "halves", resume=True, steps=6)
     assert resumed.predict().equals(steady.predict())
     assert not whole.predict().equals(steady.predict())
@@ -128,7 +133,7 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(sales: SeriesTable, 
     ],
 )
 def test_every_network_strategy_and_distribution_forecasts(sales: SeriesTable, options: dict[str, Any]) -> None:
-    model = Forecaster.fit(sales.chosen([0]), h=4, **{**TINY, **options})
+    model = Forecaster.fit(sales.chosen([0]), h=4, **tiny(**options))
     found = model.predict()
     assert len(found) == 4
     assert np.isfinite(found[model.name].to_numpy()).all()
@@ -181,7 +186,9 @@ def test_covariates_of_all_kinds_are_read(tmp_path: Path) -> None:
 def test_cross_validation_cuts_as_statsforecast_does() -> None:
     frame = monthly()
     ours = Forecaster.cross_validation(frame, h=4, n_windows=3, step_size=2, **TINY)
-    theirs = StatsForecast([SeasonalNaive(12)], freq="MS").cross_validation(df=frame, h=4, n_windows=3, step_size=2)
+    theirs: Any = StatsForecast([SeasonalNaive(12)], freq="MS").cross_validation(
+        df=frame, h=4, n_windows=3, step_size=2
+    )
     for column in ("unique_id", "ds", "cutoff", "y"):
         assert ours[column].tolist() == theirs[column].tolist()
 
@@ -189,9 +196,9 @@ def test_cross_validation_cuts_as_statsforecast_does() -> None:
 @pytest.mark.parametrize("season", [1, 12])
 def test_the_seasonal_naive_forecast_is_statsforecasts(season: int) -> None:
     frame = monthly(50)
-    table = throughtime.Forecaster.fit(frame, h=20, **{**TINY, "window": 4}).data.table
+    table = throughtime.Forecaster.fit(frame, h=20, **tiny(window=4)).data.table
     ours = seasonal_naive(table, Origins.ends(table), 20, season, interval_probabilities([80]))
-    theirs = SeasonalNaive(season).forecast(frame.y.to_numpy(), 20, level=[80])
+    theirs: Any = SeasonalNaive(season).forecast(frame.y.to_numpy(), 20, level=[80])
     np.testing.assert_allclose(ours.point[0], theirs["mean"])
     if season > 1:
         np.testing.assert_allclose(ours.quantiles[0, :, 0], theirs["lo-80"], rtol=1e-3)

@@ -1,17 +1,20 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import transformers
 from PIL import Image
 
 from command_line import run
 from throughtime import ImageClassifier, LabelledImages, load
 from throughtime.data import sample_digits
 from throughtime.errors import ArgumentError, DataError
+from throughtime.models import PretrainedEncoder
 from throughtime.models.image_classifier import moved
 from throughtime.tasks.reproduction import read_recipe, reproduce
 
@@ -126,7 +129,7 @@ def test_broken_pictures_are_named_and_left_out_if_asked(tmp_path: Path) -> None
 
 
 def test_the_command_trains_evaluates_and_predicts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    options = ("--steps", 3, "--precision", "32", "--quiet", "--channels", 4, "--no-flip")
+    options = ("--steps", "3", "--precision", "32", "--quiet", "--channels", "4", "--no-flip")
     code, out, _ = run(capsys, "image", "train", "--sample", "-o", tmp_path / "model", *options, "--json")
     assert code == 0
     assert json.loads(out)["steps"] == 3
@@ -154,3 +157,24 @@ def test_the_recipe_runs(tmp_path: Path) -> None:
     found = reproduce(short, tmp_path / "small.npz")
     assert 0 <= found.result <= 1
     assert not found.reached
+
+
+@pytest.mark.parametrize("fine_tune", [False, True])
+def test_a_model_with_a_backbone_needs_nothing_from_elsewhere(fine_tune: bool, tmp_path: Path) -> None:
+    folder = tmp_path / "resnet"
+    config = transformers.ResNetConfig(embedding_size=4, hidden_sizes=[4, 8], depths=[1, 1])
+    transformers.ResNetModel(config).save_pretrained(folder)
+    (folder / "preprocessor_config.json").write_text('{"size": {"height": 16, "width": 16}}', encoding="utf-8")
+    options = {"backbone": str(folder), "fine_tune": fine_tune, "steps": 3, "precision": "32", "learning_rate": 0.05}
+    model = ImageClassifier.fit(digits(40), output=tmp_path / "model", **options)  # pyright: ignore[reportArgumentType]
+    assert model.reader.preprocessing.shape == (16, 16, 3)
+    start = transformers.AutoModel.from_pretrained(folder).state_dict()
+    shutil.rmtree(folder)
+    again = ImageClassifier.load(tmp_path / "model")
+    pictures = digits(5).pictures
+    assert again.predict(pictures) == model.predict(pictures)
+    inside = again.network.images if fine_tune else again.reader.backbone
+    assert isinstance(inside, PretrainedEncoder)
+    changed = [name for name, weight in inside.network.named_parameters() if not weight.equal(start[name])]
+    assert bool(changed) == fine_tune
+    assert model.evaluate().examples == 4

@@ -293,7 +293,7 @@ def test_bad_settings_are_one_sentence(settings: dict[str, Any], message: str) -
 
 
 def test_nothing_to_learn_from_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(ArgumentError, match="there are no sentences to learn from; give files"):
+    with pytest.raises(ArgumentError, match="there is nothing to learn from; give files"):
         Translator.fit()
     with pytest.raises(DataError, match="has 1 different sentences, too few"):
         Translator.fit(ParallelText.of(["a"], ["b"]))

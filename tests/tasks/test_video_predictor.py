@@ -113,7 +113,7 @@ def test_the_commands_evaluate_and_go_on(model: Path, tmp_path: Path, capsys: py
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["train", "-o", "OUT"], "there are no videos to learn from; give a file or folder of videos, or --sample"),
+        (["train", "-o", "OUT"], "there is nothing to learn from; give a file or folder of videos, or --sample"),
         (["train", "--sample"], "give --output"),
         (["train", "GIF", "--sample", "-o", "OUT"], "give data or --sample, not both"),
         (["train", "none", "-o", "OUT"], "none: there is no such file or folder"),

@@ -150,7 +150,7 @@ def test_the_sample_needs_no_file(tmp_path: Path, capsys: pytest.CaptureFixture[
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["train", "-o", "OUT"], "there are no questions to learn from; give a file or folder"),
+        (["train", "-o", "OUT"], "there is nothing to learn from; give a file or folder"),
         (["train", "DATA"], "give --output, the model folder to write"),
         (["train", "DATA", "--sample", "-o", "OUT"], "give data or --sample, not both"),
         (["train", "none.csv", "-o", "OUT"], "none.csv: there is no such file or folder"),

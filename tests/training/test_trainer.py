@@ -149,6 +149,17 @@ def test_early_stopping_waits_for_patience_and_keeps_the_best_step() -> None:
     assert position.step == 50
 
 
+def test_what_a_run_begins_with_may_be_the_best_of_it() -> None:
+    losses = iter([1.0, 2.0, 3.0, 2.5])
+    log = Log()
+    trainer = make(
+        Limits(steps=30, validations=3), log, validate=lambda: Validation(next(losses)), validates_first=True
+    )
+    position = trainer.run()
+    assert log.validations == [(0, True), (10, False), (20, False), (30, False)]
+    assert (position.best_step, position.best_loss, position.validations) == (0, 1.0, 3)
+
+
 def test_a_score_decides_in_place_of_the_loss() -> None:
     found = iter([Validation(3.0, score=0.5), Validation(2.0, score=0.4), Validation(4.0, {"accuracy": 0.6}, 0.6)])
     log = Log()

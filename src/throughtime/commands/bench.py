@@ -84,7 +84,7 @@ def _print_comparison(comparison: Comparison, settings: Settings) -> None:
             share(row.gradient_before[-1]),
             verdict(row, comparison.guess),
         )
-    table.caption = f"loss: {comparison.measure}; gradient: of the untrained network, relative to that at the answer"
+    table.caption = f"loss: {comparison.measure}; gradient: before training, relative to that one step back"
     console.print(table)
     for row in comparison.rows:
         if row.failure:

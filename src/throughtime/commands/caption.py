@@ -14,7 +14,7 @@ from rich.table import Table
 
 from throughtime.commands.image import picture_files
 from throughtime.commands.results import print_json, training_result
-from throughtime.data import CaptionedImages
+from throughtime.data import CaptionedImages, captioned_scenes, sample_scenes
 from throughtime.data.captioned_images import picture_name
 from throughtime.errors import ArgumentError
 from throughtime.files import write_text
@@ -22,7 +22,6 @@ from throughtime.tasks.attention_overlays import check_overlay_file, save_overla
 from throughtime.tasks.caption_evaluation import Evaluation, summary
 from throughtime.tasks.captioner import Caption, Captioner
 from throughtime.tasks.captioning import Settings
-from throughtime.tasks.scene_captioning import training_scenes
 from throughtime.training import Display, keep_freed_memory
 
 app = App(name="caption", help="Captioning: learn to say what is in pictures, caption, judge, show where it looked.")
@@ -30,16 +29,15 @@ app = App(name="caption", help="Captioning: learn to say what is in pictures, ca
 Output = Annotated[Path, Parameter(name=["--output", "-o"])]
 CaptionerSettings = Annotated[Settings, Parameter(name="*")]
 DEFAULTS = Settings()
-SAMPLE_SCENES = 1_500
 SAMPLE_SETTINGS = {
-    "channels": (24, 48, 64),
-    "hidden_size": 128,
-    "embedding_size": 64,
+    "channels": (24, 48),
+    "hidden_size": 96,
+    "embedding_size": 48,
     "attention": "general",
     "attention_penalty": 0.0,
     "dropout": 0.0,
-    "learning_rate": 4e-3,
-    "together": 3,
+    "learning_rate": 6e-3,
+    "together": 2,
     "validation_pictures": 100,
     "validations": 5,
     "time_budget": "60s",
@@ -75,7 +73,7 @@ def train(
         raise ArgumentError("give data or --sample, not both")
     sources: Sequence[CaptionedImages | Path] = data
     if sample and not (resume and (output / "config.json").exists()):
-        sources = [training_scenes(SAMPLE_SCENES)]
+        sources = [captioned_scenes(sample_scenes(1_500, side=32, objects=(1, 2)))]
         limits = settings.model_fields_set & {"epochs", "steps", "time_budget"}
         own = {name: value for name, value in SAMPLE_SETTINGS.items() if not (limits and name == "time_budget")}
         settings = Settings.of({**own, **settings.model_dump(exclude_unset=True)})

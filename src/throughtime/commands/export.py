@@ -12,7 +12,7 @@ from rich.table import Table
 
 from throughtime.commands.results import print_json
 from throughtime.errors import ArgumentError
-from throughtime.export.onnx_export import CHECKED_SHAPES, OnnxExport, export_onnx
+from throughtime.export.onnx_export import CHECKED_SHAPES, Exportable, OnnxExport, export_onnx
 from throughtime.export.onnx_int8 import Int8Figures, measure_int8, quantise
 from throughtime.tasks.loading import load
 from throughtime.tasks.word2vec_model import Word2Vec
@@ -42,6 +42,8 @@ def export(
     loaded = load(model, device="cpu")
     if isinstance(loaded, Word2Vec):
         raise ArgumentError(f"{model}: word vectors are no network; write them with throughtime vectors convert")
+    if not isinstance(loaded, Exportable):
+        raise ArgumentError(f"{model}: a {type(loaded).__name__} can't be written in ONNX yet")
     written = export_onnx(loaded, output)
     figures = None
     if int8:

@@ -278,7 +278,7 @@ def _print_evaluation(evaluation: ForecastEvaluation, title: str) -> None:
     )
     table.add_column("model")
     levels = list(evaluation.rows[0].coverage)
-    for column in ("MAE", "RMSE", "sMAPE", "MASE", "quantile loss", *(f"in {level} %" for level in levels)):
+    for column in ("MAE", "RMSE", "sMAPE", "MASE", "QL", *(f"in {level} %" for level in levels)):
         table.add_column(column, justify="right")
     best = min(row.mase for row in evaluation.rows)
     for row in evaluation.rows:
@@ -287,9 +287,12 @@ def _print_evaluation(evaluation: ForecastEvaluation, title: str) -> None:
         shares = [f"{row.coverage[level]:.0%}" if level in row.coverage else "" for level in levels]
         table.add_row(row.model, f"{row.mae:,.4g}", f"{row.rmse:,.4g}", f"{row.smape:.2%}", mase, loss, *shares)
     season = f"season {evaluation.season}" if evaluation.season > 1 else "no season"
-    table.caption = f"means over series; MASE by the seasonal naive forecast's error in the training part ({season})"
+    table.caption = f"means over series; MASE: {season}; QL: quantile loss; in 90 %: share in that interval"
     table.caption_justify = "left"
     console.print(table)
+    width = max(len(row.model) for row in evaluation.rows)
+    for row in evaluation.rows:
+        console.print(f"  {row.model:{width}}  {row.about}", markup=False, soft_wrap=True)
     for line in (evaluation.verdict, *evaluation.remarks):
         console.print(line, markup=False, soft_wrap=True)
 

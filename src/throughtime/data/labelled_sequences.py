@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -91,19 +91,6 @@ class LabelledSequences(LabelledExamples[SequenceExample]):
         """The numbers alone, to make batches of."""
         return NumericSequences([example.values for example in self.examples])
 
-    def joined(self, *others: Self | None) -> Self:
-        """These sequences and then the others'.
-
-        Raises:
-            DataError: where the others have other channels.
-        """
-        for other in others:
-            if other is not None and len(other.channels) != len(self.channels):
-                raise DataError(
-                    f"{other.name}: has {len(other.channels)} numbers a step, and {self.name} has {len(self.channels)}"
-                )
-        return super().joined(*others)
-
     def save(self, path: Path) -> None:
         """Write the numbers one after the other, and what is known about them, into a safetensors file."""
         rows = [(example.labels, example.place) for example in self.examples]
@@ -137,6 +124,16 @@ class LabelledSequences(LabelledExamples[SequenceExample]):
             )
         except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
             raise ModelFolderError(f"{path}: the prepared data is missing or damaged ({error})") from error
+
+
+def check_same_channels(parts: Sequence[LabelledSequences | None]) -> None:
+    """Raise DataError where one has another number of channels than the first."""
+    first = parts[0]
+    for other in parts[1:]:
+        if first is not None and other is not None and len(other.channels) != len(first.channels):
+            raise DataError(
+                f"{other.name}: has {len(other.channels)} numbers a step, and {first.name} has {len(first.channels)}"
+            )
 
 
 class NumericSequences:

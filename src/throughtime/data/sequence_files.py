@@ -13,7 +13,13 @@ import numpy.typing as npt
 
 from throughtime.data.image_arrays import idx_part, is_idx_images, labels_beside, read_idx, read_npz
 from throughtime.data.labelled_examples import split_off
-from throughtime.data.labelled_sequences import LabelledSequences, SequenceExample, checked_numbers, with_channels
+from throughtime.data.labelled_sequences import (
+    LabelledSequences,
+    SequenceExample,
+    check_same_channels,
+    checked_numbers,
+    with_channels,
+)
 from throughtime.data.sequence_tables import (
     RECOGNISED_SEQUENCES,
     SequenceColumns,
@@ -92,8 +98,7 @@ def split_sequences(
         DataError: where there is no training part, it is too small, or the parts have other channels.
     """
     splits = splits_of(parts, lambda train: split_off(train, validation_fraction, seed=seed))
-    for part in (splits.valid, splits.test):
-        splits.train.joined(part)
+    check_same_channels([splits.train, splits.valid, splits.test])
     return splits
 
 
@@ -119,6 +124,7 @@ def _head(path: Path) -> str:
 
 
 def _joined(several: Sequence[LabelledSequences]) -> LabelledSequences:
+    check_same_channels(several)
     remarks = tuple(remark for sequences in several for remark in sequences.remarks)
     return replace(several[0].joined(*several[1:]), remarks=remarks)
 

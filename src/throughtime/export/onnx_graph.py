@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from throughtime import __version__
 from throughtime.errors import ArgumentError
 
 OPSET, IR_VERSION = 17, 8
@@ -111,7 +110,6 @@ class OnnxGraph:
             opset_imports=[self._helper.make_opsetid("", OPSET)],
             ir_version=IR_VERSION,
             producer_name="throughtime",
-            producer_version=__version__,
         )
         onnx().checker.check_model(model, full_check=True)
         return model

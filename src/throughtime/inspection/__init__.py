@@ -2,6 +2,7 @@
 
 from throughtime.inspection.classifier_report import TextSaliency, text_saliency
 from throughtime.inspection.coloured_text import coloured_text, save_coloured_text
+from throughtime.inspection.forecast_report import lag_sensitivity, plot_lag_sensitivity
 from throughtime.inspection.gate_figures import plot_gates, plot_memory_spans
 from throughtime.inspection.gates import Activations, record_gates
 from throughtime.inspection.gradient_figures import plot_eigenvalues, plot_gradient_flow, plot_horizons
@@ -30,7 +31,13 @@ from throughtime.inspection.text_features import (
 from throughtime.inspection.translation_report import TranslationSaliency, translation_saliency
 from throughtime.nn.gradient_flow import GradientFlow, gradient_flow
 from throughtime.tasks.alignment_figures import plot_alignments
-from throughtime.tasks.reading import Reading, classifier_reading, language_reading, translation_readings
+from throughtime.tasks.reading import (
+    Reading,
+    classifier_reading,
+    forecaster_reading,
+    language_reading,
+    translation_readings,
+)
 from throughtime.word2vec import plot_analogies, plot_words
 
 __all__ = [
@@ -49,6 +56,7 @@ __all__ = [
     "classifier_reading",
     "coloured_text",
     "feature_of_pieces",
+    "forecaster_reading",
     "giving",
     "gradient_flow",
     "gradient_times_input",
@@ -56,6 +64,7 @@ __all__ = [
     "inspect_model",
     "inspect_vectors",
     "integrated_gradients",
+    "lag_sensitivity",
     "language_reading",
     "memory_span",
     "memory_spans",
@@ -70,6 +79,7 @@ __all__ = [
     "plot_gates",
     "plot_gradient_flow",
     "plot_horizons",
+    "plot_lag_sensitivity",
     "plot_memory_spans",
     "plot_sequence_saliency",
     "plot_words",

@@ -11,13 +11,20 @@ from typing import Any
 
 from throughtime.errors import ArgumentError
 from throughtime.files import replacing, write_text
-from throughtime.inspection import classifier_report, language_report, sequence_report, translation_report
+from throughtime.inspection import (
+    classifier_report,
+    forecast_report,
+    language_report,
+    sequence_report,
+    translation_report,
+)
 from throughtime.inspection.coloured_text import STYLE
 from throughtime.inspection.page import Section, page
 from throughtime.inspection.recurrent_report import Numbers, flow_of
 from throughtime.inspection.word_report import word_sections
 from throughtime.nn.gradient_flow import GradientFlow
-from throughtime.tasks import language_modelling, sequence_classification, text_classification, translation
+from throughtime.tasks import forecasting, language_modelling, sequence_classification, text_classification, translation
+from throughtime.tasks.forecaster import Forecaster
 from throughtime.tasks.language_model import LanguageModel
 from throughtime.tasks.loading import load
 from throughtime.tasks.reading import Reading
@@ -154,6 +161,12 @@ def _layers(model: LanguageModel) -> str:
 
 
 _LOOKS: dict[type[Any], _Look] = {
+    Forecaster: _Look(
+        forecasting.TASK,
+        forecast_report.forecast_sections,
+        forecast_report.flow_reading,
+        lambda model: model.title,
+    ),
     LanguageModel: _Look(
         language_modelling.TASK, language_report.language_sections, language_report.flow_reading, _layers
     ),

@@ -41,6 +41,10 @@ class Past:
         """The same on a device."""
         return Past(*(part.to(device) for part in (self.target, self.past, self.future, self.static)))
 
+    def chosen(self, count: int) -> Past:
+        """That of the first series alone."""
+        return Past(*(part[:, :count] for part in (self.target, self.past, self.future)), self.static[:count])
+
 
 @dataclass(frozen=True)
 class Forecasts:

@@ -83,9 +83,10 @@ def plot_alignments(translations: Sequence[Aligned], *, dark: bool = False) -> F
         axes = styled(figure.add_subplot(rows, columns, place + 1), dark=dark, grid=False)
         axes.imshow(grid, cmap=colours.one_sided(), vmin=0, vmax=1, aspect="auto")
         labels = [piece.strip() or "␣" for piece in one.source_pieces]
-        axes.set_xticks(
-            range(len(labels)), labels, rotation=55, ha="left", rotation_mode="anchor", fontsize=9, parse_math=False
-        )
+        axes.set_xticks(range(len(labels)), labels, fontsize=9, parse_math=False)
+        if max(map(len, labels)) > 2:
+            for label in axes.get_xticklabels():
+                label.set(rotation=55, ha="left", rotation_mode="anchor")
         axes.set_yticks(
             range(len(grid)), [*(piece.strip() or "␣" for piece in one.pieces), END], fontsize=9, parse_math=False
         )

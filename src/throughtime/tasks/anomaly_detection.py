@@ -272,7 +272,7 @@ def validate(network: RecurrentAutoencoder, data: AnomalyData, settings: Setting
     """Judge the network on windows at the end of each series: the mean squared error, in deviations."""
     window = settings.window or USUAL_WINDOW
     device = next(network.parameters()).device
-    windows: list[Numbers] = []
+    windows: list[NDArray[Any]] = []
     for recording in data.recordings:
         both = np.concatenate([data.scaled(recording), recording.present], axis=1)
         both = both[training_steps(recording, window, settings) :]

@@ -35,7 +35,6 @@ from throughtime.tasks.anomaly_detection import (
 )
 from throughtime.tasks.anomaly_evaluation import DetectionRow, detection_row
 from throughtime.tasks.anomaly_scores import Numbers, ScoreScale, Span, spans_of, step_errors, window_begins
-from throughtime.tasks.model_card import anomaly_detector_card
 from throughtime.tasks.model_runs import (
     in_model_folder,
     new_folder,
@@ -45,6 +44,7 @@ from throughtime.tasks.model_runs import (
     write_settings,
 )
 from throughtime.tasks.network_training import Run
+from throughtime.tasks.series_cards import anomaly_detector_card
 from throughtime.tasks.trained_model import TrainedModel
 from throughtime.training import Display, ModelFolder, choose_device
 
@@ -212,7 +212,9 @@ class AnomalyDetector(TrainedModel[RecurrentAutoencoder, Settings]):
         chosen = choose_device(device)
         try:
             scales = {name: ChannelScale(*map(tuple, both)) for name, both in config["scales"].items()}
-            parts = {name: tuple(part) if isinstance(part, list) else part for name, part in config["normal"].items()}
+            parts: dict[str, Any] = {
+                name: tuple(part) if isinstance(part, list) else part for name, part in config["normal"].items()
+            }
             normal = ScoreScale(**parts)
             channels: list[str] = config["channels"]
             thresholds = {str(name): float(value) for name, value in config["thresholds"].items()}

@@ -27,19 +27,13 @@ from throughtime.tasks.captioning import (
     open_tokenizer,
 )
 from throughtime.tasks.image_features import PictureReader, open_pictures
-from throughtime.tasks.model_card import captioner_card
-from throughtime.tasks.model_runs import (
-    in_model_folder,
-    new_folder,
-    read_settings,
-    resumed_settings,
-    save_copy,
-    write_settings,
-)
+from throughtime.tasks.model_card import weights_of
+from throughtime.tasks.model_runs import read_settings, save_copy, write_settings
 from throughtime.tasks.network_training import Run
+from throughtime.tasks.picture_cards import captioner_card
 from throughtime.tasks.pretrained_vectors import given_vectors, start_embedding
 from throughtime.tasks.sequence_search import Alignment, Search, alignments, search_sequences, teacher_forced_loss
-from throughtime.tasks.trained_model import TrainedModel
+from throughtime.tasks.trainable_model import TrainableModel
 from throughtime.training import Display, ModelFolder, choose_device, choose_precision
 
 
@@ -68,7 +62,7 @@ class Caption:
         return self.text
 
 
-class Captioner(TrainedModel[Network, Settings]):
+class Captioner(TrainableModel[Network, Settings]):
     """A trained captioner.
 
     Attributes:
@@ -80,6 +74,10 @@ class Captioner(TrainedModel[Network, Settings]):
         device: where it computes.
         is_main: False in all but one of the processes that trained it together.
     """
+
+    TASK = TASK
+    SETTINGS = Settings
+    WANTED = "pictures with captions"
 
     def __init__(
         self,
@@ -121,39 +119,50 @@ class Captioner(TrainedModel[Network, Settings]):
         return cls.train(data, Settings.of(settings), output=output, resume=resume, display=display)
 
     @classmethod
-    def train(
-        cls,
-        data: Sequence[CaptionedImages | Path | str],
-        settings: Settings,
-        *,
-        output: Path | str | None = None,
-        resume: bool = False,
-        display: Display | None = None,
-    ) -> Self:
-        """``fit``, with its settings made already."""
-        return in_model_folder(output, lambda folder: cls._train(data, settings, folder, resume, display))
+    def _checked(cls, settings: Settings, run: Run) -> Settings:
+        given_vectors(settings.vectors, settings.embedding_size)
+        return settings
 
     @classmethod
-    def _train(
-        cls,
-        sources: Sequence[CaptionedImages | Path | str],
-        settings: Settings,
-        folder: ModelFolder,
-        resume: bool,
-        display: Display | None,
-    ) -> Self:
-        with Run.started(folder, settings, display, resume=resume) as run:
-            if run.has_begun:
-                if sources:
-                    run.display.line(f"going on with the pictures that were prepared in {folder.tokens}")
-                settings = resumed_settings(folder, TASK, settings)
-                data = open_data(folder, settings)
-                network = _network(settings, data, run)
-            else:
-                settings, data, network = _begin(sources, settings, run)
-            fit(network, data, settings, run)
-        model = cls(network, data.reader, data.tokenizer, settings, folder, run.processes.device)
-        return model.finish(run, lambda: captioner_card(folder, settings, data, network))
+    def _prepare(cls, sources: Sequence[CaptionedImages | Path | str], settings: Settings, run: Run) -> None:
+        load_data(sources, settings, run)
+
+    @classmethod
+    def _open(cls, folder: ModelFolder, settings: Settings) -> CaptionData:
+        return open_data(folder, settings)
+
+    @classmethod
+    def _network(cls, settings: Settings, data: CaptionData, run: Run) -> Network:
+        torch.manual_seed(settings.seed)
+        return build_model(settings, data.reader, data.tokenizer.vocabulary_size).to(run.processes.device)
+
+    @classmethod
+    def _fresh(cls, data: CaptionData, settings: Settings, run: Run) -> tuple[Settings, Network]:
+        vectors = given_vectors(settings.vectors, settings.embedding_size)
+        changes: dict[str, object] = {"precision": choose_precision(settings.precision, run.processes.device)}
+        if vectors:
+            changes["embedding_size"] = vectors.vectors.shape[1]
+        if settings.epochs is settings.steps is settings.time_budget is None:
+            changes["epochs"] = float(enough_epochs(len(data.splits.train)))
+        settings = settings.replaced(**changes)
+        network = cls._network(settings, data, run)
+        if vectors:
+            coverage = start_embedding(network.decoder.embedding, data.tokenizer.tokenizer, vectors)
+            run.display.line(f"{coverage.found:,} of {coverage.total:,} words ({coverage.fraction:.1%}) have a vector")
+        return settings, network
+
+    @classmethod
+    def _told(cls, network: Network, data: CaptionData, settings: Settings) -> str:
+        return f"{settings.network_name}; {weights_of(network)}, dropout {settings.dropout}"
+
+    @classmethod
+    def _fit(cls, network: Network, data: CaptionData, settings: Settings, run: Run) -> object:
+        return fit(network, data, settings, run)
+
+    @classmethod
+    def _made(cls, network: Network, data: CaptionData, settings: Settings, run: Run) -> Self:
+        model = cls(network, data.reader, data.tokenizer, settings, run.folder, run.processes.device)
+        return model.finish(run, lambda: captioner_card(run.folder, settings, data, network))
 
     @classmethod
     def load(cls, folder: Path | str, *, device: str = "auto") -> Self:
@@ -289,39 +298,3 @@ class Captioner(TrainedModel[Network, Settings]):
         if part not in found:
             raise ArgumentError(f"`part` must be one of those in the data, {', '.join(found)}, got {part!r}")
         return found[part]
-
-
-def _begin(
-    sources: Sequence[CaptionedImages | Path | str], settings: Settings, run: Run
-) -> tuple[Settings, CaptionData, Network]:
-    """Prepare a new run: its folder, data, settings and network."""
-    if not sources:
-        missing = f"{run.folder.path}: holds no run to resume" if run.resume else "there are no pictures to learn from"
-        raise ArgumentError(f"{missing}; give pictures with captions, or --sample")
-    vectors = given_vectors(settings.vectors, settings.embedding_size)
-    with new_folder(run.folder, run.processes, may_exist=run.resume):
-        if run.processes.is_main:
-            load_data(sources, settings, run)
-        run.processes.wait()
-        data = open_data(run.folder, settings)
-        changes: dict[str, object] = {"precision": choose_precision(settings.precision, run.processes.device)}
-        if vectors:
-            changes["embedding_size"] = vectors.vectors.shape[1]
-        if settings.epochs is settings.steps is settings.time_budget is None:
-            changes["epochs"] = float(enough_epochs(len(data.splits.train)))
-        settings = settings.replaced(**changes)
-        network = _network(settings, data, run)
-    if vectors:
-        coverage = start_embedding(network.decoder.embedding, data.tokenizer.tokenizer, vectors)
-        run.display.line(f"{coverage.found:,} of {coverage.total:,} words ({coverage.fraction:.1%}) have a vector")
-    if run.processes.is_main:
-        write_settings(run.folder, TASK, settings)
-    run.processes.wait()
-    weights = sum(weight.numel() for weight in network.parameters())
-    run.display.line(f"{settings.network_name}; {weights:,} weights, dropout {settings.dropout}")
-    return settings, data, network
-
-
-def _network(settings: Settings, data: CaptionData, run: Run) -> Network:
-    torch.manual_seed(settings.seed)
-    return build_model(settings, data.reader, data.tokenizer.vocabulary_size).to(run.processes.device)

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 import torch
 from torch import Tensor
@@ -15,11 +15,11 @@ from throughtime.data import PARTS, LabelledExamples
 from throughtime.errors import ArgumentError, ModelFolderError, check_choice
 from throughtime.models import ClassifyingNetwork
 from throughtime.tasks.class_targets import ClassTargets
-from throughtime.tasks.classification import LabelSettings, fit
+from throughtime.tasks.classification import ClassifiedData, LabelSettings, fit
 from throughtime.tasks.classification_evaluation import Evaluation, evaluate_probabilities
-from throughtime.tasks.model_runs import in_model_folder, new_folder, resumed_settings, write_settings
+from throughtime.tasks.model_card import weights_of
 from throughtime.tasks.network_training import Run
-from throughtime.tasks.trained_model import TrainedModel
+from throughtime.tasks.trainable_model import TrainableModel
 from throughtime.training import Display, ModelFolder
 
 Network = TypeVar("Network", bound=ClassifyingNetwork)
@@ -40,19 +40,12 @@ class Prediction:
     probabilities: dict[str, float]
 
 
-class Classifier(TrainedModel[Network, OwnSettings], ABC, Generic[Network, OwnSettings, Examples]):
+class Classifier(TrainableModel[Network, OwnSettings], ABC, Generic[Network, OwnSettings, Examples]):
     """A trained classifier; a subclass says what an example is.
 
     Attributes:
-        TASK: what the config of its model folder calls it.
-        SETTINGS: the class of its settings.
-        WANTED: what there is to give where nothing was given to learn from.
         targets: the classes.
     """
-
-    TASK: ClassVar[str]
-    SETTINGS: ClassVar[Any]
-    WANTED: ClassVar[str]
 
     def __init__(
         self, network: Network, targets: ClassTargets, settings: OwnSettings, folder: ModelFolder, device: torch.device
@@ -87,93 +80,21 @@ class Classifier(TrainedModel[Network, OwnSettings], ABC, Generic[Network, OwnSe
         return cls.train(data, cls.SETTINGS.of(settings), output=output, resume=resume, display=display)
 
     @classmethod
-    def train(
-        cls,
-        data: Sequence[Any],
-        settings: LabelSettings,
-        *,
-        output: Path | str | None = None,
-        resume: bool = False,
-        display: Display | None = None,
-    ) -> Self:
-        """``fit``, with its settings made already."""
-        return in_model_folder(output, lambda folder: cls._train(data, settings, folder, resume, display))
-
-    @classmethod
-    def _train(
-        cls, sources: Sequence[Any], settings: Any, folder: ModelFolder, resume: bool, display: Display | None
-    ) -> Self:
-        with Run.started(folder, settings, display, resume=resume) as run:
-            if run.has_begun:
-                if sources:
-                    run.display.line(f"going on with what was prepared in {folder.tokens}")
-                settings = resumed_settings(folder, cls.TASK, settings)
-                data = cls._open(folder, settings)
-                network = cls._network(settings, data, run)
-            else:
-                settings, data, network = cls._begin(sources, settings, run)
-            fit(network, data, settings, run)
-        return cls._made(network, data, settings, run)
-
-    @classmethod
-    def _begin(cls, sources: Sequence[Any], settings: Any, run: Run) -> tuple[Any, Any, Any]:
-        """Prepare a new run: its folder, data, settings and network."""
-        if not sources:
-            missing = f"{run.folder.path}: holds no run to resume" if run.resume else "there is nothing to learn from"
-            raise ArgumentError(f"{missing}; give {cls.WANTED}, or --sample")
-        settings = cls._checked(settings)
-        with new_folder(run.folder, run.processes, may_exist=run.resume):
-            if run.processes.is_main:
-                cls._prepare(sources, settings, run)
-            run.processes.wait()
-            data = cls._open(run.folder, settings)
-            settings, network = cls._fresh(data, settings, run)
-        if run.processes.is_main:
-            write_settings(run.folder, cls.TASK, settings, **cls._config(data))
-        run.processes.wait()
-        weights = sum(weight.numel() for weight in network.parameters())
-        run.display.line(f"{settings.name}; {weights:,} weights, dropout {settings.dropout}")
-        return settings, data, network
-
-    @classmethod
     @abstractmethod
     def read(cls, sources: Sequence[Examples | Path | str], settings: OwnSettings) -> dict[str, Examples]:
         """The parts of a data set, train, valid or test, as ``data.find_labelled`` and the like find them."""
 
     @classmethod
-    def _checked(cls, settings: OwnSettings) -> OwnSettings:
-        """The settings, after a look at the files that they name."""
-        return settings
-
-    @classmethod
-    @abstractmethod
-    def _prepare(cls, sources: Sequence[Any], settings: OwnSettings, run: Run) -> None:
-        """Read the data and write it into the model folder."""
-
-    @classmethod
-    @abstractmethod
-    def _open(cls, folder: ModelFolder, settings: OwnSettings) -> Any:
-        """Open what ``_prepare`` wrote, as ``ClassifiedData``."""
-
-    @classmethod
-    @abstractmethod
-    def _network(cls, settings: OwnSettings, data: Any, run: Run) -> Network:
-        """The network for the data, on the run's device; its weights are the same for the same seed."""
-
-    @classmethod
-    @abstractmethod
-    def _fresh(cls, data: Any, settings: OwnSettings, run: Run) -> tuple[OwnSettings, Network]:
-        """Complete the settings, and make the network with the weights that training starts from."""
-
-    @classmethod
-    @abstractmethod
     def _config(cls, data: Any) -> Mapping[str, object]:
-        """What the model folder's config needs beside the settings."""
+        return {"classes": data.targets.classes}
 
     @classmethod
-    @abstractmethod
-    def _made(cls, network: Network, data: Any, settings: OwnSettings, run: Run) -> Self:
-        """The classifier of a network that was trained, its card written."""
+    def _told(cls, network: Network, data: Any, settings: OwnSettings) -> str:
+        return f"{settings.name}; {weights_of(network)}, dropout {settings.dropout}"
+
+    @classmethod
+    def _fit(cls, network: Network, data: ClassifiedData, settings: OwnSettings, run: Run) -> object:
+        return fit(network, data, settings, run)
 
     @property
     def name(self) -> str:

@@ -23,7 +23,7 @@ def verdict(row: CellResult, guess: float) -> str:
         return "solved"
     if row.loss < BETTER * guess:
         return "begun"
-    return "as a guess"
+    return "guessing"
 
 
 def share(value: float) -> str:
@@ -51,21 +51,23 @@ def explain(comparison: Comparison) -> list[str]:
     if faded:
         worst = min(faded, key=lambda row: row.reach or 0)
         sentences.append(
-            f"Before training, {_names(faded)} {_carry(faded)} less than 1 % of the gradient back to the beginning: of "
-            f"{worst.model}'s it is gone after {worst.reach} steps, and {share(worst.gradient_before[-1])} of it is "
-            f"left after {lag}."
+            f"Before training, less than 1 % of the gradient comes back over {lag} steps in {_names(faded)}: in "
+            f"{worst.model} that little is left after {worst.reach}, and {share(worst.gradient_before[-1])} after "
+            f"{lag}."
         )
     if kept:
         best = max(kept, key=lambda row: row.gradient_before[-1])
         sentences.append(
-            f"{_names(kept)} {_carry(kept)} 1 % of the gradient or more over all {lag} steps, {best.model} the most, "
-            f"{share(best.gradient_before[-1])}."
+            f"In {_names(kept)} more than that comes back all the way"
+            + (f", in {best.model} the most" if len(kept) > 1 else "")
+            + f": {share(best.gradient_before[-1])}."
         )
     solved = [row for row in rows if row.loss < SOLVED * guess]
     lost = [row for row in rows if row.loss >= BETTER * guess]
     if solved:
         first = min(solved, key=lambda row: row.solved_at or 0)
-        when = f", {first.model} first, after {first.solved_at:,} updates" if first.solved_at else ""
+        who = f", {first.model} first" if len(solved) > 1 else ""
+        when = f"{who}, after {first.solved_at:,} updates" if first.solved_at else ""
         sentences.append(f"{_names(solved)} solved the task{when}.")
     if lost:
         sentences.append(f"{_names(lost)} {'is' if len(lost) == 1 else 'are'} no better than a guess ({guess:.4f}).")
@@ -75,10 +77,6 @@ def explain(comparison: Comparison) -> list[str]:
 def _names(rows: list[CellResult]) -> str:
     names = [row.model for row in rows]
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def _carry(rows: list[CellResult]) -> str:
-    return "carries" if len(rows) == 1 else "carry"
 
 
 def plot_dependencies(comparison: Comparison, path: Path) -> None:
@@ -96,15 +94,15 @@ def plot_dependencies(comparison: Comparison, path: Path) -> None:
         look = {"color": colour, "linestyle": STYLES[place % len(STYLES)], "linewidth": 2.0}
         if row.losses:
             learning.plot(*zip(*row.losses, strict=True), label=row.model, **look)
-        norms = [max(norm, SMALLEST / 100) for norm in row.gradient_before]
-        gradient.plot(range(len(norms)), norms, label=row.model, **look)
+        norms = [max(norm, SMALLEST / 100) for norm in row.gradient_before[1:]]
+        gradient.plot(range(1, len(norms) + 1), norms, label=row.model, **look)
     learning.axhline(comparison.guess, color="#555555", linewidth=1, linestyle=(0, (1, 2)))
     learning.annotate("a guess", (0.99, comparison.guess), xycoords=("axes fraction", "data"), xytext=(0, 3),
                       textcoords="offset points", ha="right", color="#555555")  # fmt: skip
     learning.set(yscale="log", xlabel="update", ylabel=f"{comparison.measure} on sequences not seen")
     learning.set_title(f"Learning the {comparison.task} task over {comparison.length} steps", loc="left")
     gradient.set(
-        yscale="log", xlabel="lag k: steps back from the answer", ylabel="norm of dL/dh at lag k, relative to lag 0"
+        yscale="log", xlabel="lag k: steps back from the answer", ylabel="norm of dL/dh at lag k, relative to lag 1"
     )
     gradient.set_title("How much of the gradient comes back that far, before training", loc="left")
     gradient.set_ylim(bottom=max(SMALLEST, min(min(row.gradient_before) for row in comparison.rows) / 2))

@@ -224,7 +224,7 @@ def forecast_frame(
             actual[row, : len(known)] = known
         columns[TARGET] = actual.ravel()
     columns[name] = found.point.ravel()
-    for place, one in enumerate(level):
+    for place, one in enumerate(level if found.quantiles.shape[-1] else ()):
         columns[f"{name}-lo-{one:g}"] = found.quantiles[..., 2 * place].ravel()
         columns[f"{name}-hi-{one:g}"] = found.quantiles[..., 2 * place + 1].ravel()
     frame = pl.DataFrame(columns)

@@ -21,7 +21,8 @@ class ForecastRow:
     """How well a model forecasts; errors are the mean over series.
 
     Attributes:
-        model: its name, and what it is.
+        model: its name.
+        about: what it is: its size, its window, its season.
         mae: mean absolute error, in the values' units.
         rmse: root of the mean squared error.
         mape: mean absolute error as a share of the value; NaN where a value is zero.
@@ -33,6 +34,7 @@ class ForecastRow:
     """
 
     model: str
+    about: str
     mae: float
     rmse: float
     mape: float
@@ -117,7 +119,7 @@ def evaluate_forecasts(
     known = frame.filter(pl.col(TARGET).is_not_nan())
     history = _history(train, set(known[ID].unique()))
     rows = tuple(
-        _row(name, titles.get(name, name), known, history, season, level, one.quantiles.shape[-1] > 0)
+        _row(name, titles.get(name, ""), known, history, season, level, one.quantiles.shape[-1] > 0)
         for name, one in found.items()
     )
     horizon = next(iter(found.values())).point.shape[1]
@@ -162,6 +164,7 @@ def _row(
         quantile_loss = 2 * mean(partial(losses.mqloss, quantiles=wanted), {name: every})
         coverage = {f"{one:g}": mean(partial(losses.coverage, level=_whole(one))) for one in level}
     return ForecastRow(
+        name,
         title,
         mean(losses.mae),
         mean(losses.rmse),

@@ -23,7 +23,6 @@ from throughtime.tasks.forecast_windows import new_steps, trained_backtests
 from throughtime.tasks.forecaster_runs import begin_run, network_title, new_network
 from throughtime.tasks.forecasting import TASK, ForecastData, build_model, fit, open_data, start_linear
 from throughtime.tasks.forecasting_settings import Settings
-from throughtime.tasks.model_card import forecaster_card
 from throughtime.tasks.model_runs import (
     in_model_folder,
     read_settings,
@@ -32,6 +31,7 @@ from throughtime.tasks.model_runs import (
     write_settings,
 )
 from throughtime.tasks.network_training import Run
+from throughtime.tasks.series_cards import forecaster_card
 from throughtime.tasks.trained_model import TrainedModel
 from throughtime.training import Display, ModelFolder, choose_device
 
@@ -162,7 +162,7 @@ class Forecaster(TrainedModel[ForecastEnsemble, Settings]):
 
     @property
     def title(self) -> str:
-        """What the network is, with its window and how many weights it has, for tables."""
+        """What the network is: its size, its window, and how many weights it has."""
         return network_title(self.settings, self.network)
 
     def predict(
@@ -280,13 +280,13 @@ class Forecaster(TrainedModel[ForecastEnsemble, Settings]):
         ends = interval_probabilities(level)
         season = settings.complete("season")
         found: dict[str, Found] = {self.name: self.forecasts_from(table, origins, ends)}
-        titles = {self.name: self.title, "SeasonalNaive": f"SeasonalNaive, season {season}"}
+        titles = {self.name: self.title, "SeasonalNaive": f"the value a season of {season} before"}
         found["SeasonalNaive"] = seasonal_naive(table, origins, horizon, season, ends)
         told = list(remarks)
         if baselines:
             fitted = theta(table, origins, horizon, season, level)
             if fitted is not None:
-                found["Theta"], titles["Theta"] = fitted, "Theta, fitted anew each time"
+                found["Theta"], titles["Theta"] = fitted, "fitted anew at each place"
             elif len(origins) > MOST_THETA:
                 told.append(f"Theta is left out: it would be fitted {len(origins):,} times, at most {MOST_THETA} are")
             if settings.network != "linear":

@@ -48,8 +48,9 @@ def _described(settings: Settings, network: ForecastEnsemble) -> list[str]:
     season = settings.complete("season")
     seasonal = f"season {season}" if season > 1 else "no season"
     return [
-        f"{network_title(settings, network)}; {settings.horizon} steps ahead, {seasonal}, {settings.validation} steps "
-        "of each series kept to see when to stop",
+        f"{settings.name}: {network_title(settings, network)}",
+        f"{settings.horizon} steps ahead, {seasonal}; {settings.validation} steps of each series are kept to see when "
+        "to stop",
     ]
 
 
@@ -60,11 +61,11 @@ def new_network(settings: Settings, encoder: FeatureEncoder, run: Run) -> Foreca
 
 
 def network_title(settings: Settings, network: ForecastEnsemble) -> str:
-    """What a network is, such as "LSTM 4 x 64, window 24 (12,345 weights)"."""
+    """What a network is, such as "4 networks of 64 units, window 24, 12,345 weights"."""
     weights = sum(weight.numel() for weight in network.parameters())
     sizes = ""
     if settings.network != "linear":
         layers = f"{settings.num_layers} x " if settings.num_layers > 1 else ""
-        members = f"{settings.members} of " if (settings.members or 1) > 1 else ""
-        sizes = f", {members}{layers}{settings.hidden_size} units"
-    return f"{settings.name}{sizes}, window {settings.window} ({weights:,} weights)"
+        count = settings.complete("members")
+        sizes = f"{f'{count} networks of ' if count > 1 else ''}{layers}{settings.hidden_size} units, "
+    return f"{sizes}window {settings.window}, {weights:,} weights"

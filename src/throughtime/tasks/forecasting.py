@@ -6,7 +6,7 @@ recurrent layers, which carry a state from step to step, say what is to be added
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
@@ -19,11 +19,12 @@ from throughtime.data.series import Series, SeriesTable
 from throughtime.data.series_files import read_series
 from throughtime.data.series_windows import SeriesStore, SeriesWindows, WindowBatch
 from throughtime.errors import DataError
-from throughtime.models.forecast_network import ForecastEnsemble, ForecastNetwork
+from throughtime.models.forecast_network import ForecastEnsemble, ForecastNetwork, Past
 from throughtime.models.linear_forecast import LinearForecast, WindowSample, fit_linear
 from throughtime.tasks.forecast_features import FeatureEncoder, Scale
 from throughtime.tasks.forecasting_settings import Settings
 from throughtime.tasks.network_training import Run, optimizers_of, train_network
+from throughtime.tasks.reading import forecaster_reading
 from throughtime.training import ModelFolder, Position, Processes, Validation
 from throughtime.training.forecast_objective import ForecastBatch, ForecastObjective, forecast_loss
 
@@ -31,6 +32,7 @@ TASK = "forecasting"
 EVALUATION_BATCH = 256
 MOST_EXAMPLES = 12_000
 FEWEST_STEPS = 8
+WATCHED_SERIES = 16
 
 
 @dataclass(frozen=True)
@@ -235,6 +237,7 @@ def fit(network: ForecastEnsemble, data: ForecastData, settings: Settings, run: 
         optimizers=optimizers_of(list(network.parameters()), network.hidden_matrices(), settings),
         unit="value",
         validates_first=True,
+        readings=lambda: [one for one in [forecaster_reading(network, _watched(data))] if one],
         loss_unit="nats" if settings.distribution in {"normal", "student-t", "negative-binomial"} else "naive errors",
     )
 
@@ -245,13 +248,18 @@ def validate(network: ForecastEnsemble, data: ForecastData, processes: Processes
     settings = data.settings
     kept = settings.complete("validation")
     total, count = 0.0, 0
-    for batch in _last_batches(data, kept):
+    for batch in last_batches(data, kept):
         loss, some = forecast_loss(network, batch)
         total, count = total + float(loss), count + some
     return Validation(processes.first(total / max(count, 1)))
 
 
-def _last_batches(data: ForecastData, kept: int) -> Any:
+def _watched(data: ForecastData) -> Past:
+    """What is read of some series, to watch gradients by."""
+    return next(iter(last_batches(data, data.settings.complete("validation")))).past.chosen(WATCHED_SERIES)
+
+
+def last_batches(data: ForecastData, kept: int) -> Iterator[ForecastBatch]:
     """Forecasts of the last steps of each series, from every step before and among them."""
     settings = data.settings
     context, window, horizon = settings.complete("context"), settings.complete("window"), settings.steps_ahead

@@ -71,11 +71,11 @@ def compare_networks(
     season, horizon = first.settings.complete("season"), first.settings.complete("horizon")
     level = first.settings.level if settings.distribution != "point" else ()
     naive = seasonal_naive(table, first_origins, horizon, season, interval_probabilities(level))
-    titles["SeasonalNaive"] = f"SeasonalNaive, season {season}"
+    titles["SeasonalNaive"] = f"the value a season of {season} before"
     others = {"SeasonalNaive": naive}
     fitted = theta(table, first_origins, horizon, season, level)
     if fitted is not None:
-        others["Theta"], titles["Theta"] = fitted, "Theta, fitted anew each time"
+        others["Theta"], titles["Theta"] = fitted, "fitted anew at each place"
     name = settings.name
     ordered = {name: found.pop(name), **others, **found}
     evaluation = evaluate_forecasts(

@@ -54,8 +54,8 @@ class Settings(LabelSettings, ImageSettings):
     images: str | None = None
     """The folder that the names in tables start from; the table's own by default."""
 
-    network: Literal["convolutional", "fully-connected"] = "convolutional"
-    """The own network where there is no backbone: convolutions, or fully connected layers over all pixels."""
+    network: Literal["convolutional", "fully-connected"] | None = None
+    """The own network, without a backbone: convolutions by default, or fully connected layers over all pixels."""
     hidden_sizes: tuple[Positive, ...] = (1024, 512)
     """Units of each layer (fully-connected)."""
     convolutions: Positive = 2
@@ -83,7 +83,7 @@ class Settings(LabelSettings, ImageSettings):
 
     @model_validator(mode="after")
     def _goes_together(self) -> Settings:
-        if self.backbone is not None and "network" in self.model_fields_set:
+        if self.backbone is not None and self.network is not None:
             raise ArgumentError("give one of `backbone` and `network`")
         if self.backbone is not None and not self.fine_tune and (self.shift or self.flip):
             raise ArgumentError("`shift` and `flip` move pixels; what a frozen backbone gives is computed once")

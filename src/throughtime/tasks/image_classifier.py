@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -25,9 +25,9 @@ from throughtime.tasks.image_classification import (
     open_data,
 )
 from throughtime.tasks.image_features import PictureReader, nearest_pictures, open_pictures
-from throughtime.tasks.model_card import image_classifier_card
 from throughtime.tasks.model_runs import read_settings, save_copy, write_settings
 from throughtime.tasks.network_training import Run
+from throughtime.tasks.picture_cards import image_classifier_card
 from throughtime.training import ModelFolder, choose_device, choose_precision
 
 
@@ -85,10 +85,6 @@ class ImageClassifier(Classifier[Network, Settings, LabelledImages]):
             changes["epochs"] = float(settings.enough_epochs(len(data.splits.train)))
         settings = settings.replaced(**changes)
         return settings, cls._network(settings, data, run)
-
-    @classmethod
-    def _config(cls, data: ClassifiedImages) -> Mapping[str, object]:
-        return {"classes": data.targets.classes}
 
     @classmethod
     def _made(cls, network: Network, data: ClassifiedImages, settings: Settings, run: Run) -> Self:

@@ -23,6 +23,7 @@ from throughtime.data import (
 from throughtime.decoding import Sampling, sample, stop_at
 from throughtime.errors import ArgumentError, check_choice, check_positive_integer
 from throughtime.models import RecurrentLanguageModel
+from throughtime.tasks.language_cards import language_model_card
 from throughtime.tasks.language_evaluation import Evaluation, evaluate_tokens
 from throughtime.tasks.language_model_sizing import size_settings
 from throughtime.tasks.language_modelling import (
@@ -33,7 +34,6 @@ from throughtime.tasks.language_modelling import (
     load_data,
     open_data,
 )
-from throughtime.tasks.model_card import language_model_card
 from throughtime.tasks.model_runs import (
     in_model_folder,
     new_folder,

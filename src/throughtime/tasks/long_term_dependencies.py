@@ -106,7 +106,7 @@ class CellResult:
         solved_at: the update after which its validation loss was below a hundredth of a guess's; None if never.
         losses: validation loss by update.
         gradient_before: the norm of dL/dh_{t-k} by the lag k, from 0 on, of the loss of the last answer; of the fresh
-            network, divided by that at lag 0.
+            network, divided by that at lag 1.
         gradient_after: that of the trained network.
         seconds: of training.
         failure: why training ended early; None if it didn't.
@@ -126,7 +126,7 @@ class CellResult:
     @property
     def reach(self) -> int | None:
         """The lag from which on less than a hundredth of the fresh network's gradient is left; None for no such lag."""
-        last = max((lag for lag, norm in enumerate(self.gradient_before) if norm >= FORGOTTEN), default=0)
+        last = max((lag for lag, norm in enumerate(self.gradient_before) if lag and norm >= FORGOTTEN), default=1)
         return None if last + 1 == len(self.gradient_before) else last + 1
 
 
@@ -311,8 +311,9 @@ def judge(network: nn.Module, sequences: LongTermSequences, count: int, *, numbe
 def gradient_by_lag(network: RecurrentReadout, sequences: LongTermSequences, count: int = 64) -> tuple[float, ...]:
     """The norm of dL/dh_{t-k} for k = 0, 1, ..., where L is the loss of the answer at the last step t.
 
-    The mean over ``count`` sequences, in float64 since it may become very small, divided by that at lag 0; of an LSTM
-    all paths from h_{t-k} to the loss count, those through the cell state too.
+    The mean over ``count`` sequences, in float64 since it may become very small, divided by that at lag 1. At lag 0 the
+    loss reads h_t itself; from lag 1 on, what comes back has gone through the cell, and in an LSTM through its cell
+    state, on all paths.
     """
     precise = copy.deepcopy(network).cpu().double().train()
     batch = sequences.held_out(count, number=2)
@@ -320,4 +321,4 @@ def gradient_by_lag(network: RecurrentReadout, sequences: LongTermSequences, cou
     with record_gradient_norms(precise.recurrent) as norms:
         sequences.last_loss(precise(batch.inputs.double()), targets).backward()
     by_lag: Sequence[float] = norms[""][0][0].mean(dim=1).flip(0).tolist()
-    return tuple(norm / max(by_lag[0], 1e-300) for norm in by_lag)
+    return tuple(norm / max(by_lag[1], 1e-300) for norm in by_lag)

@@ -14,6 +14,7 @@ from torch.nn import functional
 from throughtime.cells import State
 from throughtime.data import Ids, Sequences, pad_sequences, sequences_of, with_ends
 from throughtime.models import EncoderDecoder, RecurrentClassifier, RecurrentLanguageModel
+from throughtime.models.forecast_network import ForecastEnsemble, Past
 from throughtime.nn import Recurrent
 from throughtime.nn.gradient_flow import StepLoss
 from throughtime.sequence import SequenceBatch
@@ -148,6 +149,24 @@ def translation_readings(
         _frozen(with_start),
     )
     return encoder, decoder
+
+
+@torch.no_grad()
+def forecaster_reading(network: ForecastEnsemble, past: Past) -> Reading | None:
+    """What the recurrent layers of a forecaster's first member read; None where it has none.
+
+    A forecast's loss is of many steps ahead, so there is none at a single step here.
+
+    Args:
+        network: in evaluation mode.
+        past: of some series.
+    """
+    layer = network.first.reader
+    if not isinstance(layer, Recurrent):
+        return None
+    device = next(network.parameters()).device
+    inputs, state = _heard(layer, lambda: network.first(past.to(device)))
+    return Reading("recurrent layers", layer, inputs, state)
 
 
 def _heard(layer: Recurrent, run: Callable[[], object]) -> tuple[SequenceBatch, State | None]:

@@ -15,7 +15,6 @@ from throughtime.errors import ArgumentError
 from throughtime.models import RecurrentSequenceClassifier
 from throughtime.tasks.class_targets import ClassTargets
 from throughtime.tasks.classifier import Classifier, Prediction, read_classes
-from throughtime.tasks.model_card import sequence_classifier_card
 from throughtime.tasks.model_runs import read_settings, save_copy, write_settings
 from throughtime.tasks.network_training import Run
 from throughtime.tasks.sequence_baselines import beside_sequences
@@ -31,6 +30,7 @@ from throughtime.tasks.sequence_classification import (
     size_settings,
     start_scaling,
 )
+from throughtime.tasks.series_cards import sequence_classifier_card
 from throughtime.training import ModelFolder, choose_device
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -17,7 +17,7 @@ from throughtime.nn import Embedding
 from throughtime.tasks.class_targets import ClassTargets
 from throughtime.tasks.classification_evaluation import beside_texts
 from throughtime.tasks.classifier import Classifier, Prediction, read_classes
-from throughtime.tasks.model_card import text_classifier_card
+from throughtime.tasks.language_cards import text_classifier_card
 from throughtime.tasks.model_runs import read_settings, save_copy, write_settings
 from throughtime.tasks.network_training import Run
 from throughtime.tasks.pretrained_vectors import given_vectors, learned_vectors, start_embedding
@@ -99,7 +99,7 @@ class TextClassifier(Classifier[RecurrentTextClassifier, Settings, LabelledText]
         return find_labelled(sources, columns=settings.columns, encoding=settings.encoding)
 
     @classmethod
-    def _checked(cls, settings: Settings) -> Settings:
+    def _checked(cls, settings: Settings, run: Run) -> Settings:
         given_vectors(settings.vectors, settings.embedding_size)
         return settings
 
@@ -132,10 +132,6 @@ class TextClassifier(Classifier[RecurrentTextClassifier, Settings, LabelledText]
             run.display.line(f"{coverage.found:,} of {coverage.total:,} words ({coverage.fraction:.1%}) have a vector")
         _forget_unknown(network, data.tokenizer)
         return settings, network
-
-    @classmethod
-    def _config(cls, data: ClassifiedText) -> Mapping[str, object]:
-        return {"classes": data.targets.classes}
 
     @classmethod
     def _made(cls, network: RecurrentTextClassifier, data: ClassifiedText, settings: Settings, run: Run) -> Self:

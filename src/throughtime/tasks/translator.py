@@ -24,15 +24,9 @@ from throughtime.data import (
 from throughtime.decoding import Hypothesis
 from throughtime.errors import ArgumentError, check_choice
 from throughtime.models import EncoderDecoder
-from throughtime.tasks.model_card import translator_card
-from throughtime.tasks.model_runs import (
-    in_model_folder,
-    new_folder,
-    read_settings,
-    resumed_settings,
-    save_copy,
-    write_settings,
-)
+from throughtime.tasks.language_cards import translator_card
+from throughtime.tasks.model_card import weights_of
+from throughtime.tasks.model_runs import read_settings, save_copy, write_settings
 from throughtime.tasks.network_training import Run
 from throughtime.tasks.sentence_tokenizers import open_tokenizers, save_tokenizers
 from throughtime.tasks.sequence_search import (
@@ -44,7 +38,7 @@ from throughtime.tasks.sequence_search import (
     search_sequences,
     teacher_forced_loss,
 )
-from throughtime.tasks.trained_model import TrainedModel
+from throughtime.tasks.trainable_model import TrainableModel
 from throughtime.tasks.translation import (
     TASK,
     Settings,
@@ -87,7 +81,7 @@ class Translation:
         return self.text
 
 
-class Translator(TrainedModel[EncoderDecoder, Settings]):
+class Translator(TrainableModel[EncoderDecoder, Settings]):
     """A trained encoder-decoder.
 
     Attributes:
@@ -99,6 +93,10 @@ class Translator(TrainedModel[EncoderDecoder, Settings]):
         device: where it computes.
         is_main: False in all but one of the processes that trained it together.
     """
+
+    TASK = TASK
+    SETTINGS = Settings
+    WANTED = "files of sentences and their translations"
 
     def __init__(
         self,
@@ -140,39 +138,35 @@ class Translator(TrainedModel[EncoderDecoder, Settings]):
         return cls.train(data, Settings.of(settings), output=output, resume=resume, display=display)
 
     @classmethod
-    def train(
-        cls,
-        data: Sequence[ParallelText | Path | str],
-        settings: Settings,
-        *,
-        output: Path | str | None = None,
-        resume: bool = False,
-        display: Display | None = None,
-    ) -> Self:
-        """``fit``, with its settings made already."""
-        return in_model_folder(output, lambda folder: cls._train(data, settings, folder, resume, display))
+    def _prepare(cls, sources: Sequence[ParallelText | Path | str], settings: Settings, run: Run) -> None:
+        load_data(sources, settings, run)
 
     @classmethod
-    def _train(
-        cls,
-        sources: Sequence[ParallelText | Path | str],
-        settings: Settings,
-        folder: ModelFolder,
-        resume: bool,
-        display: Display | None,
-    ) -> Self:
-        with Run.started(folder, settings, display, resume=resume) as run:
-            if run.has_begun:
-                if sources:
-                    run.display.line(f"going on with the sentences that were prepared in {folder.tokens}")
-                settings = resumed_settings(folder, TASK, settings)
-                data = open_data(folder, settings)
-            else:
-                settings, data = _begin(sources, settings, run)
-            network = _network(settings, data, run)
-            fit(network, data, settings, run)
-        model = cls(network, data.source, data.target, settings, folder, run.processes.device)
-        return model.finish(run, lambda: translator_card(folder, settings, data, network))
+    def _open(cls, folder: ModelFolder, settings: Settings) -> TranslationData:
+        return open_data(folder, settings)
+
+    @classmethod
+    def _network(cls, settings: Settings, data: TranslationData, run: Run) -> EncoderDecoder:
+        torch.manual_seed(settings.seed)
+        return build_model(settings, data.source.vocabulary_size, data.target.vocabulary_size).to(run.processes.device)
+
+    @classmethod
+    def _fresh(cls, data: TranslationData, settings: Settings, run: Run) -> tuple[Settings, EncoderDecoder]:
+        settings = size_settings(settings, len(data.splits.train), run.processes)
+        return settings, cls._network(settings, data, run)
+
+    @classmethod
+    def _told(cls, network: EncoderDecoder, data: TranslationData, settings: Settings) -> str:
+        return f"{settings.network_name}; {weights_of(network)}, dropout {settings.dropout}"
+
+    @classmethod
+    def _fit(cls, network: EncoderDecoder, data: TranslationData, settings: Settings, run: Run) -> object:
+        return fit(network, data, settings, run)
+
+    @classmethod
+    def _made(cls, network: EncoderDecoder, data: TranslationData, settings: Settings, run: Run) -> Self:
+        model = cls(network, data.source, data.target, settings, run.folder, run.processes.device)
+        return model.finish(run, lambda: translator_card(run.folder, settings, data, network))
 
     @classmethod
     def load(cls, folder: Path | str, *, device: str = "auto") -> Self:
@@ -352,30 +346,3 @@ def _search(options: dict[str, Any]) -> Search:
     for name in options:
         check_choice("search", name, Search.__dataclass_fields__)
     return Search(**options)
-
-
-def _begin(
-    sources: Sequence[ParallelText | Path | str], settings: Settings, run: Run
-) -> tuple[Settings, TranslationData]:
-    """Prepare a new run: its folder, data and settings."""
-    if not sources:
-        missing = f"{run.folder.path}: holds no run to resume" if run.resume else "there are no sentences to learn from"
-        raise ArgumentError(f"{missing}; give files of sentences and their translations, or --sample")
-    with new_folder(run.folder, run.processes, may_exist=run.resume):
-        if run.processes.is_main:
-            load_data(sources, settings, run)
-        run.processes.wait()
-        data = open_data(run.folder, settings)
-        settings = size_settings(settings, len(data.splits.train), run.processes)
-        network = _network(settings, data, run)
-    if run.processes.is_main:
-        write_settings(run.folder, TASK, settings)
-    run.processes.wait()
-    weights = sum(weight.numel() for weight in network.parameters())
-    run.display.line(f"{settings.network_name}; {weights:,} weights, dropout {settings.dropout}")
-    return settings, data
-
-
-def _network(settings: Settings, data: TranslationData, run: Run) -> EncoderDecoder:
-    torch.manual_seed(settings.seed)
-    return build_model(settings, data.source.vocabulary_size, data.target.vocabulary_size).to(run.processes.device)

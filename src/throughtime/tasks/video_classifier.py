@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -17,9 +17,9 @@ from throughtime.tasks.classification import scores_of
 from throughtime.tasks.classification_evaluation import most_frequent
 from throughtime.tasks.classifier import Classifier, Prediction, read_classes
 from throughtime.tasks.image_features import PictureReader, nearest_pictures, open_pictures
-from throughtime.tasks.model_card import video_classifier_card
 from throughtime.tasks.model_runs import read_settings, save_copy, write_settings
 from throughtime.tasks.network_training import Run
+from throughtime.tasks.picture_cards import video_classifier_card
 from throughtime.tasks.video_classification import (
     TASK,
     ClassifiedVideos,
@@ -86,10 +86,6 @@ class VideoClassifier(Classifier[RecurrentVideoClassifier, Settings, LabelledVid
             changes["epochs"] = float(settings.enough_epochs(len(data.splits.train)))
         settings = settings.replaced(**changes)
         return settings, cls._network(settings, data, run)
-
-    @classmethod
-    def _config(cls, data: ClassifiedVideos) -> Mapping[str, object]:
-        return {"classes": data.targets.classes}
 
     @classmethod
     def _made(cls, network: RecurrentVideoClassifier, data: ClassifiedVideos, settings: Settings, run: Run) -> Self:

@@ -25,15 +25,8 @@ from throughtime.errors import ArgumentError, check_choice, check_positive_integ
 from throughtime.models import FramePredictor
 from throughtime.sequence import SequenceBatch
 from throughtime.tasks.image_features import PictureReader, open_pictures
-from throughtime.tasks.model_card import frame_predictor_card
-from throughtime.tasks.model_runs import (
-    in_model_folder,
-    new_folder,
-    read_settings,
-    resumed_settings,
-    save_copy,
-    write_settings,
-)
+from throughtime.tasks.model_card import weights_of
+from throughtime.tasks.model_runs import read_settings, save_copy, write_settings
 from throughtime.tasks.network_training import Run
 from throughtime.tasks.next_frame import (
     TASK,
@@ -47,7 +40,8 @@ from throughtime.tasks.next_frame import (
     next_frame_errors,
     open_data,
 )
-from throughtime.tasks.trained_model import TrainedModel
+from throughtime.tasks.picture_cards import frame_predictor_card
+from throughtime.tasks.trainable_model import TrainableModel
 from throughtime.training import Display, ModelFolder, choose_device
 
 
@@ -81,7 +75,7 @@ class FrameEvaluation:
     rows: tuple[FrameRow, ...]
 
 
-class VideoPredictor(TrainedModel[FramePredictor, Settings]):
+class VideoPredictor(TrainableModel[FramePredictor, Settings]):
     """A trained network that predicts frames.
 
     Attributes:
@@ -92,6 +86,10 @@ class VideoPredictor(TrainedModel[FramePredictor, Settings]):
         device: where it computes.
         is_main: False in all but one of the processes that trained it together.
     """
+
+    TASK = TASK
+    SETTINGS = Settings
+    WANTED = "a file or folder of videos"
 
     def __init__(
         self,
@@ -131,39 +129,45 @@ class VideoPredictor(TrainedModel[FramePredictor, Settings]):
         return cls.train(data, Settings.of(settings), output=output, resume=resume, display=display)
 
     @classmethod
-    def train(
-        cls,
-        data: Sequence[LabelledVideos | Path | str],
-        settings: Settings,
-        *,
-        output: Path | str | None = None,
-        resume: bool = False,
-        display: Display | None = None,
-    ) -> Self:
-        """``fit``, with its settings made already."""
-        return in_model_folder(output, lambda folder: cls._train(data, settings, folder, resume, display))
+    def _checked(cls, settings: Settings, run: Run) -> Settings:
+        if run.processes.count > 1:
+            raise ArgumentError("networks that predict frames are trained by one process; start it without torchrun")
+        return settings
 
     @classmethod
-    def _train(
-        cls,
-        sources: Sequence[LabelledVideos | Path | str],
-        settings: Settings,
-        folder: ModelFolder,
-        resume: bool,
-        display: Display | None,
-    ) -> Self:
-        with Run.started(folder, settings, display, resume=resume) as run:
-            if run.has_begun:
-                if sources:
-                    run.display.line(f"going on with the videos that were prepared in {folder.tokens}")
-                settings = resumed_settings(folder, TASK, settings)
-                data = open_data(folder, settings)
-                network = _network(data, settings, run)
-            else:
-                settings, data, network = _begin(sources, settings, run)
-            fit(network, data, settings, run)
-        model = cls(network, data.reader, settings, folder, run.processes.device)
-        return model.finish(run, lambda: frame_predictor_card(folder, settings, data, network))
+    def _prepare(cls, sources: Sequence[LabelledVideos | Path | str], settings: Settings, run: Run) -> None:
+        load_data(sources, settings, run)
+
+    @classmethod
+    def _open(cls, folder: ModelFolder, settings: Settings) -> VideoData:
+        return open_data(folder, settings)
+
+    @classmethod
+    def _network(cls, settings: Settings, data: VideoData, run: Run) -> FramePredictor:
+        torch.manual_seed(settings.seed)
+        return build_model(settings, data.reader).to(run.processes.device)
+
+    @classmethod
+    def _fresh(cls, data: VideoData, settings: Settings, run: Run) -> tuple[Settings, FramePredictor]:
+        # Convolutions in bfloat16 would run step by step; in float32 their way back is our own.
+        changes: dict[str, object] = {"precision": "32" if settings.precision == "auto" else settings.precision}
+        if settings.epochs is settings.steps is settings.time_budget is None:
+            changes["epochs"] = float(enough_epochs(len(data.sequences.train)))
+        settings = settings.replaced(**changes)
+        return settings, cls._network(settings, data, run)
+
+    @classmethod
+    def _told(cls, network: FramePredictor, data: VideoData, settings: Settings) -> str:
+        return f"{settings.network_name}; {weights_of(network)}, patches of {network.patch_size} pixels"
+
+    @classmethod
+    def _fit(cls, network: FramePredictor, data: VideoData, settings: Settings, run: Run) -> object:
+        return fit(network, data, settings, run)
+
+    @classmethod
+    def _made(cls, network: FramePredictor, data: VideoData, settings: Settings, run: Run) -> Self:
+        model = cls(network, data.reader, settings, run.folder, run.processes.device)
+        return model.finish(run, lambda: frame_predictor_card(run.folder, settings, data, network))
 
     @classmethod
     def load(cls, folder: Path | str, *, device: str = "auto") -> Self:
@@ -250,32 +254,3 @@ class VideoPredictor(TrainedModel[FramePredictor, Settings]):
             for name, own, freely in zip(names, errors, continued, strict=True)
         ]
         return FrameEvaluation(len(videos), given, tuple(rows))
-
-
-def _begin(
-    sources: Sequence[LabelledVideos | Path | str], settings: Settings, run: Run
-) -> tuple[Settings, VideoData, FramePredictor]:
-    """Prepare a new run: its folder, data, settings and network."""
-    if not sources:
-        missing = f"{run.folder.path}: holds no run to resume" if run.resume else "there are no videos to learn from"
-        raise ArgumentError(f"{missing}; give a file or folder of videos, or --sample")
-    if run.processes.count > 1:
-        raise ArgumentError("networks that predict frames are trained by one process; start it without torchrun")
-    with new_folder(run.folder, run.processes, may_exist=run.resume):
-        load_data(sources, settings, run)
-        data = open_data(run.folder, settings)
-        # Convolutions in bfloat16 would run step by step; in float32 their way back is our own.
-        changes: dict[str, object] = {"precision": "32" if settings.precision == "auto" else settings.precision}
-        if settings.epochs is settings.steps is settings.time_budget is None:
-            changes["epochs"] = float(enough_epochs(len(data.sequences.train)))
-        settings = settings.replaced(**changes)
-        network = _network(data, settings, run)
-    write_settings(run.folder, TASK, settings)
-    weights = sum(weight.numel() for weight in network.parameters())
-    run.display.line(f"{settings.network_name}; {weights:,} weights, patches of {network.patch_size} pixels")
-    return settings, data, network
-
-
-def _network(data: VideoData, settings: Settings, run: Run) -> FramePredictor:
-    torch.manual_seed(settings.seed)
-    return build_model(settings, data.reader).to(run.processes.device)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -26,17 +26,11 @@ from throughtime.errors import ArgumentError, ModelFolderError, check_choice
 from throughtime.models import VisualQuestionNetwork
 from throughtime.tasks.answer_evaluation import AnswerEvaluation, evaluate_answers
 from throughtime.tasks.image_features import PictureReader, build_image_encoder, open_pictures
-from throughtime.tasks.model_card import visual_question_card
-from throughtime.tasks.model_runs import (
-    in_model_folder,
-    new_folder,
-    read_settings,
-    resumed_settings,
-    save_copy,
-    write_settings,
-)
+from throughtime.tasks.model_card import weights_of
+from throughtime.tasks.model_runs import read_settings, save_copy, write_settings
 from throughtime.tasks.network_training import Run
-from throughtime.tasks.trained_model import TrainedModel
+from throughtime.tasks.picture_cards import visual_question_card
+from throughtime.tasks.trainable_model import TrainableModel
 from throughtime.tasks.visual_question_answering import (
     TASK,
     QuestionData,
@@ -68,7 +62,7 @@ class Answer:
     unknown: tuple[str, ...]
 
 
-class VisualQuestionAnswerer(TrainedModel[VisualQuestionNetwork, Settings]):
+class VisualQuestionAnswerer(TrainableModel[VisualQuestionNetwork, Settings]):
     """A trained network that answers questions about pictures.
 
     Attributes:
@@ -81,6 +75,10 @@ class VisualQuestionAnswerer(TrainedModel[VisualQuestionNetwork, Settings]):
         device: where it computes.
         is_main: False in all but one of the processes that trained it together.
     """
+
+    TASK = TASK
+    SETTINGS = Settings
+    WANTED = "a file or folder of questions about pictures"
 
     def __init__(
         self,
@@ -124,39 +122,51 @@ class VisualQuestionAnswerer(TrainedModel[VisualQuestionNetwork, Settings]):
         return cls.train(data, Settings.of(settings), output=output, resume=resume, display=display)
 
     @classmethod
-    def train(
-        cls,
-        data: Sequence[VisualQuestions | Path | str],
-        settings: Settings,
-        *,
-        output: Path | str | None = None,
-        resume: bool = False,
-        display: Display | None = None,
-    ) -> Self:
-        """``fit``, with its settings made already."""
-        return in_model_folder(output, lambda folder: cls._train(data, settings, folder, resume, display))
+    def _checked(cls, settings: Settings, run: Run) -> Settings:
+        if settings.fine_tune:
+            raise ArgumentError("`fine_tune` is for image classifiers; here a `backbone` stays as it is")
+        if run.processes.count > 1:
+            raise ArgumentError("networks that answer questions are trained by one process; start it without torchrun")
+        return settings
 
     @classmethod
-    def _train(
-        cls,
-        sources: Sequence[VisualQuestions | Path | str],
-        settings: Settings,
-        folder: ModelFolder,
-        resume: bool,
-        display: Display | None,
-    ) -> Self:
-        with Run.started(folder, settings, display, resume=resume) as run:
-            if run.has_begun:
-                if sources:
-                    run.display.line(f"going on with the questions that were prepared in {folder.tokens}")
-                settings = resumed_settings(folder, TASK, settings)
-                data = open_data(folder, settings)
-                network = _network(data, settings, run)
-            else:
-                settings, data, network = _begin(sources, settings, run)
-            fit(network, data, settings, run)
-        model = cls(network, data.reader, data.tokenizer, data.answers, settings, folder, run.processes.device)
-        return model.finish(run, lambda: visual_question_card(folder, settings, data, network))
+    def _prepare(cls, sources: Sequence[VisualQuestions | Path | str], settings: Settings, run: Run) -> None:
+        load_data(sources, settings, run)
+
+    @classmethod
+    def _open(cls, folder: ModelFolder, settings: Settings) -> QuestionData:
+        return open_data(folder, settings)
+
+    @classmethod
+    def _network(cls, settings: Settings, data: QuestionData, run: Run) -> VisualQuestionNetwork:
+        torch.manual_seed(settings.seed)
+        images = build_image_encoder(data.reader, settings)
+        return build_model(settings, images, data.tokenizer.vocabulary_size, len(data.answers)).to(run.processes.device)
+
+    @classmethod
+    def _fresh(cls, data: QuestionData, settings: Settings, run: Run) -> tuple[Settings, VisualQuestionNetwork]:
+        changes: dict[str, object] = {"precision": choose_precision(settings.precision, run.processes.device)}
+        if settings.epochs is settings.steps is settings.time_budget is None:
+            changes["epochs"] = float(enough_epochs(len(data.splits.train)))
+        settings = settings.replaced(**changes)
+        return settings, cls._network(settings, data, run)
+
+    @classmethod
+    def _config(cls, data: QuestionData) -> Mapping[str, object]:
+        return {"answers": data.answers}
+
+    @classmethod
+    def _told(cls, network: VisualQuestionNetwork, data: QuestionData, settings: Settings) -> str:
+        return f"{settings.network_name}; {weights_of(network)}, {len(data.answers):,} answers to choose from"
+
+    @classmethod
+    def _fit(cls, network: VisualQuestionNetwork, data: QuestionData, settings: Settings, run: Run) -> object:
+        return fit(network, data, settings, run)
+
+    @classmethod
+    def _made(cls, network: VisualQuestionNetwork, data: QuestionData, settings: Settings, run: Run) -> Self:
+        model = cls(network, data.reader, data.tokenizer, data.answers, settings, run.folder, run.processes.device)
+        return model.finish(run, lambda: visual_question_card(run.folder, settings, data, network))
 
     @classmethod
     def load(cls, folder: Path | str, *, device: str = "auto") -> Self:
@@ -271,34 +281,3 @@ class VisualQuestionAnswerer(TrainedModel[VisualQuestionNetwork, Settings]):
         tokens, pieces = self.tokenizer.encode(question), self.tokenizer.pieces(question)
         rows = np.flatnonzero(tokens == (-1 if unknown is None else unknown))
         return tuple(pieces[row] for row in rows.tolist())
-
-
-def _begin(
-    sources: Sequence[VisualQuestions | Path | str], settings: Settings, run: Run
-) -> tuple[Settings, QuestionData, VisualQuestionNetwork]:
-    """Prepare a new run: its folder, data, settings and network."""
-    if not sources:
-        missing = f"{run.folder.path}: holds no run to resume" if run.resume else "there are no questions to learn from"
-        raise ArgumentError(f"{missing}; give a file or folder of questions about pictures, or --sample")
-    if settings.fine_tune:
-        raise ArgumentError("`fine_tune` is for image classifiers; here a `backbone` stays as it is")
-    if run.processes.count > 1:
-        raise ArgumentError("networks that answer questions are trained by one process; start it without torchrun")
-    with new_folder(run.folder, run.processes, may_exist=run.resume):
-        load_data(sources, settings, run)
-        data = open_data(run.folder, settings)
-        changes: dict[str, object] = {"precision": choose_precision(settings.precision, run.processes.device)}
-        if settings.epochs is settings.steps is settings.time_budget is None:
-            changes["epochs"] = float(enough_epochs(len(data.splits.train)))
-        settings = settings.replaced(**changes)
-        network = _network(data, settings, run)
-    write_settings(run.folder, TASK, settings, answers=data.answers)
-    weights = sum(weight.numel() for weight in network.parameters())
-    run.display.line(f"{settings.network_name}; {weights:,} weights, {len(data.answers):,} answers to choose from")
-    return settings, data, network
-
-
-def _network(data: QuestionData, settings: Settings, run: Run) -> VisualQuestionNetwork:
-    torch.manual_seed(settings.seed)
-    images = build_image_encoder(data.reader, settings)
-    return build_model(settings, images, data.tokenizer.vocabulary_size, len(data.answers)).to(run.processes.device)

@@ -10,7 +10,7 @@ import numpy as np
 
 from throughtime.data import CorpusSource
 from throughtime.errors import ArgumentError
-from throughtime.tasks.model_card import word2vec_card
+from throughtime.tasks.language_cards import word2vec_card
 from throughtime.tasks.model_runs import new_folder, read_settings, resumed_settings, write_settings
 from throughtime.tasks.word2vec import TASK, Settings, TextData, build_model, fit, load_data, predict
 from throughtime.training import Display, ModelFolder, Processes, load_tree, read_metrics, save_loss_curve

@@ -1,0 +1,122 @@
+"""A model whose training is a run in a folder: begun anew or resumed, the same steps for every task."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Self
+
+from throughtime.errors import ArgumentError
+from throughtime.tasks.model_runs import in_model_folder, new_folder, resumed_settings, write_settings
+from throughtime.tasks.network_training import Run
+from throughtime.tasks.trained_model import Network, NetworkSettings, TrainedModel
+from throughtime.training import Display, ModelFolder
+
+
+class TrainableModel(TrainedModel[Network, NetworkSettings], ABC, Generic[Network, NetworkSettings]):
+    """A trained model of a task; a subclass says what its data and its network are.
+
+    Attributes:
+        TASK: what the config of its model folder calls it.
+        SETTINGS: the class of its settings.
+        WANTED: what there is to give where nothing was given to learn from.
+    """
+
+    TASK: ClassVar[str]
+    SETTINGS: ClassVar[Any]
+    WANTED: ClassVar[str]
+
+    @classmethod
+    def train(
+        cls,
+        data: Sequence[Any],
+        settings: NetworkSettings,
+        *,
+        output: Path | str | None = None,
+        resume: bool = False,
+        display: Display | None = None,
+    ) -> Self:
+        """``fit``, with its settings made already."""
+        return in_model_folder(output, lambda folder: cls._train(data, settings, folder, resume, display))
+
+    @classmethod
+    def _train(
+        cls, sources: Sequence[Any], settings: Any, folder: ModelFolder, resume: bool, display: Display | None
+    ) -> Self:
+        with Run.started(folder, settings, display, resume=resume) as run:
+            if run.has_begun:
+                # The command that began a run, with --resume added, goes on with it.
+                if sources:
+                    run.display.line(f"going on with what was prepared in {folder.tokens}")
+                settings = resumed_settings(folder, cls.TASK, settings)
+                data = cls._open(folder, settings)
+                network = cls._network(settings, data, run)
+            else:
+                settings, data, network = cls._begin(sources, settings, run)
+            cls._fit(network, data, settings, run)
+        return cls._made(network, data, settings, run)
+
+    @classmethod
+    def _begin(cls, sources: Sequence[Any], settings: Any, run: Run) -> tuple[Any, Any, Any]:
+        """Prepare a new run: its folder, data, settings and network."""
+        if not sources:
+            missing = f"{run.folder.path}: holds no run to resume" if run.resume else "there is nothing to learn from"
+            raise ArgumentError(f"{missing}; give {cls.WANTED}, or --sample")
+        settings = cls._checked(settings, run)
+        with new_folder(run.folder, run.processes, may_exist=run.resume):
+            if run.processes.is_main:
+                cls._prepare(sources, settings, run)
+            run.processes.wait()
+            data = cls._open(run.folder, settings)
+            settings, network = cls._fresh(data, settings, run)
+        if run.processes.is_main:
+            write_settings(run.folder, cls.TASK, settings, **cls._config(data))
+        run.processes.wait()
+        run.display.line(cls._told(network, data, settings))
+        return settings, data, network
+
+    @classmethod
+    def _checked(cls, settings: NetworkSettings, run: Run) -> NetworkSettings:
+        """The settings, after a look at what they name and at where the run takes place."""
+        return settings
+
+    @classmethod
+    @abstractmethod
+    def _prepare(cls, sources: Sequence[Any], settings: NetworkSettings, run: Run) -> None:
+        """Read the data and write it into the model folder."""
+
+    @classmethod
+    @abstractmethod
+    def _open(cls, folder: ModelFolder, settings: NetworkSettings) -> Any:
+        """Open what ``_prepare`` wrote."""
+
+    @classmethod
+    @abstractmethod
+    def _network(cls, settings: NetworkSettings, data: Any, run: Run) -> Network:
+        """The network for the data, on the run's device; its weights are the same for the same seed."""
+
+    @classmethod
+    @abstractmethod
+    def _fresh(cls, data: Any, settings: NetworkSettings, run: Run) -> tuple[NetworkSettings, Network]:
+        """Complete the settings, and make the network with the weights that training starts from."""
+
+    @classmethod
+    def _config(cls, data: Any) -> Mapping[str, object]:
+        """What the model folder's config needs beside the settings."""
+        return {}
+
+    @classmethod
+    @abstractmethod
+    def _told(cls, network: Network, data: Any, settings: NetworkSettings) -> str:
+        """What the network is, for people to read."""
+
+    @classmethod
+    @abstractmethod
+    def _fit(cls, network: Network, data: Any, settings: NetworkSettings, run: Run) -> object:
+        """Train the network; the folder keeps the best weights, the log and what a resumed run needs."""
+
+    @classmethod
+    @abstractmethod
+    def _made(cls, network: Network, data: Any, settings: NetworkSettings, run: Run) -> Self:
+        """The model of a network that was trained, its card written."""
