@@ -69,16 +69,10 @@ class Dots {
   static constexpr bool takes_any_rows = true;
   static constexpr Index work_of_thread = 200000;  // multiply-adds worth waking a thread for
   static constexpr Index most_rows = 4;
-  static constexpr Index cache_of_thread = 1 << 20;  // bytes that stay in a core's L2 cache from step to step
-  static constexpr Index most_gates = 4;
 
   struct Session {};
 
-  explicit Dots(const Layer& layer)
-      : format_(layer.weight_format),
-        asks_ahead_(layer.hidden_size * (layer.input_size + layer.output_size) * most_gates *
-                        (format_ == WeightFormat::scalar ? 4 : format_ == WeightFormat::bfloat16 ? 2 : 1) >
-                    cache_of_thread * layer.threads) {}
+  explicit Dots(const Layer& layer) : format_(layer.weight_format) {}
 
   Index panel_size(Index, int) const { return 0; }
   Index left_size(Index, Index) const { return 0; }
@@ -117,25 +111,19 @@ class Dots {
       const Index count = smaller(rows - row, most_rows);
       float* to = sums + row * sum_stride;
       if (format_ == WeightFormat::bfloat16)
-        rows_as<std::uint16_t>(count, used, depth, some, weights, first, bias, to, sum_stride);
+        rows_of<std::uint16_t>(count, used, depth, some, weights, first, bias, to, sum_stride);
       else if (format_ == WeightFormat::int8)
-        rows_as<std::int8_t>(count, used, depth, some, weights, first, bias, to, sum_stride);
+        rows_of<std::int8_t>(count, used, depth, some, weights, first, bias, to, sum_stride);
       else
-        rows_as<float>(count, used, depth, some, weights, first, bias, to, sum_stride);
+        rows_of<float>(count, used, depth, some, weights, first, bias, to, sum_stride);
     }
   }
 
-  template <class Weight, class... Arguments>
-  ALWAYS_INLINE void rows_as(Arguments... arguments) const {
-    asks_ahead_ ? rows_of<Weight, true>(arguments...) : rows_of<Weight, false>(arguments...);
-  }
-
-  // Weights that lie beyond the L2 cache are asked for ahead; those in it would only come later for it.
-  template <class Weight, bool Ahead, int Rows = most_rows>
+  template <class Weight, int Rows = most_rows>
   static void rows_of(Index rows, Index used, Index depth, Left<float> left, const Packed<float, Element>& weights, Index first,
                       const float* bias, float* sums, Index sum_stride) {
     if constexpr (Rows > 1) {
-      if (rows < Rows) return rows_of<Weight, Ahead, Rows - 1>(rows, used, depth, left, weights, first, bias, sums, sum_stride);
+      if (rows < Rows) return rows_of<Weight, Rows - 1>(rows, used, depth, left, weights, first, bias, sums, sum_stride);
     }
     constexpr int at_once = Rows == 1 ? 8 : 4;  // rows of the weights, so that sums stay in registers
     constexpr int blocks = V > at_once ? V / at_once : 1, block_rows = V / blocks;
@@ -184,7 +172,6 @@ class Dots {
   }
 
   WeightFormat format_;
-  bool asks_ahead_;
 };
 
 }  // namespace throughtime::INSTRUCTION_SET
