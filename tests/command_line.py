@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from throughtime.cli import main
 
 
-def run(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, str, str]:
+def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
     """Run a command; give its exit status, what it printed, and what it said on standard error."""
     with pytest.raises(SystemExit) as stopped:
         main([str(argument) for argument in arguments])

@@ -22,7 +22,6 @@ from throughtime.commands.results import given_paths, print_json, training_resul
 from throughtime.data import find_sequences, read_text_file, sample_gestures, sample_reviews
 from throughtime.errors import ArgumentError, DataError
 from throughtime.tasks import sequence_classification, text_classification
-from throughtime.tasks.classification import LabelSettings
 from throughtime.tasks.classification_evaluation import summary
 from throughtime.tasks.classification_figures import plot_confusion
 from throughtime.tasks.classifier import Prediction
@@ -112,7 +111,7 @@ def _unit(classifier: AnyClassifier) -> str:
     return "texts" if classifier is TextClassifier else "sequences"
 
 
-def _own_settings(settings: EitherSettings, classifier: AnyClassifier) -> LabelSettings:
+def _own_settings(settings: EitherSettings, classifier: AnyClassifier) -> Any:
     """What was set, as the settings of the classifier that the data asks for."""
     given = {name: getattr(settings, name) for name in settings.model_fields_set}
     for name in given:
@@ -251,7 +250,7 @@ def _some(texts: Iterator[str], count: int) -> Iterator[list[str]]:
 def _cross_validate(
     classifier: AnyClassifier,
     sources: Sequence[Any],
-    settings: LabelSettings,
+    settings: Any,
     folds: int,
     *,
     quiet: bool,

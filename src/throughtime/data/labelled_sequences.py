@@ -116,12 +116,9 @@ class LabelledSequences(LabelledExamples[SequenceExample]):
             parts = np.split(values, np.cumsum(lengths)[:-1])
             rows = json.loads(about["rows"])
             examples = tuple(
-                SequenceExample(part, tuple(labels), place)
-                for part, (labels, place) in zip(parts, rows, strict=True)
+                SequenceExample(part, tuple(labels), place) for part, (labels, place) in zip(parts, rows, strict=True)
             )
-            return cls(
-                examples, name, channels=tuple(json.loads(about["channels"])), alike=json.loads(about["alike"])
-            )
+            return cls(examples, name, channels=tuple(json.loads(about["channels"])), alike=json.loads(about["alike"]))
         except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
             raise ModelFolderError(f"{path}: the prepared data is missing or damaged ({error})") from error
 

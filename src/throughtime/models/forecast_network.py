@@ -39,11 +39,11 @@ class Past:
 
     def to(self, device: torch.device) -> Past:
         """The same on a device."""
-        return Past(*(part.to(device) for part in (self.target, self.past, self.future, self.static)))
+        return Past(self.target.to(device), self.past.to(device), self.future.to(device), self.static.to(device))
 
     def chosen(self, count: int) -> Past:
         """That of the first series alone."""
-        return Past(*(part[:, :count] for part in (self.target, self.past, self.future)), self.static[:count])
+        return Past(self.target[:, :count], self.past[:, :count], self.future[:, :count], self.static[:count])
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ def beside_captions(asked: Frames, known: Frames, captions: Sequence[Sequence[st
     rows = nearest_pictures(asked, known)
     counts = Counter(caption for several in captions for caption in several)
     common = counts.most_common(1)[0][0]
-    nearest: Sequence[str] = [captions[row][0] for row in rows.tolist()]
+    nearest = [captions[int(row)][0] for row in rows]
     return {"caption of the nearest picture": nearest, "most common caption": [common] * len(asked)}
 
 

@@ -18,9 +18,7 @@ MOST_EXAMPLES = 10_000
 MOST_FEATURES = 2_000
 
 
-def beside_sequences(
-    train: LabelledSequences, examples: LabelledSequences, targets: ClassTargets
-) -> dict[str, Tensor]:
+def beside_sequences(train: LabelledSequences, examples: LabelledSequences, targets: ClassTargets) -> dict[str, Tensor]:
     """The most frequent class, and logistic regression.
 
     The regression reads all numbers of a sequence where all sequences are equally long and not too long, else what

@@ -340,7 +340,7 @@ def fit(network: EncoderDecoder, data: TranslationData, settings: Settings, run:
         settings,
         run,
         optimizers=optimizers_of(list(network.parameters()), network.hidden_matrices(), settings),
-        readings=lambda: translation_readings(network, *(own[:WATCHED_PAIRS] for own in data.valid)),
+        readings=lambda: translation_readings(network, data.valid[0][:WATCHED_PAIRS], data.valid[1][:WATCHED_PAIRS]),
     )
     if run.processes.is_main and position.stopped != "interrupted":
         _average(network, checkpoints, judge, position, run)
