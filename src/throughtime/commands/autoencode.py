@@ -14,10 +14,11 @@ from cyclopts import App, Parameter
 from rich.console import Console
 from rich.table import Table
 
+from throughtime.appearance import check_figure_file
 from throughtime.commands.results import given_path, print_json, training_result
 from throughtime.data.sample_signals import sample_signals
 from throughtime.errors import ArgumentError, data_error
-from throughtime.files import replacing, write_text
+from throughtime.files import check_output_file, replacing, write_text
 from throughtime.tasks.anomaly_detection import Settings
 from throughtime.tasks.anomaly_detector import AnomalyDetector, Detection
 from throughtime.tasks.anomaly_evaluation import DetectionRow
@@ -101,11 +102,15 @@ def detect(
         stream: Read numbers from standard input, a step on each line, and answer as soon as a step's score is certain.
         threshold: The score above which a step is odd; the model's by default.
         label_column: A column that says which steps are odd, for AUROC and F1: 0 for those that aren't.
-        figure: A PNG file to draw channels, scores and spans into.
+        figure: A PNG, SVG or PDF file to draw channels, scores and spans into.
         output: A CSV file for the score of each step.
         device: Where to compute: auto, cpu, cuda, mps.
         json: Print JSON; of a stream an object for each step.
     """
+    if figure is not None:
+        check_figure_file(figure)
+    if output is not None:
+        check_output_file("output", output, (".csv",))
     loaded = AnomalyDetector.load(model, device=device)
     if stream:
         if data is not None or sample or figure is not None or output is not None:
@@ -147,13 +152,14 @@ def encode(
         hop: Steps between the beginnings of two windows; a window by default.
         device: Where to compute: auto, cpu, cuda, mps.
     """
-    if output is None or output.suffix not in {".npy", ".csv"}:
+    if output is None:
         raise ArgumentError("give --output, a file whose name ends in .npy or .csv")
+    check_output_file("output", output, (".npy", ".csv"))
     if hop is not None and hop < 1:
         raise ArgumentError(f"`hop` must be a positive integer, got {hop}")
     loaded = AnomalyDetector.load(model, device=device)
     places, vectors = loaded.encode(None if data is None else given_path(data), hop=hop)
-    if output.suffix == ".npy":
+    if output.suffix.lower() == ".npy":
         with replacing(output) as temporary, temporary.open("wb") as file:
             np.save(file, vectors)
     else:

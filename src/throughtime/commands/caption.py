@@ -17,7 +17,7 @@ from throughtime.commands.results import print_json, training_result
 from throughtime.data import CaptionedImages, captioned_scenes, sample_scenes
 from throughtime.data.captioned_images import picture_name
 from throughtime.errors import ArgumentError
-from throughtime.files import write_text
+from throughtime.files import check_output_file, write_text
 from throughtime.tasks.attention_overlays import check_overlay_file, save_overlays
 from throughtime.tasks.caption_evaluation import Evaluation, summary
 from throughtime.tasks.captioner import Caption, Captioner
@@ -175,6 +175,8 @@ def predict(  # noqa: PLR0913 - the flags that people know from other tools
     """
     if attention is not None:
         check_overlay_file(attention)
+    if coco is not None:
+        check_output_file("coco", coco, (".json",))
     files = picture_files(picture)
     loaded = Captioner.load(model, device=device)
     if attention is not None and loaded.settings.attention == "none":

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from throughtime.appearance import check_figure_file
 from throughtime.commands import STANDARD_INPUT
 from throughtime.commands.classification_results import print_evaluation, print_prediction
 from throughtime.commands.results import given_paths, print_json, training_result
@@ -148,10 +149,12 @@ def evaluate(
         time_column: The column that the rows of a sequence are sorted by.
         part: Which part: of the model's own data valid by default, of other data test if there is one.
         baselines: Whether to learn what stands beside the model.
-        figure: A PNG file to draw the confusion matrix into.
+        figure: A PNG, SVG or PDF file to draw the confusion matrix into.
         device: Where to compute: auto, cpu, cuda, mps.
         json: Print JSON.
     """
+    if figure is not None:
+        check_figure_file(figure)
     loaded: Any = load_classifier(model, device=device)
     if figure is not None and loaded.targets.multi_label:
         raise ArgumentError("--figure needs a model of examples with one label each, and this one may give several")

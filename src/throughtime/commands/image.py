@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
+from throughtime.appearance import check_figure_file
 from throughtime.commands.classification_results import print_evaluation, print_prediction
 from throughtime.commands.results import print_json, training_result
 from throughtime.data import LabelledImages, is_picture, sample_digits
@@ -91,10 +92,12 @@ def evaluate(
         label_column: The column of the label.
         images: The folder that the names in tables start from.
         baselines: Whether what stands beside the model is computed.
-        figure: A PNG file to draw the confusion matrix into.
+        figure: A PNG, SVG or PDF file to draw the confusion matrix into.
         device: Where to compute: auto, cpu, cuda, mps.
         json: Print JSON.
     """
+    if figure is not None:
+        check_figure_file(figure)
     loaded = ImageClassifier.load(model, device=device)
     if figure is not None and loaded.targets.multi_label:
         raise ArgumentError("--figure needs a model of pictures with one label each, and this one may give several")

@@ -13,6 +13,7 @@ from rich.table import Table
 from throughtime.commands.results import given_paths, print_json, training_result
 from throughtime.data import LabelledVideos, moving_digits, save_animation
 from throughtime.errors import ArgumentError
+from throughtime.files import check_output_file
 from throughtime.tasks.next_frame import Settings
 from throughtime.tasks.video_predictor import FrameEvaluation, VideoPredictor
 from throughtime.training import Display, keep_freed_memory
@@ -119,6 +120,7 @@ def predict(
         frames: How many frames to predict.
         device: Where to compute: auto, cpu, cuda, mps.
     """
+    check_output_file("output", output, (".gif",))
     found = VideoPredictor.load(model, device=device).predict(video, frames)
     save_animation(found, output)
     print(f"{output}: {len(found) - frames} frames as they were and {frames} predicted ones")
