@@ -29,7 +29,7 @@ def check_output_file(name: str, path: Path, endings: Sequence[str]) -> None:
         ArgumentError: for another ending, a folder in its place, or a folder around it that isn't there.
     """
     if path.suffix.lower() not in endings:
-        raise ArgumentError(f"`{name}` must be a file that ends in {', '.join(endings)}, got {str(path)!r}")
+        raise ArgumentError(f"`{name}` must be a file that ends in {' or '.join(endings)}, got {path.name!r}")
     if path.is_dir():
         raise ArgumentError(f"`{name}` must be a file, and {path} is a folder")
     if not path.parent.is_dir():

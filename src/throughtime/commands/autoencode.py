@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from json import dumps
@@ -16,6 +16,8 @@ from rich.table import Table
 
 from throughtime.appearance import check_figure_file
 from throughtime.commands.results import given_path, print_json, training_result
+from throughtime.commands.standard_input import standard_input_lines
+from throughtime.commands.training_runs import Output, output_folder, takes_sample
 from throughtime.data.sample_signals import sample_signals
 from throughtime.errors import ArgumentError, data_error
 from throughtime.files import check_output_file, replacing, write_text
@@ -28,7 +30,6 @@ from throughtime.training import Display, keep_freed_memory
 
 app = App(name="autoencode", help="Recurrent autoencoder of series: find what is odd, make vectors of windows.")
 
-Output = Annotated[Path | None, Parameter(name=["--output", "-o"])]
 DEFAULTS = Settings()
 SAMPLE_LABEL = "anomaly"
 MOST_SHOWN = 20
@@ -60,13 +61,10 @@ def train(
         settings: The model and its training.
     """
     keep_freed_memory()
-    if output is None:
-        raise ArgumentError("give --output, the model folder to write")
-    if sample and data is not None:
-        raise ArgumentError("give data or --sample, not both")
-    begins = not (resume and (output / "config.json").exists())
-    source: Any = sample_signals() if sample and begins else None if data is None else given_path(data)
-    model = AnomalyDetector.train(source, settings, output=output, resume=resume, display=Display(quiet=quiet))
+    folder = output_folder(output)
+    takes = takes_sample(folder, sample=sample, has_data=data is not None, resume=resume)
+    source: Any = sample_signals() if takes else None if data is None else given_path(data)
+    model = AnomalyDetector.train(source, settings, output=folder, resume=resume, display=Display(quiet=quiet))
     if not model.is_main:
         return 0
     detection = model.detect()
@@ -115,7 +113,7 @@ def detect(
     if stream:
         if data is not None or sample or figure is not None or output is not None:
             raise ArgumentError("--stream reads standard input and answers line by line; leave out files and --sample")
-        _follow(AnomalyStream(loaded, threshold=threshold), sys.stdin, json=json)
+        _follow(AnomalyStream(loaded, threshold=threshold), standard_input_lines(), json=json)
         return 0
     if sample and data is not None:
         raise ArgumentError("give data or --sample, not both")
@@ -192,9 +190,10 @@ def _follow(stream: AnomalyStream, lines: Iterable[str], *, json: bool) -> None:
 
 def _numbers(cells: Sequence[str]) -> list[float] | None:
     try:
-        return [float("nan") if cell.lower() in {"", "na", "nan", "null"} else float(cell) for cell in cells]
+        numbers = [math.nan if cell.lower() in {"", "na", "nan", "null"} else float(cell) for cell in cells]
     except ValueError:
         return None
+    return None if any(map(math.isinf, numbers)) else numbers
 
 
 def _print_scores(scores: Iterable[StreamScore], stamps: dict[int, str], *, json: bool) -> None:

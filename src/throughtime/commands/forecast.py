@@ -15,10 +15,12 @@ from rich.table import Table
 
 from throughtime.appearance import check_figure_file
 from throughtime.commands.results import given_path, print_json, training_result
+from throughtime.commands.standard_input import standard_input_lines
+from throughtime.commands.training_runs import Output, output_folder, takes_sample
 from throughtime.data.sample_series import sample_series
 from throughtime.data.series import TIME, SeriesTable
 from throughtime.data.series_files import read_series
-from throughtime.errors import ArgumentError
+from throughtime.errors import ArgumentError, check_positive_integer, data_error
 from throughtime.files import check_output_file, replacing, write_text
 from throughtime.tasks.forecast_evaluation import ForecastEvaluation, summary
 from throughtime.tasks.forecast_figures import plot_backtest, plot_forecasts
@@ -30,7 +32,6 @@ from throughtime.training import Display, keep_freed_memory
 
 app = App(name="forecast", help="Time series: learn them, judge forecasts by backtests, forecast, follow a stream.")
 
-Output = Annotated[Path | None, Parameter(name=["--output", "-o"])]
 ForecasterSettings = Annotated[Settings, Parameter(name="*")]
 Levels = tuple[float, ...]
 DEFAULTS = Settings()
@@ -63,11 +64,10 @@ def train(
         settings: The model and its training.
     """
     keep_freed_memory()
-    if output is None:
-        raise ArgumentError("give --output, the model folder to write")
-    begins = not (resume and (output / "config.json").exists())
-    source = _source(data, sample=sample and begins)
-    model = Forecaster.train(source, settings, output=output, resume=resume, display=Display(quiet=quiet))
+    folder = output_folder(output)
+    takes = takes_sample(folder, sample=sample, has_data=data is not None, resume=resume)
+    source = _source(data, sample=takes)
+    model = Forecaster.train(source, settings, output=folder, resume=resume, display=Display(quiet=quiet))
     if not model.is_main:
         return 0
     evaluation = model.evaluate()
@@ -143,6 +143,7 @@ def backtest(
     """
     keep_freed_memory()
     _check_files(figure, output)
+    check_positive_integer("windows", windows)
     source = _source(data, sample=sample)
     if source is None:
         raise ArgumentError("there are no series to learn from; give a file of series, or --sample")
@@ -179,6 +180,8 @@ def predict(
         json: Print one JSON object a line.
     """
     _check_files(figure, output)
+    if horizon is not None:
+        check_positive_integer("horizon", horizon)
     loaded = Forecaster.load(model, device=device)
     table = loaded.table_of(None if data is None else given_path(data))
     frame: pl.DataFrame = loaded.predict(table, h=horizon, level=level, future=future)
@@ -213,14 +216,16 @@ def stream(
         json: Print JSON with all of the horizon; else the next step alone.
     """
     following = Forecaster.load(model, device=device).stream(series, level=level)
-    for number, line in enumerate(sys.stdin, 1):
+    for number, line in enumerate(standard_input_lines(), 1):
         text = line.strip()
         if not text:
             continue
         try:
             value = float(text)
-        except ValueError as error:
-            raise ArgumentError(f"standard input:{number}: {text!r} is no number; give one on each line") from error
+        except ValueError:
+            value = math.inf
+        if math.isinf(value):
+            raise data_error("standard input", f"{text!r} is no number; give one on each line", line=number)
         _print_step(following.update(None if math.isnan(value) else value), json=json)
     return 0
 

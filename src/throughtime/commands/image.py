@@ -12,6 +12,7 @@ from cyclopts import App, Parameter
 from throughtime.appearance import check_figure_file
 from throughtime.commands.classification_results import print_evaluation, print_prediction
 from throughtime.commands.results import print_json, training_result
+from throughtime.commands.training_runs import Output, lasting, output_folder, takes_sample
 from throughtime.data import LabelledImages, is_picture, sample_digits
 from throughtime.errors import ArgumentError, DataError
 from throughtime.tasks.classification_evaluation import summary
@@ -22,7 +23,6 @@ from throughtime.training import Display, keep_freed_memory
 
 app = App(name="image", help="Image classification: learn labels of pictures, judge, predict.")
 
-Output = Annotated[Path, Parameter(name=["--output", "-o"])]
 ImageClassifierSettings = Annotated[Settings, Parameter(name="*")]
 DEFAULTS = Settings()
 SAMPLE_EPOCHS = 15.0
@@ -31,7 +31,7 @@ SAMPLE_EPOCHS = 15.0
 @app.command
 def train(
     *data: Path,
-    output: Output,
+    output: Output = None,
     sample: bool = False,
     resume: bool = False,
     quiet: bool = False,
@@ -53,13 +53,14 @@ def train(
         settings: The model and its training.
     """
     keep_freed_memory()
-    if sample and data:
-        raise ArgumentError("give data or --sample, not both")
-    begins = not (resume and (output / "config.json").exists())
-    sources: Sequence[LabelledImages | Path] = [sample_digits()] if sample and begins else data
-    if sample and begins and settings.epochs is settings.steps is settings.time_budget is None:
-        settings = settings.replaced(epochs=SAMPLE_EPOCHS)
-    model = ImageClassifier.train(sources, settings, output=output, resume=resume, display=Display(quiet=quiet))
+    folder = output_folder(output)
+    sources: Sequence[LabelledImages | Path] = data
+    if takes_sample(folder, sample=sample, has_data=bool(data), resume=resume):
+        sources = [sample_digits()]
+        settings = lasting(settings, SAMPLE_EPOCHS)
+    model = ImageClassifier.train(sources, settings, output=folder, resume=resume, display=Display(quiet=quiet))
+    if not model.is_main:
+        return 0
     evaluation = model.evaluate()
     if json:
         print_json(training_result(model.folder, summary(evaluation)))

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from throughtime.data import PARTS, CaptionColumns, CaptionedImages, Frames, Picture, SentenceTokenizer, find_captioned
-from throughtime.errors import ArgumentError, check_choice
+from throughtime.errors import ArgumentError, check_choice, check_range
 from throughtime.models import Captioner as Network
 from throughtime.tasks.caption_evaluation import Evaluation, beside_captions, evaluate_captions
 from throughtime.tasks.captioning import (
@@ -234,6 +234,7 @@ class Captioner(TrainableModel[Network, Settings]):
             ModelFolderError: where the model's own data is asked for and not there any more.
         """
         check_choice("part", part or "valid", PARTS)
+        check_range("examples", examples, low=0)
         how = self._search(search)
         if data:
             images = self._found(data, part, columns)

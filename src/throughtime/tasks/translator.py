@@ -22,7 +22,7 @@ from throughtime.data import (
     find_sentences,
 )
 from throughtime.decoding import Hypothesis
-from throughtime.errors import ArgumentError, check_choice
+from throughtime.errors import ArgumentError, check_choice, check_range
 from throughtime.models import EncoderDecoder
 from throughtime.tasks.language_cards import translator_card
 from throughtime.tasks.model_card import weights_of
@@ -274,6 +274,7 @@ class Translator(TrainableModel[EncoderDecoder, Settings]):
             ModelFolderError: where the model's own data is asked for and not there any more.
         """
         check_choice("part", part or "valid", PARTS)
+        check_range("examples", examples, low=0)
         how = _search(search)
         pairs = self._found(data, part) if data else self._own(part or "valid")
         begun = time.perf_counter()

@@ -17,6 +17,7 @@ import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, cast
 
 import safetensors
@@ -131,7 +132,8 @@ class ModelFolder:
         except safetensors.SafetensorError as error:
             raise ModelFolderError(f"{self.weights_file}: damaged ({error})") from error
         except RuntimeError as error:
-            reason = str(error).splitlines()[-1].strip()
+            # PyTorch lists all that differs, which may be hundreds of names.
+            reason = shorten(str(error).splitlines()[-1].strip(), 200, placeholder=" ...")
             raise ModelFolderError(f"{self.weights_file}: does not fit {self.config_file.name}: {reason}") from error
 
 
