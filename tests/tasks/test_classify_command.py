@@ -116,6 +116,7 @@ def test_a_file_that_is_no_text_is_told_as_such(tmp_path: Path, capsys: pytest.C
         (["train", "DATA", "-o", "OUT", "--pooling", "sum"], "sum"),
         (["train", "DATA", "-o", "OUT", "--encoding", "utf8x"], "`encoding` 'utf8x' is not known"),
         (["train", "ONE", "-o", "OUT", "--quiet"], "there must be two classes at least"),
+        (["evaluate", "MODEL", "--label-column", "x"], "`label_column` says where other data has what it needs"),
         (["evaluate", "MODEL", "--figure", "look.doc"], "`figure` must be a file that ends in .png or .svg or .pdf"),
         (["predict", "MODEL", "a text", "--file", "DATA"], "give texts or --file, not both"),
         (["predict", "nowhere", "a text"], "nowhere: there is no such folder"),

@@ -163,7 +163,7 @@ def encode(
     else:
         names = ",".join(f"z{number + 1}" for number in range(vectors.shape[1]))
         numbers = [",".join(f"{number:.6g}" for number in row) for row in vectors.tolist()]
-        rows = (f'"{place}",{row}\n' for place, row in zip(places, numbers, strict=True))
+        rows = (f"{_quoted(place)},{row}\n" for place, row in zip(places, numbers, strict=True))
         write_text(output, f"window,{names}\n" + "".join(rows))
     print(f"{len(vectors):,} windows of {loaded.window} steps, {vectors.shape[1]} features each, are in {output}")
     return 0
@@ -217,9 +217,14 @@ def _summary(detection: Detection) -> dict[str, object]:
 def _score_lines(detection: Detection) -> Iterator[str]:
     yield "recording,stamp,score,odd\n"
     for one in detection.found:
+        name = _quoted(one.recording.name)
         for step, score in enumerate(one.scores.tolist()):
             stamp = detection.table.stamp(one.recording.first + step)
-            yield f'"{one.recording.name}",{stamp},{score:.6g},{int(score > detection.threshold)}\n'
+            yield f"{name},{stamp},{score:.6g},{int(score > detection.threshold)}\n"
+
+
+def _quoted(cell: str) -> str:
+    return '"' + cell.replace('"', '""') + '"'
 
 
 def _print_spans(detection: Detection) -> None:

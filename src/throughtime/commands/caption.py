@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from throughtime.commands.image import picture_files
-from throughtime.commands.results import print_json, training_result
+from throughtime.commands.results import check_columns_have_data, print_json, training_result
 from throughtime.commands.training_runs import Output, for_sample, output_folder, takes_sample
 from throughtime.data import CaptionedImages, captioned_scenes, sample_scenes
 from throughtime.data.captioned_images import picture_name
@@ -118,6 +118,7 @@ def evaluate(  # noqa: PLR0913 - the flags that people know from other tools
         json: Print JSON.
     """
     loaded = Captioner.load(model, device=device)
+    check_columns_have_data(data, image_column=image_column, caption_column=caption_column, images=images)
     used = loaded.settings.columns
     columns = replace(
         used, image=image_column or used.image, caption=caption_column or used.caption, images=images or used.images

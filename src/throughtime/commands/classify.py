@@ -18,7 +18,7 @@ from rich.text import Text
 from throughtime.appearance import check_figure_file
 from throughtime.commands import STANDARD_INPUT
 from throughtime.commands.classification_results import print_evaluation, print_prediction
-from throughtime.commands.results import given_paths, print_json, training_result
+from throughtime.commands.results import check_columns_have_data, given_paths, print_json, training_result
 from throughtime.commands.standard_input import standard_input_lines
 from throughtime.commands.training_runs import Output, goes_on, lasting
 from throughtime.data import find_sequences, read_text_file, sample_gestures, sample_reviews
@@ -160,6 +160,7 @@ def evaluate(
         raise ArgumentError("--figure needs a model of examples with one label each, and this one may give several")
     columns = {"text_column": text_column, "label_column": label_column, "id_column": id_column,
                "time_column": time_column}  # fmt: skip
+    check_columns_have_data(data, **columns)
     given = {name: column for name, column in columns.items() if column is not None}
     for name in given:
         if name not in type(loaded.settings).model_fields:

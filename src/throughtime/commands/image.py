@@ -11,7 +11,7 @@ from cyclopts import App, Parameter
 
 from throughtime.appearance import check_figure_file
 from throughtime.commands.classification_results import print_evaluation, print_prediction
-from throughtime.commands.results import print_json, training_result
+from throughtime.commands.results import check_columns_have_data, print_json, training_result
 from throughtime.commands.training_runs import Output, lasting, output_folder, takes_sample
 from throughtime.data import LabelledImages, is_picture, sample_digits
 from throughtime.errors import ArgumentError, DataError
@@ -103,6 +103,7 @@ def evaluate(
     if figure is not None and loaded.targets.multi_label:
         raise ArgumentError("--figure needs a model of pictures with one label each, and this one may give several")
     columns = {"image_column": image_column, "label_column": label_column, "images": images and str(images)}
+    check_columns_have_data(data, **columns)
     given = {name: column for name, column in columns.items() if column is not None}
     evaluation = loaded.evaluate(*data, part=part, settings=loaded.settings.replaced(**given), baselines=baselines)
     if figure is not None and evaluation.confusion is not None:

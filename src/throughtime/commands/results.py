@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from throughtime.commands import STANDARD_INPUT
+from throughtime.errors import ArgumentError
 from throughtime.training import ModelFolder, read_metrics
 
 
@@ -20,6 +21,13 @@ def given_path(path: Path) -> Path:
 def given_paths(paths: Iterable[Path]) -> list[Path]:
     """``given_path`` of each."""
     return [given_path(path) for path in paths]
+
+
+def check_columns_have_data(data: Sequence[Path], **columns: object) -> None:
+    """Raise ArgumentError where it is said where other data has something, and there is none: it would be ignored."""
+    for name, value in columns.items():
+        if value is not None and not data:
+            raise ArgumentError(f"`{name}` says where other data has what it needs; give files or folders with it")
 
 
 def print_json(result: object) -> None:

@@ -11,7 +11,7 @@ from cyclopts import App, Parameter
 from rich.console import Console
 from rich.table import Table
 
-from throughtime.commands.results import given_paths, print_json, training_result
+from throughtime.commands.results import check_columns_have_data, given_paths, print_json, training_result
 from throughtime.commands.standard_input import standard_input_lines
 from throughtime.commands.training_runs import Output, lasting, output_folder, takes_sample
 from throughtime.data import QuestionColumns, VisualQuestions, sample_questions
@@ -98,6 +98,7 @@ def evaluate(
         json: Print JSON.
     """
     loaded = VisualQuestionAnswerer.load(model, device=device)
+    check_columns_have_data(data, images=images)
     used = loaded.settings.columns
     columns = QuestionColumns(used.image, used.question, used.answer, images)
     evaluation = loaded.evaluate(*given_paths(data), part=part, columns=columns, baselines=baselines)
