@@ -129,6 +129,7 @@ def test_what_cannot_be_used_is_told_in_a_sentence(
         (["train", series], "give --output"),
         (["train", series, "--sample", "-o", tmp_path / "x"], "give data or --sample, not both"),
         (["train", tmp_path / "none.csv", "-o", tmp_path / "x"], "none.csv: there is no such file"),
+        (["train", tmp_path / "none.csv", "-o", tmp_path / "x" / "in" / "it"], "none.csv: there is no such file"),
         (["backtest"], "there are no series to learn from"),
         (["evaluate", model, "--steps", "3"], "`steps` must be at least the horizon, 7, got 3"),
         (["evaluate", model, "--step-size", "0"], "`step_size` must be a positive integer, got 0"),

@@ -13,6 +13,7 @@ from rich.table import Table
 from throughtime.commands.results import given_paths, print_json, training_result
 from throughtime.commands.training_runs import Output, lasting, output_folder, takes_sample
 from throughtime.data import LabelledVideos, moving_digits, save_animation
+from throughtime.errors import check_positive_integer
 from throughtime.files import check_output_file
 from throughtime.tasks.next_frame import Settings
 from throughtime.tasks.video_predictor import FrameEvaluation, VideoPredictor
@@ -117,6 +118,7 @@ def predict(
         device: Where to compute: auto, cpu, cuda, mps.
     """
     check_output_file("output", output, (".gif",))
+    check_positive_integer("frames", frames)
     found = VideoPredictor.load(model, device=device).predict(video, frames)
     save_animation(found, output)
     print(f"{output}: {len(found) - frames} frames as they were and {frames} predicted ones")
