@@ -67,7 +67,7 @@ def test_predict_writes_every_format_and_a_picture(
     lines = run(capsys, "forecast", "predict", model, "--json", "--horizon", "2", "--level", "50")[1].splitlines()
     assert list(json.loads(lines[0])) == ["unique_id", "ds", "LSTM", "LSTM-lo-50", "LSTM-hi-50"]
     code, _, err = run(capsys, "forecast", "predict", model, "-o", tmp_path / "f.xlsx")
-    assert (code, "must end in .csv" in err) == (1, True)
+    assert (code, "must be a file that ends in .csv" in err) == (1, True)
 
 
 def test_a_stream_is_answered_before_it_ends(model: Path) -> None:

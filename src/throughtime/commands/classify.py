@@ -5,7 +5,6 @@ from __future__ import annotations
 import json as json_format
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
-from itertools import islice
 from json import dumps
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -19,7 +18,7 @@ from throughtime.appearance import check_figure_file
 from throughtime.commands import STANDARD_INPUT
 from throughtime.commands.classification_results import print_evaluation, print_prediction
 from throughtime.commands.results import check_columns_have_data, given_paths, print_json, training_result
-from throughtime.commands.standard_input import standard_input_lines
+from throughtime.commands.standard_input import some_lines, standard_input_lines
 from throughtime.commands.training_runs import Output, goes_on, lasting
 from throughtime.data import find_sequences, read_text_file, sample_gestures, sample_reviews
 from throughtime.errors import ArgumentError, ThroughTimeError, data_error
@@ -213,7 +212,7 @@ def predict(
         lines = iter(read_text_file(file, loaded.settings.encoding).text.split("\n"))
     else:
         lines = standard_input_lines() if asks_standard_input else iter(text)
-    for some in _some((line for line in lines if line.strip()), at_once):
+    for some in some_lines((line for line in lines if line.strip()), at_once):
         for one, prediction in zip(some, loaded.predict(some), strict=True):
             explanation = loaded.explain(one) if explain else None
             _print_prediction("text", one, prediction, explanation, json=json)
@@ -249,11 +248,6 @@ def _of_lines(model: SequenceClassifier, lines: Iterable[str]) -> Iterator[tuple
             message = str(error).removeprefix("sequences[0]: ").removeprefix("sequences: ")
             raise data_error("standard input", message, line=number) from error
         yield f"standard input:{number}", prediction
-
-
-def _some(texts: Iterator[str], count: int) -> Iterator[list[str]]:
-    while some := list(islice(texts, count)):
-        yield some
 
 
 def _cross_validate(

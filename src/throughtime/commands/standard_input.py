@@ -1,9 +1,10 @@
-"""Text that comes in while a command runs."""
+"""Lines that commands are given, all at once or while they run."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from itertools import islice
 
 from throughtime.errors import DataError, data_error
 
@@ -19,6 +20,12 @@ def standard_input_lines() -> Iterator[str]:
             yield line.rstrip("\n")
     except UnicodeDecodeError as error:
         raise _no_text(error) from error
+
+
+def some_lines(lines: Iterator[str], count: int) -> Iterator[list[str]]:
+    """The lines in lists of so many, of which the last may be shorter; as soon as these are there."""
+    while some := list(islice(lines, count)):
+        yield some
 
 
 def standard_input_text() -> str:

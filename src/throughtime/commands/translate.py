@@ -6,7 +6,6 @@ import os
 import stat
 import sys
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from json import dumps
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -18,7 +17,7 @@ from rich.table import Table
 
 from throughtime.commands import STANDARD_INPUT
 from throughtime.commands.results import given_paths, print_json, training_result
-from throughtime.commands.standard_input import standard_input_lines
+from throughtime.commands.standard_input import some_lines, standard_input_lines
 from throughtime.commands.training_runs import Output, for_sample, output_folder, takes_sample
 from throughtime.data import ParallelText, read_text_file, sample_numbers
 from throughtime.errors import ArgumentError, check_positive_integer
@@ -127,7 +126,7 @@ def translate(  # noqa: PLR0913 - the flags that people know from other tools
     lines, at_once = _lines(sentence, file, translator.settings.encoding)
     drawn: list[Translation] = []
     number = 0
-    for some in _some(lines, at_once):
+    for some in some_lines(lines, at_once):
         prefixes = [prefix] * len(some) if prefix else ()
         found = translator.translate(some, prefixes=prefixes, alignment=attention is not None or json, **options)
         for own, translation in zip(some, found, strict=True):
@@ -254,7 +253,7 @@ def encode(
     translator = Translator.load(model, device=device)
     lines, at_once = _lines(sentence, file, translator.settings.encoding)
     if not nearest and output is None:
-        for some in _some(lines, at_once):
+        for some in some_lines(lines, at_once):
             for vector in translator.encode(some):
                 print(" ".join(f"{value:.6g}" for value in vector.tolist()), flush=True)
         return 0
@@ -290,11 +289,6 @@ def _is_plain_file(stream: Any) -> bool:
         return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
     except (OSError, ValueError):
         return False
-
-
-def _some(lines: Iterator[str], count: int) -> Iterator[list[str]]:
-    while some := list(islice(lines, count)):
-        yield some
 
 
 def _print_translation(

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from throughtime.commands.classification_results import print_evaluation
+from throughtime.commands.classification_results import print_evaluation, print_prediction
 from throughtime.commands.results import given_paths, print_json, training_result
 from throughtime.commands.training_runs import Output, lasting, output_folder, takes_sample
 from throughtime.data import LabelledVideos, gliding_digits
@@ -115,7 +115,5 @@ def predict(model: Path, *video: Path, device: str = "auto", json: bool = False)
             content = {"video": str(one), "labels": prediction.labels, "probabilities": prediction.probabilities}
             print(dumps(content, ensure_ascii=False), flush=True)
             continue
-        ranked = sorted(prediction.probabilities.items(), key=lambda pair: -pair[1])[:5]
-        shown = "  ".join(f"{label} {probability:.1%}" for label, probability in ranked)
-        print(f"{one}\t{', '.join(prediction.labels) or '(none)'}\t{shown}", flush=True)
+        print_prediction(prediction.labels, prediction.probabilities, before=f"{one}\t")
     return 0
