@@ -29,7 +29,7 @@ _ROW_NAMES = ("v1", "id", "unique_id", "series")
 
 
 def read_series(
-    source: Path | str | bytes | SeriesTable | Any, columns: SeriesColumns = RECOGNISED_COLUMNS, *, encoding: str | None = None
+    source: Any, columns: SeriesColumns = RECOGNISED_COLUMNS, *, encoding: str | None = None
 ) -> SeriesTable:
     """Read series from a file or a data frame.
 

@@ -20,7 +20,7 @@ from throughtime.data import Ids
 from throughtime.decoding import Sampling
 from throughtime.errors import ThroughTimeError
 from throughtime.studio.limits import Limits
-from throughtime.studio.refusals import Refusal
+from throughtime.studio.refusals import RefusedError
 from throughtime.studio.shelf import Entry, Shelf
 from throughtime.tasks.language_model import LanguageModel
 
@@ -90,7 +90,7 @@ class Writer:
 
         Raises:
             ArgumentError: for a number out of range.
-            Refusal: where too many wait.
+            RefusedError: where too many wait.
         """
         model = Shelf.loaded(self._entry, LanguageModel)
         unknown = model.tokenizer.unknown_id
@@ -118,7 +118,7 @@ class Writer:
     def _begin(self, text: _Text) -> None:
         with self._lock:
             if len(self._waiting) >= self._limits.waiting:
-                raise Refusal(503, f"{len(self._waiting)} texts are waiting to be written; try again later")
+                raise RefusedError(503, f"{len(self._waiting)} texts are waiting to be written; try again later")
             self._waiting.append(text)
             if not self._is_running:
                 self._is_running = True
@@ -145,7 +145,7 @@ class Writer:
                     texts, state, scores = _step(model, texts, state, scores)
             except Exception as error:
                 told = (
-                    error if isinstance(error, ThroughTimeError) else Refusal(500, f"{type(error).__name__}: {error}")
+                    error if isinstance(error, ThroughTimeError) else RefusedError(500, f"{type(error).__name__}: {error}")
                 )
                 for text in {id(one): one for one in [*texts, *joining]}.values():
                     text.give(told)

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from throughtime.errors import MissingExtraError, ModelFolderError, ThroughTimeError
 
 
-class Refusal(ThroughTimeError):
+class RefusedError(ThroughTimeError):
     """A request that isn't served.
 
     Args:
@@ -53,7 +53,7 @@ def handle_refusals(app: FastAPI) -> None:
 
     @app.exception_handler(ThroughTimeError)
     def _ours(_: Request, error: Exception) -> JSONResponse:
-        if isinstance(error, Refusal):
+        if isinstance(error, RefusedError):
             return refused(error.status, str(error))
         if isinstance(error, MissingExtraError):
             return refused(501, str(error))

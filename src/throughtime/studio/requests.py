@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from throughtime.data import Pixels, read_picture
 from throughtime.studio.limits import MOST_CHARACTERS, MOST_PIXELS
-from throughtime.studio.refusals import Refusal
+from throughtime.studio.refusals import RefusedError
 
 Name = Annotated[str | None, Query(description="The model; may be left out where only one is for this task.")]
 Text = Annotated[str, Field(max_length=MOST_CHARACTERS)]
@@ -36,9 +36,9 @@ def picture_of(content: bytes) -> Pixels:
     """The picture in a request's body.
 
     Raises:
-        Refusal: where there is none.
+        RefusedError: where there is none.
         DataError: where it can't be read, or has too many pixels.
     """
     if not content:
-        raise Refusal(400, "send the content of a picture's file as the body of the request")
+        raise RefusedError(400, "send the content of a picture's file as the body of the request")
     return read_picture(content, most_pixels=MOST_PIXELS)

@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from throughtime.studio.limits import MOST_CHARACTERS, MOST_WORDS_EXPLAINED
-from throughtime.studio.refusals import Refusal
+from throughtime.studio.refusals import RefusedError
 from throughtime.studio.requests import Asked
 from throughtime.studio.work import TheStudio
 from throughtime.tasks import text_classification, translation
@@ -79,7 +79,7 @@ async def classify(asked: Classify, studio: TheStudio) -> Classified:
     """Give the label and the probabilities of a text, and, if asked, what each word does to them."""
     entry = studio.shelf.entry(asked.model, text_classification.TASK)
     if asked.explain and len(asked.text.split()) > MOST_WORDS_EXPLAINED:
-        raise Refusal(400, f"a text of at most {MOST_WORDS_EXPLAINED} words can be explained; leave out `explain`")
+        raise RefusedError(400, f"a text of at most {MOST_WORDS_EXPLAINED} words can be explained; leave out `explain`")
 
     def look(model: TextClassifier) -> Classified:
         (found,) = model.predict([asked.text])

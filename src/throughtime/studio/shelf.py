@@ -8,7 +8,7 @@ from threading import Lock
 from typing import TypeVar
 
 from throughtime.errors import ArgumentError, ModelFolderError
-from throughtime.studio.refusals import Refusal
+from throughtime.studio.refusals import RefusedError
 from throughtime.tasks.loading import AnyModel, load
 from throughtime.training import ModelFolder
 
@@ -44,13 +44,13 @@ class Entry:
         """The model with the newest weights in its folder.
 
         Raises:
-            Refusal: where there are none yet.
+            RefusedError: where there are none yet.
             ModelFolderError: where the folder can't be used.
         """
         with self._loading:
             written = self.weights_written
             if written is None:
-                raise Refusal(409, f"{self.name!r} has not reached its first validation, so it has no weights yet")
+                raise RefusedError(409, f"{self.name!r} has not reached its first validation, so it has no weights yet")
             if self._model is None or written != self._written:
                 self._model = load(self.folder.path, device=self._device)
                 self._written = written
@@ -93,20 +93,20 @@ class Shelf:
         """The entry of a name; without a name, the only one for the task.
 
         Raises:
-            Refusal: where there is none, or several that may be meant, or it is for another task.
+            RefusedError: where there is none, or several that may be meant, or it is for another task.
         """
         if name is None:
             fitting = [entry for entry in self.entries.values() if task is None or entry.task == task]
             if len(fitting) == 1:
                 return fitting[0]
             if not fitting:
-                raise Refusal(404, f"the studio holds no model for {task}")
-            raise Refusal(422, f"`model` must be one of {', '.join(repr(one.name) for one in fitting)}")
+                raise RefusedError(404, f"the studio holds no model for {task}")
+            raise RefusedError(422, f"`model` must be one of {', '.join(repr(one.name) for one in fitting)}")
         entry = self.entries.get(name)
         if entry is None:
-            raise Refusal(404, f"there is no model {name!r}; there are {', '.join(map(repr, self.entries))}")
+            raise RefusedError(404, f"there is no model {name!r}; there are {', '.join(map(repr, self.entries))}")
         if task is not None and entry.task != task:
-            raise Refusal(409, f"{name!r} is a model for {entry.task}, which can't be asked for {task}")
+            raise RefusedError(409, f"{name!r} is a model for {entry.task}, which can't be asked for {task}")
         return entry
 
     @staticmethod
@@ -114,7 +114,7 @@ class Shelf:
         """The model of an entry, which is of that kind.
 
         Raises:
-            Refusal: where it has no weights yet.
+            RefusedError: where it has no weights yet.
             ModelFolderError: where the folder can't be used.
         """
         model = entry.model()

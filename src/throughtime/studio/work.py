@@ -11,7 +11,7 @@ from fastapi import Depends, Request
 
 from throughtime.studio.batched_writing import Writer
 from throughtime.studio.limits import Limits
-from throughtime.studio.refusals import Refusal
+from throughtime.studio.refusals import RefusedError
 from throughtime.studio.shelf import Entry, Model, Shelf
 from throughtime.tasks import language_modelling
 
@@ -37,7 +37,7 @@ class Studio:
         """Who writes with a language model.
 
         Raises:
-            Refusal: where there is no such model.
+            RefusedError: where there is no such model.
         """
         entry = self.shelf.entry(name, language_modelling.TASK)
         entry.model()
@@ -52,7 +52,7 @@ class Studio:
             question: what to compute with it, in another thread.
 
         Raises:
-            Refusal: where too many wait, or it takes too long.
+            RefusedError: where too many wait, or it takes too long.
         """
 
         def answer() -> Result:
@@ -61,7 +61,7 @@ class Studio:
                 return question(model)
 
         if self._pending >= self.limits.waiting:
-            raise Refusal(503, f"{self._pending} requests are waiting already; try again later")
+            raise RefusedError(503, f"{self._pending} requests are waiting already; try again later")
         if self._limiter is None:
             self._limiter = anyio.CapacityLimiter(max(2, len(self.shelf.entries)))
         self._pending += 1
@@ -70,7 +70,7 @@ class Studio:
                 return await anyio.to_thread.run_sync(answer, abandon_on_cancel=True, limiter=self._limiter)
         except TimeoutError as error:
             message = f"this took longer than {self.limits.seconds:g} seconds; ask for less"
-            raise Refusal(503, message) from error
+            raise RefusedError(503, message) from error
         finally:
             self._pending -= 1
 
