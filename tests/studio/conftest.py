@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 from starlette.testclient import TestClient
@@ -28,7 +29,6 @@ from throughtime.data import (
     little_world,
     sample_reviews,
 )
-from throughtime.data.sample_series import sample_series
 from throughtime.studio import Shelf, make_app
 
 QUICK: dict[str, Any] = {"hidden_size": 16, "steps": 4, "device": "cpu", "precision": "32"}
@@ -49,7 +49,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     Translator.fit(PAIRS, output=place / "translator", tokens="word", **small)
     Translator.fit(PAIRS, output=place / "plain", tokens="word", attention="none", **small)
     Word2Vec(size=8, epochs=1, threads=1).fit(little_world(300), output=place / "vectors")
-    Forecaster.fit(sample_series(2, 120), h=7, output=place / "sales", window=15, context=8, members=1, **QUICK)
+    Forecaster.fit(_sales(), h=7, output=place / "sales", window=15, context=8, members=1, **QUICK)
     captions = CaptionedImages.of(PIXELS, [["it is grey"], ["a grey wall"]] * 6)
     pictured: dict[str, Any] = {**small, "channels": (4, 4)}
     Captioner.fit(captions, output=place / "captions", **pictured)
@@ -60,6 +60,12 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     kinds = LabelledImages.of(PIXELS, ["dark" if number < 6 else "light" for number in range(12)])
     ImageClassifier.fit(kinds, output=place / "pictures", steps=4, device="cpu", precision="32", channels=(4, 4))
     return {path.name: path for path in place.iterdir()}
+
+
+def _sales() -> pl.DataFrame:
+    days = pl.date_range(pl.date(2023, 1, 1), pl.date(2023, 4, 30), eager=True)
+    rows = [pl.DataFrame({"unique_id": name, "ds": days, "y": np.sin(np.arange(120.0)) + 9}) for name in ("east", "west")]
+    return pl.concat(rows)
 
 
 @pytest.fixture(scope="session")

@@ -89,6 +89,8 @@ def explained(error: dict[str, Any]) -> str:
         return f"{name} is missing" if place else "the request has no content; send JSON"
     if kind == "json_invalid":
         return "the request is no JSON"
+    if kind in {"model_attributes_type", "dict_type"} and not place:
+        return "the request must be a JSON object, sent as application/json"
     if kind == "extra_forbidden":
         return f"{name} is no argument here; see /docs for those that there are"
     given = error.get("input")
