@@ -64,7 +64,9 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 def _sales() -> pl.DataFrame:
     days = pl.date_range(pl.date(2023, 1, 1), pl.date(2023, 4, 30), eager=True)
-    rows = [pl.DataFrame({"unique_id": name, "ds": days, "y": np.sin(np.arange(120.0)) + 9}) for name in ("east", "west")]
+    rows = [
+        pl.DataFrame({"unique_id": name, "ds": days, "y": np.sin(np.arange(120.0)) + 9}) for name in ("east", "west")
+    ]
     return pl.concat(rows)
 
 

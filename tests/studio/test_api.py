@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import math
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from fastapi import FastAPI
 from PIL import Image
 from starlette.testclient import TestClient
 
@@ -79,11 +81,13 @@ def test_texts_that_are_written_side_by_side_are_those_written_alone(
     client: TestClient, folders: dict[str, Path]
 ) -> None:
     model = LanguageModel.load(folders["lm"], device="cpu")
+    assert isinstance(client.app, FastAPI)
+    writer = asyncio.run(client.app.state.studio.writer("lm"))
     rows = [{"prompt": "(he "[: row % 4], "length": 20 + 7 * row, "seed": row, "temperature": 0.7} for row in range(12)]
     with ThreadPoolExecutor(12) as pool:
         found = list(pool.map(lambda row: asked(client, "/v1/generate", model="lm", **row)["text"], rows))
     assert found == ["".join(model.generate(**row)) for row in rows]
-    assert client.app.state.studio.writer("lm").largest_batch > 1  # pyright: ignore[reportAttributeAccessIssue, reportFunctionMemberAccess]
+    assert writer.largest_batch > 1
 
 
 def test_reading_tells_surprise_and_neurons(client: TestClient, folders: dict[str, Path]) -> None:
@@ -196,7 +200,13 @@ MISTAKES: list[tuple[str, str, dict[str, Any], int, str]] = [
     ("post", "/v1/generate", {"json": {"model": "reviews"}}, 409, "'reviews' is a model for text_classification"),
     ("post", "/v1/generate", {"json": {"model": "lm", "length": MOST_TOKENS + 1}}, 422, "`length`: input should be"),
     ("post", "/v1/generate", {"json": {"model": "lm", "temprature": 1}}, 422, "`temprature` is no argument here"),
-    ("post", "/v1/generate", {"content": b"{", "headers": {"content-type": "application/json"}}, 422, "the request is no"),
+    (
+        "post",
+        "/v1/generate",
+        {"content": b"{", "headers": {"content-type": "application/json"}},
+        422,
+        "the request is no",
+    ),
     ("post", "/v1/generate", {"content": b"{}"}, 422, "the request must be a JSON object, sent as application/json"),
     ("post", "/v1/classify", {"json": {}}, 422, "`text` is missing"),
     ("post", "/v1/classify", {"json": {"text": "x" * 20_001}}, 422, "`text`: string should have at most 20000"),
@@ -214,7 +224,7 @@ MISTAKES: list[tuple[str, str, dict[str, Any], int, str]] = [
 
 
 @pytest.mark.parametrize(("method", "path", "content", "status", "message"), MISTAKES)
-def test_what_is_wrong_is_said_in_one_sentence(  # noqa: PLR0917 - a row of the table
+def test_what_is_wrong_is_said_in_one_sentence(
     method: str, path: str, content: dict[str, Any], status: int, message: str, client: TestClient
 ) -> None:
     response = client.request(method, path, **content)
@@ -260,7 +270,8 @@ def test_pages_of_others_can_not_ask(client: TestClient) -> None:
 
 
 def test_elsewhere_a_token_is_needed(shelf: Shelf) -> None:
-    with TestClient(make_app(shelf, token="sesame"), base_url="http://machine") as client:
+    word = "sesame"
+    with TestClient(make_app(shelf, token=word), base_url="http://machine") as client:
         assert client.get("/").status_code == 200
         for path in ("/v1/models", "/openapi.json"):
             assert client.get(path).status_code == 401

@@ -144,9 +144,9 @@ class Writer:
                     self.largest_batch = max(self.largest_batch, len(texts))
                     texts, state, scores = _step(model, texts, state, scores)
             except Exception as error:
-                told = (
-                    error if isinstance(error, ThroughTimeError) else RefusedError(500, f"{type(error).__name__}: {error}")
-                )
+                told = error
+                if not isinstance(error, ThroughTimeError):
+                    told = RefusedError(500, f"{type(error).__name__}: {error}")
                 for text in {id(one): one for one in [*texts, *joining]}.values():
                     text.give(told)
                 texts = []

@@ -89,7 +89,7 @@ async def generate(asked: Generate, studio: TheStudio) -> object:
     With `stream`, events called `piece` carry `text` and `surprise`, and one called `end` says why it ended.
     Texts that are asked for at the same time are written side by side, a step of the network for all of them.
     """
-    writer = studio.writer(asked.model)
+    writer = await studio.writer(asked.model)
     sampling = asked.model_dump(include={"temperature", "top_k", "top_p", "min_p", "repetition_penalty"})
     written = await writer.write(asked.prompt, length=asked.length, seed=asked.seed, sampling=sampling)
     if asked.stream:

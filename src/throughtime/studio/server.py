@@ -103,7 +103,7 @@ def serve(
     is_local = host in LOOPBACK
     if token is None and not is_local:
         token = secrets.token_urlsafe(24)
-    listener = _listen(host, port)
+    listener = listen(host, port)
     address = f"[{host}]" if ":" in host else host
     shown = {"0.0.0.0": socket.gethostname(), "[::]": socket.gethostname()}.get(address, address)  # noqa: S104 - compared
     # What stands behind # stays in the browser: no server and no log sees it.
@@ -127,7 +127,8 @@ def serve(
         uvicorn.Server(config).run(sockets=[listener])
 
 
-def _listen(host: str, port: int | None) -> socket.socket:
+def listen(host: str, port: int | None) -> socket.socket:
+    """A socket that listens; see ``serve``."""
     ports = (PORT, 0) if port is None else (port,)
     for place, number in enumerate(ports):
         try:

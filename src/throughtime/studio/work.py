@@ -33,14 +33,14 @@ class Studio:
         self._limiter: anyio.CapacityLimiter | None = None
         self._writers: dict[str, Writer] = {}
 
-    def writer(self, name: str | None) -> Writer:
+    async def writer(self, name: str | None) -> Writer:
         """Who writes with a language model.
 
         Raises:
             RefusedError: where there is no such model.
         """
         entry = self.shelf.entry(name, language_modelling.TASK)
-        entry.model()
+        await anyio.to_thread.run_sync(entry.model)
         return self._writers.setdefault(entry.name, Writer(entry, self.limits))
 
     async def ask(self, entry: Entry, kind: type[Model], question: Callable[[Model], Result]) -> Result:

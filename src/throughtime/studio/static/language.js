@@ -26,7 +26,7 @@ export function languageView(models) {
     stop.disabled = false;
     const asked = { prompt: prompt.value, temperature: Number(temperature.input.value), stream: true, length: Number(length.value),
       top_p: Number(topP.input.value), seed: seed.value === "" ? null : Number(seed.value) };
-    const found = await Promise.allSettled(sheets.map((sheet) => sheet.write(asked, own.signal)));
+    const found = await Promise.allSettled(sheets.map((sheet) => sheet.write(asked, own.signal, colour.value === "" ? null : "surprise")));
     if (own !== controller) return;
     problem.say(found.find((one) => one.status === "rejected")?.reason ?? null);
     write.disabled = false;
@@ -37,7 +37,7 @@ export function languageView(models) {
     await Promise.all(sheets.map((sheet) => sheet.read(signal)));
     listNeurons();
   }, problem);
-  const lookAtNeurons = () => (sheets.some((sheet) => sheet.text.length > 3) ? read() : null);
+  const lookAtNeurons = () => (sheets.some((sheet) => sheet.pieces.join("").length > 3) ? read() : null);
 
   function listNeurons() {
     const chosen = colour.value;
@@ -78,17 +78,17 @@ class Sheet {
     this.text = make("div", { class: "text letters", tabindex: "0", role: "region", "aria-label": `Text written by ${model.name}` });
     this.facts = make("p", { class: "note" });
     body.append(this.text, this.facts);
-    this.clear();
+    this.clear("surprise");
   }
-  clear() {
+  clear(by) {
     this.text.replaceChildren();
     this.pieces = [];
     this.nats = [];
     this.neurons = [];
-    this.by = "surprise";
+    this.by = by;
   }
-  async write(asked, signal) {
-    this.clear();
+  async write(asked, signal, by) {
+    this.clear(by);
     if (asked.prompt) this.add(asked.prompt, null).classList.add("prompt");
     const begun = performance.now();
     let count = 0;

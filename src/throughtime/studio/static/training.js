@@ -9,10 +9,10 @@ export function trainingView(models, { open, whenReady }) {
   const whole = make("details", { class: "card", open }, make("summary", {}, "Training"), problem, place);
   const logs = models.map(() => []);
   let controller = null;
-  async function follow(model, number) {
+  async function follow(model, number, signal) {
     for (;;) {
       try {
-        for await (const { name, data } of followed(`/v1/runs/${encodeURIComponent(model.name)}/events`, { start: logs[number].length }, controller.signal)) {
+        for await (const { name, data } of followed(`/v1/runs/${encodeURIComponent(model.name)}/events`, { start: logs[number].length }, signal)) {
           problem.say(null);
           if (name === "weights" && !model.is_ready) whenReady();
           if (name !== "records") continue;
@@ -20,24 +20,29 @@ export function trainingView(models, { open, whenReady }) {
           place.replaceChildren(...drawn(models, logs));
         }
       } catch (error) {
-        if (error.name === "AbortError") return;
+        if (signal.aborted) return;
         problem.say(error);
       }
       // The server may be started again.
       await new Promise((resolve) => setTimeout(resolve, 2000));
-      if (!whole.isConnected) return;
+      if (signal.aborted || !whole.isConnected) return;
     }
   }
   function begin() {
     controller?.abort();
     controller = null;
-    if (!whole.open) return;
+    if (!whole.open || document.hidden) return;
     controller = new AbortController();
     if (!logs.some((log) => log.length)) place.replaceChildren(make("p", { class: "note" }, "Nothing is logged yet; it will show here as it comes."));
-    models.forEach(follow);
+    models.forEach((model, number) => follow(model, number, controller.signal));
   }
   whole.addEventListener("toggle", begin);
-  whole.close = () => controller?.abort();
+  // A browser has few connections to a server, so a page that nobody sees gives its own up.
+  document.addEventListener("visibilitychange", begin);
+  whole.close = () => {
+    controller?.abort();
+    document.removeEventListener("visibilitychange", begin);
+  };
   return whole;
 }
 
