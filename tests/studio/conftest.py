@@ -53,10 +53,9 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     captions = CaptionedImages.of(PIXELS, [["it is grey"], ["a grey wall"]] * 6)
     pictured: dict[str, Any] = {**small, "channels": (4, 4)}
     Captioner.fit(captions, output=place / "captions", **pictured)
+    alone: dict[str, Any] = {**pictured, "channels": [4]}
     asked = [(number, "is it white?", "yes" if number > 5 else "no") for number in range(12)]
-    VisualQuestionAnswerer.fit(
-        VisualQuestions.of(PIXELS, asked), output=place / "questions", joint_size=8, **{**pictured, "channels": [4]}
-    )
+    VisualQuestionAnswerer.fit(VisualQuestions.of(PIXELS, asked), output=place / "questions", joint_size=8, **alone)
     kinds = LabelledImages.of(PIXELS, ["dark" if number < 6 else "light" for number in range(12)])
     ImageClassifier.fit(kinds, output=place / "pictures", steps=4, device="cpu", precision="32", channels=(4, 4))
     return {path.name: path for path in place.iterdir()}

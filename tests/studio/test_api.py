@@ -83,9 +83,15 @@ def test_texts_that_are_written_side_by_side_are_those_written_alone(
     model = LanguageModel.load(folders["lm"], device="cpu")
     assert isinstance(client.app, FastAPI)
     writer = asyncio.run(client.app.state.studio.writer("lm"))
-    rows = [{"prompt": "(he "[: row % 4], "length": 20 + 7 * row, "seed": row, "temperature": 0.7} for row in range(12)]
+    rows: list[dict[str, Any]] = [
+        {"prompt": "(he "[: row % 4], "length": 20 + 7 * row, "seed": row, "temperature": 0.7} for row in range(12)
+    ]
+
+    def written(row: dict[str, Any]) -> str:
+        return asked(client, "/v1/generate", model="lm", **row)["text"]
+
     with ThreadPoolExecutor(12) as pool:
-        found = list(pool.map(lambda row: asked(client, "/v1/generate", model="lm", **row)["text"], rows))
+        found = list(pool.map(written, rows))
     assert found == ["".join(model.generate(**row)) for row in rows]
     assert writer.largest_batch > 1
 

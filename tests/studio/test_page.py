@@ -52,8 +52,16 @@ def page(browser: Any, address: str) -> Generator[Any]:
     page = context.new_page()
     page.set_default_timeout(10_000)
     problems: list[str] = []
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on("console", lambda message: problems.append(message.text) if is_problem(message) else None)
+
+    def note(message: Any) -> None:
+        if is_problem(message):
+            problems.append(message.text)
+
+    def note_error(error: Any) -> None:
+        problems.append(str(error))
+
+    page.on("pageerror", note_error)
+    page.on("console", note)
     page.goto(address)
     page.get_by_role("heading", level=1).wait_for()
     yield page
@@ -120,7 +128,7 @@ def test_files_are_taken_and_wrong_ones_refused(page: Any, tmp_path: Path) -> No
     page.get_by_role("group", name="Words of the caption").or_(page.locator(".result")).first.wait_for()
     choose(page, "questions")
     page.locator("input[type=file]").set_input_files(picture)
-    page.get_by_label("Question").fill("is it white?")
+    page.get_by_label("Question", exact=True).fill("is it white?")
     page.get_by_role("button", name="Ask").click()
     page.locator(".bars").wait_for()
     choose(page, "sales")

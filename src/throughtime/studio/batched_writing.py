@@ -144,9 +144,8 @@ class Writer:
                     self.largest_batch = max(self.largest_batch, len(texts))
                     texts, state, scores = _step(model, texts, state, scores)
             except Exception as error:
-                told = error
-                if not isinstance(error, ThroughTimeError):
-                    told = RefusedError(500, f"{type(error).__name__}: {error}")
+                is_ours = isinstance(error, ThroughTimeError)
+                told = error if is_ours else RefusedError(500, f"{type(error).__name__}: {error}")
                 for text in {id(one): one for one in [*texts, *joining]}.values():
                     text.give(told)
                 texts = []

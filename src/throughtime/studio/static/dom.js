@@ -90,9 +90,9 @@ export function newest(ask, problem) {
 
 export function later(action, delay = 250) {
   let timer;
-  return (...values) => {
+  return () => {
     clearTimeout(timer);
-    timer = setTimeout(action, delay, ...values);
+    timer = setTimeout(() => action(), delay);
   };
 }
 
