@@ -78,7 +78,7 @@ def test_no_state_is_the_state_of_zeros(variant: str) -> None:
     assert torch.equal(absent[0].values, given[0].values)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", [name for name in BACKENDS if name != "convolution"])  # which runs other cells
 def test_lengths_that_are_all_full_come_back(backend: str) -> None:
     cell = cell_of("lstm")
     values, weights = random_sequence(ragged=False).values, random_weights(cell)

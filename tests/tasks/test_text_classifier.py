@@ -18,6 +18,7 @@ from throughtime.data import sample_reviews
 from throughtime.errors import ArgumentError, DataError, ModelFolderError
 from throughtime.tasks.cross_validation import cross_validate, deal_out
 from throughtime.tasks.text_classification import Settings
+from throughtime.tasks.text_classifier_sizing import learns_vectors
 from throughtime.training import read_metrics
 
 SMALL: dict[str, Any] = {
@@ -171,6 +172,15 @@ def test_an_embedding_starts_from_word_vectors(tmp_path: Path) -> None:
     # Centred: they do not point one way, as after little training; and as wide as fresh ones.
     assert weight.mean(0).norm() < 0.05 * weight.norm(dim=1).mean()
     assert weight.std().item() == pytest.approx(0.1, rel=0.05)
+
+
+def test_word2vec_comes_first_where_there_is_enough_to_read() -> None:
+    assert not learns_vectors(Settings(), 99_999)
+    assert learns_vectors(Settings(), 100_000)
+    assert not learns_vectors(Settings(own_vectors=False), 10**6)
+    assert learns_vectors(Settings(own_vectors=True), 10)
+    assert not learns_vectors(Settings(tokens="char"), 10**6)
+    assert not learns_vectors(Settings(vectors="glove.txt"), 10**6)
 
 
 def test_a_time_budget_ends_no_later_than_what_is_enough(tmp_path: Path) -> None:

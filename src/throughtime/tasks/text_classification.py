@@ -68,8 +68,9 @@ class Settings(ClassifierSettings):
     """Word vectors to start from: a file of any format, or a model folder (word)."""
     fixed_vectors: bool = False
     """Whether the vectors that are given stay as they are."""
-    own_vectors: bool = False
-    """Whether word2vec learns the vectors to start from, on the training texts (word)."""
+    own_vectors: bool | None = None
+    """Whether word2vec learns the vectors to start from, on the training texts (word); by default where these have
+    100,000 words or more."""
     embedding_dropout: Probability = 0.3
     """Probability of dropping a token's whole vector, anew for each batch."""
 

@@ -30,7 +30,7 @@ from throughtime.tasks.text_classification import (
     open_data,
     predict,
 )
-from throughtime.tasks.text_classifier_sizing import EMBEDDING_SIZE, size_settings
+from throughtime.tasks.text_classifier_sizing import EMBEDDING_SIZE, learns_vectors, size_settings
 from throughtime.training import ModelFolder, choose_device
 from throughtime.word2vec import WordVectors
 
@@ -119,6 +119,7 @@ class TextClassifier(Classifier[RecurrentTextClassifier, Settings, LabelledText]
 
     @classmethod
     def _fresh(cls, data: ClassifiedText, settings: Settings, run: Run) -> tuple[Settings, RecurrentTextClassifier]:
+        settings = settings.replaced(own_vectors=learns_vectors(settings, sum(map(len, data.train))))
         vectors = (
             _learned_vectors(data, settings, run)
             if settings.own_vectors
