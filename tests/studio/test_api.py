@@ -257,7 +257,7 @@ def test_too_much_and_too_long_is_refused(shelf: Shelf) -> None:
         response = client.post("/v1/caption", content=iter([b"0"]))
         assert response.status_code == 411
         entry = shelf.entries["reviews"]
-        with entry.lock:
+        with entry.turn():
             response = client.post("/v1/classify", json={"text": "good"})
         assert response.status_code == 503
         assert response.json()["error"].startswith("this took longer than 0.05 seconds")

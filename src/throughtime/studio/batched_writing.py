@@ -139,7 +139,7 @@ class Writer:
             try:
                 if model is None or not texts:
                     model = Shelf.loaded(self._entry, LanguageModel)
-                with self._entry.lock, torch.inference_mode():
+                with self._entry.turn(), torch.inference_mode():
                     texts, state, scores = _joined(model, texts, state, scores, joining)
                     self.largest_batch = max(self.largest_batch, len(texts))
                     texts, state, scores = _step(model, texts, state, scores)

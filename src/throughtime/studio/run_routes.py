@@ -75,9 +75,11 @@ async def follow(name: str, studio: TheStudio, start: Annotated[int, Query(ge=0)
 
 
 async def _follow(entry: Entry, start: int) -> AsyncGenerator[str]:
-    weights, silence = entry.weights_written, 0
+    weights, silence, written = entry.weights_written, 0, -1
+    found: list[dict[str, Any]] = []
     while True:
-        found = await anyio.to_thread.run_sync(_records, entry)
+        if (size := _log_size(entry)) != written:
+            found, written = await anyio.to_thread.run_sync(_records, entry), size
         start = min(start, len(found))  # a run that was resumed has cut its log
         newest = entry.weights_written
         if len(found) > start:
@@ -90,6 +92,11 @@ async def _follow(entry: Entry, start: int) -> AsyncGenerator[str]:
         if silence % SILENT_PAUSES == 0:
             yield ALIVE
         await asyncio.sleep(PAUSE)
+
+
+def _log_size(entry: Entry) -> int:
+    file = entry.folder.metrics_file
+    return file.stat().st_size if file.exists() else 0
 
 
 def _records(entry: Entry) -> list[dict[str, Any]]:

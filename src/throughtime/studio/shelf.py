@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import TypeVar
@@ -22,14 +23,14 @@ class Entry:
         name: by which requests ask for it.
         folder: where it stands.
         task: what it is for.
-        lock: whoever computes with the model holds it.
     """
 
     def __init__(self, name: str, folder: ModelFolder, device: str) -> None:
         self.name = name
         self.folder = folder
         self.task: str = folder.read_config()["task"]
-        self.lock = Lock()
+        self._turn = Lock()
+        self._next = Lock()
         self._device = device
         self._loading = Lock()
         self._model: AnyModel | None = None
@@ -39,6 +40,20 @@ class Entry:
     def is_ready(self) -> bool:
         """Whether there are weights; a run has none before its first validation."""
         return self.weights_written is not None
+
+    @contextmanager
+    def turn(self) -> Generator[None]:
+        """Compute with the model alone.
+
+        Whoever waits next stands at a lock of its own, so that one who comes again and again, as a writer does for each
+        token, lets the other in between.
+        """
+        with self._next:
+            self._turn.acquire()
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     def model(self) -> AnyModel:
         """The model with the newest weights in its folder.
@@ -80,11 +95,11 @@ class Shelf:
         if not folders:
             raise ArgumentError("give at least one model folder to show")
         self.entries: dict[str, Entry] = {}
-        for path in dict.fromkeys(Path(folder).resolve() for folder in folders):
-            name, number = path.name, 2
+        for place, folder in {Path(folder).resolve(): folder for folder in folders}.items():
+            name, number = place.name, 2
             while name in self.entries:
-                name, number = f"{path.name}-{number}", number + 1
-            self.entries[name] = Entry(name, ModelFolder(path), device)
+                name, number = f"{place.name}-{number}", number + 1
+            self.entries[name] = Entry(name, ModelFolder(folder), device)
         for entry in self.entries.values():
             if entry.is_ready:
                 entry.model()

@@ -57,7 +57,7 @@ class Studio:
 
         def answer() -> Result:
             model = self.shelf.loaded(entry, kind)
-            with entry.lock:
+            with entry.turn():
                 return question(model)
 
         if self._pending >= self.limits.waiting:

@@ -16,7 +16,7 @@ export function trainingView(models, { open, whenReady }) {
           problem.say(null);
           if (name === "weights" && !model.is_ready) whenReady();
           if (name !== "records") continue;
-          logs[number].splice(data.next - data.records.length, Infinity, ...data.records);
+          logs[number] = logs[number].slice(0, data.next - data.records.length).concat(data.records);
           place.replaceChildren(...drawn(models, logs));
         }
       } catch (error) {
