@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import math
+import os
 import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,6 +22,7 @@ from throughtime.errors import ArgumentError, ModelFolderError
 from throughtime.inspection import flow_numbers, flow_of, flow_reading
 from throughtime.studio import Shelf, make_app
 from throughtime.studio.limits import MOST_TOKENS, Limits
+from throughtime.studio.run_routes import run_events
 from throughtime.studio.server import STATIC
 from throughtime.training import ModelFolder
 
@@ -335,6 +337,32 @@ def test_a_run_is_followed_and_better_weights_are_taken_up(folders: dict[str, Pa
             model.network.output.bias[model.tokenizer.encode("3")] += 100
         ModelFolder(run).save_weights(model.network)
         assert before != asked(client, "/v1/generate", temperature=0, length=20)["text"] == "3" * 20
+
+
+def test_what_comes_of_a_run_is_told_as_it_comes(
+    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("throughtime.studio.run_routes.PAUSE", 0)
+    LanguageModel.load(folders["lm"], device="cpu").save(tmp_path / "run")
+    entry = Shelf([tmp_path / "run"], device="cpu").entries["run"]
+    log = tmp_path / "run" / "metrics.jsonl"
+
+    async def follow() -> list[tuple[str, Any]]:
+        log.write_text('{"step": 10}\n{"step": 20}\n', encoding="utf-8")
+        following = run_events(entry, 1)
+        told = [await anext(following)]
+        log.write_text(log.read_text(encoding="utf-8") + '{"step": 30}\n{"st', encoding="utf-8")
+        told.append(await anext(following))
+        os.utime(tmp_path / "run" / "model.safetensors", ns=(1, 1))
+        told.append(await anext(following))
+        await following.aclose()
+        return [one for text in told for one in events(text)]
+
+    assert asyncio.run(follow()) == [
+        ("records", {"records": [{"step": 20}], "next": 2}),
+        ("records", {"records": [{"step": 30}], "next": 3}),
+        ("weights", {"is_ready": True}),
+    ]
 
 
 def test_folders_that_can_not_be_shown_are_told_before_anything_starts(

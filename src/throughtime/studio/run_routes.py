@@ -71,10 +71,11 @@ async def follow(name: str, studio: TheStudio, start: Annotated[int, Query(ge=0)
 
     An event called `weights` says that better weights were written, which requests use from then on.
     """
-    return event_stream(_follow(studio.shelf.entry(name), start))
+    return event_stream(run_events(studio.shelf.entry(name), start))
 
 
-async def _follow(entry: Entry, start: int) -> AsyncGenerator[str]:
+async def run_events(entry: Entry, start: int = 0) -> AsyncGenerator[str]:
+    """What comes of a run, as events, without end: its log from a record on, and that weights were written."""
     weights, silence, written = entry.weights_written, 0, -1
     found: list[dict[str, Any]] = []
     while True:
