@@ -98,7 +98,7 @@ def test_a_language_model_writes_and_is_looked_into(page: Any) -> None:
 
 def test_two_models_stand_side_by_side(page: Any) -> None:
     choose(page, "lm")
-    page.get_by_label("lstm").check()
+    page.get_by_role("checkbox", name="lstm").check()
     page.get_by_label("Tokens").fill("20")
     page.get_by_role("button", name="Write").click()
     for name in ("lm", "lstm"):
@@ -108,7 +108,7 @@ def test_two_models_stand_side_by_side(page: Any) -> None:
 
 def test_what_is_typed_is_classified_translated_and_found(page: Any) -> None:
     choose(page, "reviews")
-    page.get_by_label("Text", exact=True).fill("a good film")
+    page.get_by_role("textbox", name="Text").first.fill("a good film")
     page.get_by_text("What each word does").wait_for()
     choose(page, "translator")
     page.get_by_label("Sentence").fill("a b")

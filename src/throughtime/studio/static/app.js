@@ -73,13 +73,14 @@ function show() {
   const parts = [
     make("h1", {}, model.name),
     make("p", { class: "lead" }, [nameOf(model.task), model.is_ready ? model.about : "in training, no weights yet",
-      model.weights === null ? null : `${model.weights.toLocaleString("en")} weights`].filter(Boolean).join(" · ")),
+      model.weights === null || / weights$/.test(model.about) || model.task === "word2vec" ? null : `${model.weights.toLocaleString("en")} weights`].filter(Boolean).join(" · ")),
   ];
   if (others.length && model.is_ready) parts.push(make("fieldset", { class: "beside" }, make("legend", {}, "Beside it"), others.map((other) => {
-    const box = make("input", { type: "checkbox", checked: beside.has(other.name) });
+    const box = make("input", { type: "checkbox", id: `beside-${other.name}`, checked: beside.has(other.name) });
     box.addEventListener("change", () => {
       beside[box.checked ? "add" : "delete"](other.name);
       show();
+      document.getElementById(box.id)?.focus();
     });
     return make("label", { class: "check" }, box, other.name);
   })));

@@ -1,6 +1,6 @@
 // Word vectors: neighbours on a map, analogies.
 
-import { get } from "./api.js";
+import { ServerError, get } from "./api.js";
 import { wordMap } from "./charts.js";
 import { card, columns, field, later, make, newest, problemLine } from "./dom.js";
 
@@ -30,25 +30,28 @@ export function vectorsView(models) {
   }
   word.addEventListener("input", later(() => complete()));
   const first = get("/v1/vectors/words", { model: models[0].name });
-  first.then(({ words }) => {
+  first.then(async ({ words }) => {
     known.replaceChildren(...words.map((one) => make("option", { value: one })));
-    if (!word.value) show(words.find((one) => one === "king") ?? words[Math.min(20, words.length - 1)]);
+    if (!word.value) show(await isKnown(models[0], "king") ? "king" : words[Math.min(20, words.length - 1)]);
   }, problem.say);
   const search = make("form", { class: "row", onsubmit: (event) => { event.preventDefault(); ask(); } },
     field("Word", word, { wide: true }), make("button", { class: "main", type: "submit" }, "Show neighbours"), known);
   return make("div", {},
     card("Neighbours", search, problem, whole, make("p", { class: "note" }, "The map shows the first two principal components of these words alone. Choose a word to go on from there.")),
-    analogies(models, first));
+    analogies(models));
 }
 
-function analogies(models, first) {
+const isKnown = async (model, word) => (await get("/v1/vectors/words", { model: model.name, prefix: word })).words.includes(word);
+
+function analogies(models) {
   const inputs = ["man", "king", "woman"].map((value) => make("input", { type: "text", list: "known-words", spellcheck: "false", autocomplete: "off", "data-wish": value }));
   const problem = problemLine(), { whole, places } = columns(models);
-  first.then(({ words }) => {
-    if (inputs.every((input) => !input.value && words.includes(input.dataset.wish))) inputs.forEach((input) => (input.value = input.dataset.wish));
-  }, () => {});
+  Promise.all(inputs.map((input) => isKnown(models[0], input.dataset.wish))).then((known) => {
+    if (known.every(Boolean) && inputs.every((input) => !input.value)) inputs.forEach((input) => (input.value = input.dataset.wish));
+  }, problem.say);
   const ask = newest(async (signal) => {
     const [a, b, c] = inputs.map((input) => input.value.trim());
+    if (!a || !b || !c) throw new ServerError("Give three words.", 0);
     await Promise.all(places.map(async ({ model, body }) => {
       const found = await get("/v1/vectors/analogy", { model: model.name, a, b, c }, signal);
       const words = [...found.asked.map((one) => ({ ...one, asked: true })), { ...found.found[0], best: true }];
