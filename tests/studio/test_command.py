@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 import socket
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import uvicorn
@@ -30,7 +30,7 @@ def test_it_listens_at_this_machine_alone_without_a_token(
     status, printed, _ = run(capsys, "studio", folders["vectors"], "--no-browser", "--port", 0)
     assert status == 0
     assert re.match(r"The studio is at http://127\.0\.0\.1:\d+/\n", printed)
-    client = TestClient(started[0].config.app, base_url="http://127.0.0.1")
+    client = TestClient(cast("Any", started[0].config.app), base_url="http://127.0.0.1")
     assert client.get("/v1/models").json()["models"][0]["name"] == "vectors"
 
 
@@ -47,7 +47,7 @@ def test_elsewhere_it_makes_up_a_token_or_takes_the_given_one(
     found = re.search(r"#token=(\S+)", printed)
     assert found
     assert found[1] == given or (not given and len(found[1]) >= 32)
-    client = TestClient(started[0].config.app, base_url="http://machine")
+    client = TestClient(cast("Any", started[0].config.app), base_url="http://machine")
     assert client.get("/v1/models").status_code == 401
     assert client.get("/v1/models", headers={"authorization": f"Bearer {found[1]}"}).status_code == 200
 

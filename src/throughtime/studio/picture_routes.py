@@ -65,7 +65,7 @@ async def caption(
             text=found.text,
             log_probability=found.log_probability,
             pieces=list(found.pieces),
-            attention=None if found.attention is None else np.round(found.attention, 4).tolist(),
+            attention=None if found.attention is None else np.round(found.attention.astype(np.float64), 4).tolist(),
             others=[one.text for one in found.others],
         )
 

@@ -114,7 +114,7 @@ async def translate(asked: Translate, studio: TheStudio) -> Translated:
             log_probability=found.log_probability,
             source_pieces=list(found.source_pieces),
             pieces=list(found.pieces),
-            alignment=None if found.alignment is None else np.round(found.alignment, 4).tolist(),
+            alignment=None if found.alignment is None else np.round(found.alignment.astype(np.float64), 4).tolist(),
             others=[TranslatedText(text=one.text, log_probability=one.log_probability) for one in found.others],
         )
 

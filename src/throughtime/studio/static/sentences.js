@@ -71,7 +71,7 @@ export function translatorView(models) {
 function alignment({ source_pieces: source, pieces, alignment: weights }) {
   const rows = [...pieces, "■"];
   return make("div", {}, make("h3", {}, "Where it looked"), make("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "Alignment" },
-    make("table", { class: "alignment" },
+    make("table", { class: source.some((piece) => piece.length > 2) ? "alignment long" : "alignment" },
       make("thead", {}, make("tr", {}, make("td"), source.map((piece) => make("th", { scope: "col" }, piece)))),
       make("tbody", {}, weights.map((row, place) => make("tr", {}, make("th", { scope: "row" }, rows[place]), row.map((value, column) => {
         const cell = make("td", { title: `${rows[place]} looked at ${source[column]}: ${value.toFixed(2)}` });
