@@ -119,6 +119,12 @@ def test_what_is_typed_is_classified_translated_and_found(page: Any) -> None:
     page.get_by_text("is not among the").wait_for()
 
 
+def test_the_api_is_described_without_any_other_host(page: Any) -> None:
+    page.get_by_role("link", name="API").click()
+    page.get_by_role("heading", name="POST /v1/generate").wait_for()
+    assert "curl" in page.locator("pre").first.text_content()
+
+
 def test_files_are_taken_and_wrong_ones_refused(page: Any, tmp_path: Path) -> None:
     picture, noise = tmp_path / "picture.png", tmp_path / "noise.png"
     Image.fromarray(np.full((12, 16, 3), 80, np.uint8)).save(picture)

@@ -32,9 +32,13 @@ function section(api, { path, method, operation }) {
     ...(answer.properties ? [make("h3", {}, "Answer"), table(["field", "type", "what"], Object.entries(answer.properties).map(([name, one]) => [name, typeOf(one), one.description ?? ""]))] : []));
 }
 
-const table = (heads, rows) => make("div", { class: "wide", tabindex: "0" }, make("table", {}, make("thead", {}, make("tr", {}, heads.map((head) => make("th", { scope: "col" }, head)))),
+function table(heads, rows) {
+  return make("div", { class: "wide", tabindex: "0" }, make("table", {}, make("thead", {}, make("tr", {}, heads.map((head) => make("th", { scope: "col" }, head)))),
   make("tbody", {}, rows.map((row) => make("tr", {}, row.map((cell, place) => make("td", {}, place === 0 ? make("code", {}, cell) : cell)))))));
-const resolved = (api, schema) => (schema?.$ref ? api.components.schemas[schema.$ref.split("/").at(-1)] : schema ?? {});
+}
+function resolved(api, schema) {
+  return schema?.$ref ? api.components.schemas[schema.$ref.split("/").at(-1)] : schema ?? {};
+}
 
 function typeOf(schema) {
   if (schema.anyOf) return schema.anyOf.map(typeOf).filter((type) => type !== "null").join(" or ");
@@ -44,7 +48,9 @@ function typeOf(schema) {
   const low = schema.minimum ?? schema.exclusiveMinimum, high = schema.maximum ?? schema.exclusiveMaximum;
   return (schema.type ?? "any") + (low !== undefined && high !== undefined ? ` (${low} to ${shortened(high)})` : "");
 }
-const shortened = (number) => (number > 1e15 ? number.toExponential(0) : number);
+function shortened(number) {
+  return number > 1e15 ? number.toExponential(0) : number;
+}
 
 function example(path, method, operation, body, schema) {
   const required = (operation.parameters ?? []).filter((one) => one.required);

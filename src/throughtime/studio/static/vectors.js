@@ -32,7 +32,8 @@ export function vectorsView(models) {
   const first = get("/v1/vectors/words", { model: models[0].name });
   first.then(async ({ words }) => {
     known.replaceChildren(...words.map((one) => make("option", { value: one })));
-    if (!word.value) show(await isKnown(models[0], "king") ? "king" : words[Math.min(20, words.length - 1)]);
+    const beginning = await isKnown(models[0], "king") ? "king" : words[Math.min(20, words.length - 1)];
+    if (!word.value) show(beginning);
   }, problem.say);
   const search = make("form", { class: "row", onsubmit: (event) => { event.preventDefault(); ask(); } },
     field("Word", word, { wide: true }), make("button", { class: "main", type: "submit" }, "Show neighbours"), known);
