@@ -10,6 +10,9 @@ function draw(tag, attributes = {}, text = null) {
   return element;
 }
 
+// On a narrow screen charts are drawn narrow and not small, so that their letters stay readable.
+const drawnWidth = (most) => Math.min(most, Math.max(280, innerWidth - 64));
+
 export function shortNumber(value) {
   const size = Math.abs(value);
   if (size !== 0 && (size >= 1e6 || size < 1e-3)) return value.toExponential(0).replace("e+", "e");
@@ -27,7 +30,7 @@ function ticks(low, high, count) {
 
 // lines: {name, colour, points: [[x, y], ...], dashed?}; bands: {colour, points: [[x, low, high], ...]}.
 export function lineChart({ lines, bands = [], label, xLabel = "", xNames = null, height = 260, log = false, marks = [] }) {
-  const width = 720, left = 58, right = 12, top = 10, bottom = 40;
+  const width = drawnWidth(720), left = 58, right = 12, top = 10, bottom = 40;
   const scaleY = (value) => (log ? Math.log10(Math.max(value, 1e-12)) : value);
   const every = [...lines.flatMap((line) => line.points), ...bands.flatMap((band) => band.points)]
     .filter((point) => point.slice(1).every((value) => value !== null && (!log || value > 0)));
@@ -46,7 +49,7 @@ export function lineChart({ lines, bands = [], label, xLabel = "", xNames = null
     svg.append(draw("line", { class: "grid", x1: left, x2: width - right, y1: placeY(level), y2: placeY(level) }));
     svg.append(draw("text", { x: left - 8, y: placeY(level) + 4, "text-anchor": "end" }, shortNumber(level)));
   }
-  const steps = xNames ? evenly(x0, x1, 5) : ticks(x0, x1, 6);
+  const many = width < 480 ? 3 : 6, steps = xNames ? evenly(x0, x1, Math.min(many, 5)) : ticks(x0, x1, many);
   for (const step of steps) {
     const anchor = step === x1 && xNames ? "end" : step === x0 && xNames ? "start" : "middle";
     const name = xNames ? xNames[step] ?? "" : shortNumber(step);
@@ -87,7 +90,7 @@ export const legend = (lines) => make("div", { class: "legend" },
 
 // Words on a map; those that were asked about stand out.
 export function wordMap(words, label, chosen) {
-  const width = 640, height = 420, edge = 46;
+  const width = drawnWidth(640), height = Math.round(Math.max(width * 0.64, 300)), edge = 40;
   const svg = draw("svg", { viewBox: `0 0 ${width} ${height}`, class: "chart", role: "img", "aria-label": label });
   const xs = words.map((word) => word.x), ys = words.map((word) => word.y);
   const spread = (values) => Math.max(Math.max(...values) - Math.min(...values), 1e-6);
