@@ -80,13 +80,13 @@ class Writer:
 
     async def write(
         self, prompt: str, *, length: int, seed: int | None, sampling: dict[str, Any]
-    ) -> AsyncGenerator[Piece | str]:
+    ) -> AsyncGenerator[list[Piece | str]]:
         """Write on from a prompt.
 
         The same seed draws by the same random numbers as ``LanguageModel.generate``, whatever is written beside.
 
         Yields:
-            Pieces, and in the end why it ended: "length" or "time".
+            The pieces that have come since, and in the end why it ended: "length" or "time".
 
         Raises:
             ArgumentError: for a number out of range.
@@ -103,14 +103,16 @@ class Writer:
         self._begin(text)
         return self._pieces(text)
 
-    async def _pieces(self, text: _Text) -> AsyncGenerator[Piece | str]:
+    async def _pieces(self, text: _Text) -> AsyncGenerator[list[Piece | str]]:
         try:
             while True:
-                found = await text.pieces.get()
-                if isinstance(found, ThroughTimeError):
-                    raise found
-                yield found
-                if isinstance(found, str):
+                found = [await text.pieces.get()]
+                while not text.pieces.empty():
+                    found.append(text.pieces.get_nowait())
+                yield [one for one in found if not isinstance(one, ThroughTimeError)]
+                if isinstance(found[-1], ThroughTimeError):
+                    raise found[-1]
+                if isinstance(found[-1], str):
                     return
         finally:
             text.is_wanted = False

@@ -96,11 +96,12 @@ async def generate(asked: Generate, studio: TheStudio) -> object:
         return event_stream(_events(written))
     pieces: list[Piece] = []
     ended = "length"
-    async for piece in written:
-        if isinstance(piece, str):
-            ended = piece
-        else:
-            pieces.append(piece)
+    async for several in written:
+        for piece in several:
+            if isinstance(piece, str):
+                ended = piece
+            else:
+                pieces.append(piece)
     return Generated(
         model=studio.shelf.entry(asked.model, language_modelling.TASK).name,
         prompt=asked.prompt,
@@ -111,17 +112,20 @@ async def generate(asked: Generate, studio: TheStudio) -> object:
     )
 
 
-async def _events(written: AsyncGenerator[Piece | str]) -> AsyncGenerator[str]:
+async def _events(written: AsyncGenerator[list[Piece | str]]) -> AsyncGenerator[str]:
     try:
-        async for piece in written:
-            if isinstance(piece, str):
-                yield event("end", {"ended": piece})
-            else:
-                yield event("piece", {"text": piece.text, "surprise": round(piece.surprise, 4)})
+        async for several in written:
+            yield "".join(map(_event, several))
     except ThroughTimeError as error:
         yield event("error", {"error": str(error)})
     finally:
         await written.aclose()
+
+
+def _event(piece: Piece | str) -> str:
+    if isinstance(piece, str):
+        return event("end", {"ended": piece})
+    return event("piece", {"text": piece.text, "surprise": round(piece.surprise, 4)})
 
 
 @router.post("/v1/read")
