@@ -100,6 +100,9 @@ app.command(
     help="Questions about pictures: learn to answer them, judge, ask.",
 )
 app.command(
+    "throughtime.commands.studio:studio", name="studio", help="Show trained models of any task in a page, and by JSON."
+)
+app.command(
     "throughtime.commands.reproduce:reproduce",
     name="reproduce",
     help="Run a recipe and compare with its target.",

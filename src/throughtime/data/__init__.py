@@ -16,7 +16,7 @@ from throughtime.data.example_batches import ExampleBatch, ExampleBatches
 from throughtime.data.feature_cache import FeatureCache, open_features
 from throughtime.data.frames import Frames
 from throughtime.data.image_files import ImageColumns, find_images, is_picture, split_images
-from throughtime.data.images import Picture, Pixels, Preprocessing, checked_pixels, image_of, open_image
+from throughtime.data.images import Picture, Pixels, Preprocessing, checked_pixels, image_of, open_image, read_picture
 from throughtime.data.labelled_examples import LabelledExamples, label_order, split_off
 from throughtime.data.labelled_files import find_labelled, split_labelled
 from throughtime.data.labelled_formats import Columns, read_labelled
@@ -173,6 +173,7 @@ __all__ = [
     "pad_sequences",
     "python_language_reference",
     "read_labelled",
+    "read_picture",
     "read_text_file",
     "sample_digits",
     "sample_gestures",

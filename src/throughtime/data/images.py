@@ -6,13 +6,21 @@ import importlib
 import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from throughtime.errors import ArgumentError, MissingExtraError, check_choice, check_positive_integer, data_error
+from throughtime.errors import (
+    ArgumentError,
+    DataError,
+    MissingExtraError,
+    check_choice,
+    check_positive_integer,
+    data_error,
+)
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -147,6 +155,25 @@ def open_image(path: Path, channels: int = 3) -> Image:
         DataError: naming the file, where it is missing, broken or no picture.
         MissingExtraError: where Pillow is not installed.
     """
+    return _opened(path, str(path), channels, None)
+
+
+def read_picture(content: bytes, *, most_pixels: int | None = None, place: str = "the picture") -> Pixels:
+    """The content of a picture's file as pixels, shape (height, width, 3).
+
+    Args:
+        content: in any format that Pillow reads.
+        most_pixels: a larger picture is refused before it is unpacked, as few bytes may hold very many pixels.
+        place: what the picture is called in messages.
+
+    Raises:
+        DataError: where it is broken, no picture, or too large.
+        MissingExtraError: where Pillow is not installed.
+    """
+    return np.asarray(_opened(BytesIO(content), place, 3, most_pixels))
+
+
+def _opened(source: Path | BytesIO, path: str, channels: int, most_pixels: int | None) -> Image:
     with_pillow()
     from PIL import Image as Images  # noqa: PLC0415 - an extra
     from PIL import ImageOps  # noqa: PLC0415
@@ -154,8 +181,13 @@ def open_image(path: Path, channels: int = 3) -> Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata
-            with Images.open(path) as file:
+            with Images.open(source) as file:
+                if most_pixels is not None and file.width * file.height > most_pixels:
+                    size = f"{file.width:,} x {file.height:,}"
+                    raise data_error(path, f"has {size} pixels; make it smaller, {most_pixels:,} are read at most")
                 return converted(ImageOps.exif_transpose(file), channels)
+    except DataError:
+        raise
     except FileNotFoundError as error:
         raise data_error(path, "there is no such file") from error
     except Images.UnidentifiedImageError as error:

@@ -21,7 +21,7 @@ from throughtime.data.series_columns import RECOGNISED_COLUMNS, SeriesColumns
 from throughtime.data.series_frequency import frequency_of
 from throughtime.data.series_stamps import first_stamp
 from throughtime.data.series_tables import table_of
-from throughtime.data.text_encodings import DecodedFile, read_text_file
+from throughtime.data.text_encodings import DecodedFile, decode_file, read_text_file
 from throughtime.errors import ArgumentError, data_error
 
 _DELIMITERS = (",", ";", "\t", "|")
@@ -29,13 +29,13 @@ _ROW_NAMES = ("v1", "id", "unique_id", "series")
 
 
 def read_series(
-    source: Path | str | SeriesTable | Any, columns: SeriesColumns = RECOGNISED_COLUMNS, *, encoding: str | None = None
+    source: Any, columns: SeriesColumns = RECOGNISED_COLUMNS, *, encoding: str | None = None
 ) -> SeriesTable:
     """Read series from a file or a data frame.
 
     Args:
-        source: a path (.csv, .tsv, .txt, .parquet, .jsonl, .tsf, also with .gz; "-" for standard input), a pandas or
-            polars data frame, or a table that is read already.
+        source: a path (.csv, .tsv, .txt, .parquet, .jsonl, .tsf, also with .gz; "-" for standard input), the content
+            of a CSV file as bytes, a pandas or polars data frame, or a table that is read already.
         columns: what is known of the columns.
         encoding: of a text file; UTF-8 or recognised by default.
 
@@ -45,13 +45,16 @@ def read_series(
     """
     if isinstance(source, SeriesTable):
         return source
-    if not isinstance(source, Path | str):
+    if not isinstance(source, Path | str | bytes):
         return series_of_frame(source, columns)
-    path = Path(source)
-    suffix = PurePath(path.name.lower().removesuffix(".gz")).suffix
-    if suffix in {".parquet", ".pq"}:
-        return table_of(_parquet(path), columns, name=str(path))
-    file = read_text_file(path, encoding)
+    if isinstance(source, bytes):
+        file, suffix = decode_file(source, "the table", encoding), ".csv"
+    else:
+        path = Path(source)
+        suffix = PurePath(path.name.lower().removesuffix(".gz")).suffix
+        if suffix in {".parquet", ".pq"}:
+            return table_of(_parquet(path), columns, name=str(path))
+        file = read_text_file(path, encoding)
     if suffix == ".tsf":
         frame, columns = _monash(file, columns)
         table = table_of(frame, columns, name=file.path)

@@ -54,6 +54,15 @@ def read_text_file(path: Path, encoding: str | None = None) -> DecodedFile:
         DataError: where the file can't be read, is not text in this encoding, or looks like damaged UTF-8.
     """
     content, name = _content(path)
+    return decode_file(content, name, encoding)
+
+
+def decode_file(content: bytes, name: str, encoding: str | None = None) -> DecodedFile:
+    """The same for the content of a file that has been read.
+
+    Raises:
+        DataError: as ``read_text_file``.
+    """
     remark = None
     if encoding is None:
         encoding, remark = _recognised(content, name)

@@ -85,6 +85,25 @@ class Sampling:
             scores = keep_min_p(scores, self.min_p)
         return scores
 
+    def draw(self, scores: Tensor, seen: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Draw a token for each row, on the CPU in float64, and note it in ``seen``.
+
+        Args:
+            scores: as of ``scores``.
+            seen: the same, on the CPU; it is changed.
+            generator: of the random numbers, on the CPU; torch's own if None.
+
+        Returns:
+            Shape (batch,), int64, on the CPU.
+        """
+        allowed = self.scores(scores.detach().cpu().double(), seen)
+        if self.temperature == 0:
+            token = allowed.argmax(-1)
+        else:
+            token = torch.multinomial(allowed.softmax(-1), 1, generator=generator).squeeze(-1)
+        seen.scatter_(-1, token.unsqueeze(-1), value=True)
+        return token
+
 
 def sample(
     next_step: NextStep,
@@ -135,13 +154,7 @@ def _draw(
     seen: Tensor,
 ) -> Iterator[Tensor]:
     for step in range(length):
-        allowed = sampling.scores(scores.detach().cpu().double(), seen)
-        if sampling.temperature == 0:
-            token = allowed.argmax(-1)
-        else:
-            token = torch.multinomial(allowed.softmax(-1), 1, generator=generator).squeeze(-1)
-        seen.scatter_(-1, token.unsqueeze(-1), value=True)
-        token = token.to(scores.device)
+        token = sampling.draw(scores, seen, generator).to(scores.device)
         yield token
         if step + 1 < length:
             state, scores = next_step(state, token)

@@ -6,7 +6,7 @@ from throughtime.inspection.forecast_report import lag_sensitivity, plot_lag_sen
 from throughtime.inspection.gate_figures import plot_gates, plot_memory_spans
 from throughtime.inspection.gates import Activations, record_gates
 from throughtime.inspection.gradient_figures import plot_eigenvalues, plot_gradient_flow, plot_horizons
-from throughtime.inspection.language_report import pieces_of, surprises
+from throughtime.inspection.language_report import pieces_of, rank_by_features, surprises
 from throughtime.inspection.memory import MemorySpan, memory_span, memory_spans
 from throughtime.inspection.neurons import (
     Neuron,
@@ -17,7 +17,8 @@ from throughtime.inspection.neurons import (
     values_of,
 )
 from throughtime.inspection.recurrent_matrices import RecurrentMatrix, recurrent_matrices
-from throughtime.inspection.report import Report, inspect_model, inspect_vectors
+from throughtime.inspection.recurrent_report import flow_numbers, flow_of
+from throughtime.inspection.report import Report, flow_reading, inspect_model, inspect_vectors
 from throughtime.inspection.saliency import giving, gradient_times_input, integrated_gradients
 from throughtime.inspection.saliency_figures import plot_contributions
 from throughtime.inspection.sequence_report import plot_sequence_saliency, sequence_saliency
@@ -56,6 +57,9 @@ __all__ = [
     "classifier_reading",
     "coloured_text",
     "feature_of_pieces",
+    "flow_numbers",
+    "flow_of",
+    "flow_reading",
     "forecaster_reading",
     "giving",
     "gradient_flow",
@@ -83,6 +87,7 @@ __all__ = [
     "plot_memory_spans",
     "plot_sequence_saliency",
     "plot_words",
+    "rank_by_features",
     "rank_neurons",
     "record_gates",
     "recurrent_matrices",

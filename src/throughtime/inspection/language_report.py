@@ -77,7 +77,8 @@ def flow_reading(model: LanguageModel, texts: Sequence[str]) -> Reading:
     count = min(WINDOWS, len(tokens) // length)
     starts = np.linspace(0, len(tokens) - length, count).astype(int)
     rows = np.stack([tokens[start : start + length] for start in starts], axis=1)
-    return language_reading(model.network, torch.from_numpy(rows))
+    pieces = [pieces_of(model.tokenizer, row[:-1]) for row in rows.T]
+    return language_reading(model.network, torch.from_numpy(rows), pieces)
 
 
 def pieces_of(tokenizer: Tokenizer, tokens: Ids) -> list[str]:

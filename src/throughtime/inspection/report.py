@@ -26,7 +26,7 @@ from throughtime.nn.gradient_flow import GradientFlow
 from throughtime.tasks import forecasting, language_modelling, sequence_classification, text_classification, translation
 from throughtime.tasks.forecaster import Forecaster
 from throughtime.tasks.language_model import LanguageModel
-from throughtime.tasks.loading import load
+from throughtime.tasks.loading import AnyModel, load
 from throughtime.tasks.reading import Reading
 from throughtime.tasks.sequence_classifier import SequenceClassifier
 from throughtime.tasks.text_classifier import TextClassifier
@@ -144,6 +144,19 @@ def inspect_vectors(vectors: WordVectors, words: Sequence[str] = (), *, title: s
     sections = word_sections(vectors, words, numbers)
     facts = (("words", f"{len(vectors):,}"), ("features", f"{vectors.vectors.shape[1]:,}"))
     return Report(f"Inside {Path(title).name}", facts, tuple(sections), numbers, vectors)
+
+
+def flow_reading(model: AnyModel, texts: Sequence[str] = ()) -> Reading | None:
+    """What a model's recurrent layers read of texts, or of some of its own data if there are none.
+
+    Returns:
+        None where the model has no recurrent layers that are looked into.
+
+    Raises:
+        ArgumentError: where it can't read texts, or there are none and none were kept.
+    """
+    look = next((look for kind, look in _LOOKS.items() if isinstance(model, kind)), None)
+    return None if look is None else look.flow_reading(model, texts)
 
 
 @dataclass(frozen=True)

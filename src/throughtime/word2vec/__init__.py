@@ -14,7 +14,7 @@ from throughtime.word2vec.evaluation import (
     read_analogies,
     read_similarities,
 )
-from throughtime.word2vec.figures import plot_analogies, plot_words
+from throughtime.word2vec.figures import plot_analogies, plot_words, word_map
 from throughtime.word2vec.formats import FORMATS, VECTORS_FILE
 from throughtime.word2vec.training import Report, Word2VecTrainer
 from throughtime.word2vec.vectors import Coverage, WordVectors
@@ -42,4 +42,5 @@ __all__ = [
     "plot_words",
     "read_analogies",
     "read_similarities",
+    "word_map",
 ]

@@ -89,13 +89,18 @@ def plot_words(
     if isinstance(words, str) or not words:
         raise ArgumentError(f"`words` must be at least one word, got {words!r}")
     names = list(dict.fromkeys(words))
-    points = _plane(_units(vectors, names))
+    points = word_map(vectors, names)
     figure, axes = _empty_map(dark=dark)
     axes.set_aspect("equal", adjustable="datalim")  # as far apart on paper as in the plane
     _draw_points(figure, axes, points, names, [palette(dark=dark).lines[0]] * len(names), np.empty((0, 2, 2)))
     if path is not None:
         save_figure(figure, path)
     return figure
+
+
+def word_map(vectors: WordVectors, words: Sequence[str]) -> Points:
+    """Where ``plot_words`` draws words: their first two principal components at length 1, shape (words, 2)."""
+    return _plane(_units(vectors, words))
 
 
 def _units(vectors: WordVectors, words: Sequence[str]) -> Points:

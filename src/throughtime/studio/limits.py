@@ -1,0 +1,33 @@
+"""How much the studio takes on: sizes of what is sent, lengths of what is asked for, time, and how many at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MOST_CHARACTERS = 20_000
+"""Of a text in a request."""
+MOST_TOKENS = 5_000
+"""That a language model writes for a request."""
+MOST_WORDS_EXPLAINED = 300
+MOST_SENTENCES = 64
+MOST_PIXELS = 25_000_000
+MOST_ANSWERS = 50
+MOST_SERIES_SHOWN = 24
+MOST_HORIZON = 1_000
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a studio can be told.
+
+    Attributes:
+        body: bytes of a request, of a picture or a table at most.
+        seconds: that a request may take.
+        side_by_side: texts that a language model writes at once; others wait.
+        waiting: requests that may wait, for a model or to write.
+    """
+
+    body: int = 16_000_000
+    seconds: float = 120.0
+    side_by_side: int = 64
+    waiting: int = 256

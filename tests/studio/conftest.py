@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from starlette.testclient import TestClient
+
+from throughtime import (
+    Captioner,
+    Forecaster,
+    ImageClassifier,
+    LanguageModel,
+    TextClassifier,
+    TextInMemory,
+    Translator,
+    VisualQuestionAnswerer,
+    Word2Vec,
+)
+from throughtime.data import (
+    CaptionedImages,
+    LabelledImages,
+    ParallelText,
+    VisualQuestions,
+    little_world,
+    sample_reviews,
+)
+from throughtime.studio import Shelf, make_app
+
+QUICK: dict[str, Any] = {"hidden_size": 16, "steps": 4, "device": "cpu", "precision": "32"}
+TEXT = TextInMemory('"Yes" (he said) twice,\nand\n\n"no" (she said) 3 times.\n' * 60, "a talk")
+PAIRS = ParallelText.of(["a b c", "b c", "c a", "a"] * 10, ["x y z", "y z", "z x", "x"] * 10)
+PIXELS = [np.full((12, 16, 3), 20 * number, np.uint8) for number in range(12)]
+
+
+@pytest.fixture(scope="session")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A model of each task that has a view, hardly trained."""
+    torch.set_num_threads(1)
+    place = tmp_path_factory.mktemp("models")
+    small: dict[str, Any] = {**QUICK, "embedding_size": 8}
+    LanguageModel.fit(TEXT, output=place / "lm", batch_size=4, bptt=16, num_layers=2, cell="gru", **small)
+    LanguageModel.fit(TEXT, output=place / "lstm", batch_size=4, bptt=16, num_layers=1, tokens="byte", **small)
+    TextClassifier.fit(sample_reviews(60), output=place / "reviews", **small)
+    Translator.fit(PAIRS, output=place / "translator", tokens="word", **small)
+    Translator.fit(PAIRS, output=place / "plain", tokens="word", attention="none", **small)
+    Word2Vec(size=8, epochs=1, threads=1).fit(little_world(300), output=place / "vectors")
+    Forecaster.fit(_sales(), h=7, output=place / "sales", window=15, context=8, members=1, **QUICK)
+    captions = CaptionedImages.of(PIXELS, [["it is grey"], ["a grey wall"]] * 6)
+    pictured: dict[str, Any] = {**small, "channels": (4, 4)}
+    Captioner.fit(captions, output=place / "captions", **pictured)
+    alone: dict[str, Any] = {**pictured, "channels": [4]}
+    asked = [(number, "is it white?", "yes" if number > 5 else "no") for number in range(12)]
+    VisualQuestionAnswerer.fit(VisualQuestions.of(PIXELS, asked), output=place / "questions", joint_size=8, **alone)
+    kinds = LabelledImages.of(PIXELS, ["dark" if number < 6 else "light" for number in range(12)])
+    ImageClassifier.fit(kinds, output=place / "pictures", steps=4, device="cpu", precision="32", channels=(4, 4))
+    return {path.name: path for path in place.iterdir()}
+
+
+def _sales() -> pl.DataFrame:
+    days = pl.date_range(pl.date(2023, 1, 1), pl.date(2023, 4, 30), eager=True)
+    rows = [
+        pl.DataFrame({"unique_id": name, "ds": days, "y": np.sin(np.arange(120.0)) + 9}) for name in ("east", "west")
+    ]
+    return pl.concat(rows)
+
+
+@pytest.fixture(scope="session")
+def shelf(folders: dict[str, Path]) -> Shelf:
+    return Shelf(list(folders.values()), device="cpu")
+
+
+@pytest.fixture
+def client(shelf: Shelf) -> Generator[TestClient]:
+    with TestClient(make_app(shelf), base_url="http://127.0.0.1:8765") as client:
+        yield client
