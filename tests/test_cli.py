@@ -92,7 +92,7 @@ def test_json_and_sample_need_no_file(tmp_path: Path, capsys: pytest.CaptureFixt
             ["lm", "train", "TEXT", "-o", "OUT", "--batch-size", "9999", "--quiet"],
             "`batch_size` may be at most",
         ),
-        (["lm", "train", "TEXT", "--sample", "-o", "OUT"], "give text or --sample, not both"),
+        (["lm", "train", "TEXT", "--sample", "-o", "OUT"], "give data or --sample, not both"),
         (["lm", "evaluate", "FOLDER"], "has no config.json"),
         (["lm", "generate", "nowhere"], "nowhere: there is no such folder"),
         (["reproduce", "ptb-smal"], "did you mean 'ptb-small'?"),

@@ -7,7 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from throughtime.files import DiskFullError, replacing, write_text
+from throughtime.errors import ArgumentError
+from throughtime.files import DiskFullError, check_output_file, replacing, write_text
+
+
+def test_where_a_file_cannot_be_written_is_told_before_the_work(tmp_path: Path) -> None:
+    check_output_file("figure", tmp_path / "look.PNG", (".png",))
+    (tmp_path / "folder.png").mkdir()
+    for path, message in (
+        (tmp_path / "look.doc", r"`figure` must be a file that ends in .png or .svg, got 'look.doc'"),
+        (tmp_path / "folder.png", r"`figure` must be a file, and .*folder.png is a folder"),
+        (tmp_path / "none" / "look.png", "`figure`: there is no folder .*none; make it, or give another"),
+    ):
+        with pytest.raises(ArgumentError, match=message):
+            check_output_file("figure", path, (".png", ".svg"))
 
 
 def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:

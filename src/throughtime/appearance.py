@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from throughtime.errors import ArgumentError, check_choice
-from throughtime.files import replacing
+from throughtime.files import check_output_file, replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
+
+
+FIGURE_ENDINGS = (".png", ".svg", ".pdf")
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,11 @@ def styled(axes: Axes, *, dark: bool = False, grid: bool = True) -> Axes:
 def legend(axes: Axes, *, dark: bool = False, **options: Any) -> None:
     """Name the curves, without a box."""
     axes.legend(frameon=False, labelcolor=palette(dark=dark).ink, fontsize=9, **options)
+
+
+def check_figure_file(path: Path) -> None:
+    """Raise ArgumentError, before the work that is to be drawn, unless ``save_figure`` can write such a file."""
+    check_output_file("figure", path, FIGURE_ENDINGS)
 
 
 def save_figure(figure: Figure, path: Path | str) -> None:

@@ -5,16 +5,35 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from throughtime.errors import ThroughTimeError
+from throughtime.errors import ArgumentError, ThroughTimeError
 
 
 class DiskFullError(ThroughTimeError, OSError):
     """There is no room for a file; what stood there before is untouched."""
+
+
+def check_output_file(name: str, path: Path, endings: Sequence[str]) -> None:
+    """Check, before the work whose result it is to hold, that a file can be written.
+
+    Args:
+        name: of the argument, for the message.
+        path: the file.
+        endings: what its name may end in, in lower case.
+
+    Raises:
+        ArgumentError: for another ending, a folder in its place, or a folder around it that isn't there.
+    """
+    if path.suffix.lower() not in endings:
+        raise ArgumentError(f"`{name}` must be a file that ends in {' or '.join(endings)}, got {path.name!r}")
+    if path.is_dir():
+        raise ArgumentError(f"`{name}` must be a file, and {path} is a folder")
+    if not path.parent.is_dir():
+        raise ArgumentError(f"`{name}`: there is no folder {path.parent}; make it, or give another")
 
 
 @contextmanager

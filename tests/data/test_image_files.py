@@ -62,6 +62,16 @@ def test_idx_pictures_without_labels_say_which_file_is_missing(tmp_path: Path) -
         find_images([tmp_path])
 
 
+def test_an_empty_jsonl_and_a_pickle_are_told_as_such(tmp_path: Path) -> None:
+    (tmp_path / "empty.jsonl").touch()
+    with pytest.raises(DataError, match=r"empty\.jsonl: is empty; give a JSON object on each line"):
+        find_images([tmp_path / "empty.jsonl"])
+    np.savez(tmp_path / "objects.npz", images=np.array([[1], [2, 3]], dtype=object))
+    with pytest.raises(DataError, match=r"objects\.npz: cannot be read as NPZ .*holds Python objects") as told:
+        find_images([tmp_path / "objects.npz"])
+    assert "allow_pickle" not in str(told.value)
+
+
 def test_npz_of_the_usual_names(tmp_path: Path) -> None:
     np.savez(tmp_path / "keras.npz", x_train=PIXELS, y_train=LABELS, x_test=PIXELS[:2], y_test=LABELS[:2])
     found = find_images([tmp_path / "keras.npz"])

@@ -144,6 +144,7 @@ def test_daylight_saving_makes_neither_gap_nor_duplicate(tmp_path: Path) -> None
         (LONG.replace("b,2024-01-03", "b,2024-01-01"), r"t.csv:6: 2024-01-01 of b stands after 2024-01-02; sort"),
         (LONG.replace("10,7", "ten,7"), r"t.csv:5: 'ten' in 'y' is no number"),
         (LONG.replace("2024-01-03", "soon"), r"t.csv:6: 'soon' is no stamp like '2024-01-01'"),
+        (LONG.replace("2024-", "day "), r"t.csv:2: 'day 01-01' is no stamp"),
         ("ds,y\n", "is empty"),
         ("", "is empty"),
         ("ds,y\n2024-01-01,1,2\n", r"t.csv:2: has 3 columns where the first row has 2"),
@@ -154,6 +155,17 @@ def test_daylight_saving_makes_neither_gap_nor_duplicate(tmp_path: Path) -> None
 def test_bad_tables_are_told_with_their_line(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
         read_series(write(tmp_path / "t.csv", text))
+
+
+def test_what_is_infinite_is_missing(tmp_path: Path) -> None:
+    text = "ds,y,load\n" + "".join(f"2024-01-{day:02d},{day},{day}\n" for day in range(1, 10))
+    text = text.replace("02,2,2", "02,inf,-inf")
+    one = read_series(write(tmp_path / "t.csv", text)).series[0]
+    assert np.isnan(one.values).tolist() == [False, True] + [False] * 7
+    # Numbers still, and no names of kinds.
+    load = one.covariates["load"]
+    assert load.dtype == np.float64
+    assert np.isnan(load.tolist()).tolist() == [False, True] + [False] * 7
 
 
 def test_dates_of_other_countries_are_told(tmp_path: Path) -> None:

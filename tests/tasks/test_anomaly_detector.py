@@ -157,6 +157,8 @@ def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
         (["train", "none.csv", "-o", "OUT"], "none.csv: there is no such file"),
         (["detect", "MODEL", "SHORT"], "has 1 channels, the model reads 2"),
         (["detect", "MODEL", "SHORT", "--stream"], "--stream reads standard input"),
+        (["detect", "MODEL", "--threshold", "nan"], "`threshold` must be a number"),
+        (["detect", "MODEL", "-o", "scores.doc"], "`output` must be a file that ends in .csv"),
         (["encode", "MODEL"], "give --output, a file whose name ends in .npy or .csv"),
     ],
 )

@@ -139,6 +139,10 @@ def test_predict_prints_captions_draws_attention_and_writes_coco_s_results(
     code, _, err = run(capsys, "caption", "predict", folder, photo, "--attention", tmp_path / "looked.html")
     assert code == 1
     assert "must be a file that ends in .png" in err
+    code, _, err = run(capsys, "caption", "predict", folder, photo, "--beam-size", "0")
+    assert (code, "`beam_size` must be a positive integer, got 0" in err) == (1, True)
+    code, _, err = run(capsys, "caption", "evaluate", folder, "--examples", "-1")
+    assert (code, "`examples` must be" in err) == (1, True)
 
 
 def test_evaluate_prints_the_scores_beside_the_others_with_their_signature(

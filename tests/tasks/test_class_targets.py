@@ -23,6 +23,12 @@ def test_labels_become_numbers_and_come_back() -> None:
     assert several.names(several.encode(SEVERAL)) == SEVERAL.labels
 
 
+def test_what_has_no_label_cannot_be_judged() -> None:
+    targets = ClassTargets(("a", "b"), multi_label=False)
+    with pytest.raises(DataError, match="has no label to compare with"):
+        targets.encode(LabelledText.of(["one", "two"], ["a", []]))
+
+
 def test_probabilities_are_shared_out_or_each_on_its_own() -> None:
     scores = torch.randn(4, 2)
     one = ClassTargets(("a", "b")).probabilities(scores)

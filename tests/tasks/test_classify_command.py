@@ -88,6 +88,16 @@ def test_the_sample_needs_no_file_and_folds_print_one_table(tmp_path: Path, caps
     assert "standard deviation" in out
 
 
+@pytest.mark.parametrize("name", ["junk.csv", "junk.txt"])
+def test_a_file_that_is_no_text_is_told_as_such(tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    # Carriage returns within a line once ended in an error of the CSV reader.
+    (tmp_path / name).write_bytes(b"\xf8\r\x01,\r\x02\n\x00\xff\r,\x03\n" * 9)
+    code, out, err = run(capsys, "classify", "train", tmp_path / name, "-o", tmp_path / "out")
+    assert (code, out) == (1, "")
+    assert "not utf-8 text" in err
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -106,6 +116,8 @@ def test_the_sample_needs_no_file_and_folds_print_one_table(tmp_path: Path, caps
         (["train", "DATA", "-o", "OUT", "--pooling", "sum"], "sum"),
         (["train", "DATA", "-o", "OUT", "--encoding", "utf8x"], "`encoding` 'utf8x' is not known"),
         (["train", "ONE", "-o", "OUT", "--quiet"], "there must be two classes at least"),
+        (["evaluate", "MODEL", "--label-column", "x"], "`label_column` says where other data has what it needs"),
+        (["evaluate", "MODEL", "--figure", "look.doc"], "`figure` must be a file that ends in .png or .svg or .pdf"),
         (["predict", "MODEL", "a text", "--file", "DATA"], "give texts or --file, not both"),
         (["predict", "nowhere", "a text"], "nowhere: there is no such folder"),
         (["evaluate", "MODEL", "OTHER"], "other.csv:2: the label 'x' is not among the training data's: 0, 1"),

@@ -67,7 +67,7 @@ def test_predict_writes_every_format_and_a_picture(
     lines = run(capsys, "forecast", "predict", model, "--json", "--horizon", "2", "--level", "50")[1].splitlines()
     assert list(json.loads(lines[0])) == ["unique_id", "ds", "LSTM", "LSTM-lo-50", "LSTM-hi-50"]
     code, _, err = run(capsys, "forecast", "predict", model, "-o", tmp_path / "f.xlsx")
-    assert (code, "must end in .csv" in err) == (1, True)
+    assert (code, "must be a file that ends in .csv" in err) == (1, True)
 
 
 def test_a_stream_is_answered_before_it_ends(model: Path) -> None:
@@ -129,12 +129,30 @@ def test_what_cannot_be_used_is_told_in_a_sentence(
         (["train", series], "give --output"),
         (["train", series, "--sample", "-o", tmp_path / "x"], "give data or --sample, not both"),
         (["train", tmp_path / "none.csv", "-o", tmp_path / "x"], "none.csv: there is no such file"),
+        (["train", tmp_path / "none.csv", "-o", tmp_path / "x" / "in" / "it"], "none.csv: there is no such file"),
         (["backtest"], "there are no series to learn from"),
         (["evaluate", model, "--steps", "3"], "`steps` must be at least the horizon, 7, got 3"),
+        (["evaluate", model, "--step-size", "0"], "`step_size` must be a positive integer, got 0"),
         (["predict", model, "--horizon", "9"], "`h` must be at most 7"),
+        (["predict", model, "--horizon", "0"], "`horizon` must be a positive integer, got 0"),
+        (["predict", model, "--future", "none.csv"], "`future` must be left out: this model has no covariates"),
+        (["predict", model, "--figure", "look.doc"], "`figure` must be a file that ends in .png or .svg or .pdf"),
+        (["backtest", series, "-o", "found.xls"], "`output` must be a file that ends in .csv"),
+        (["backtest", series, "-o", tmp_path / "none" / "found.csv"], "`output`: there is no folder"),
+        (["backtest", series, "--windows", "0"], "`windows` must be a positive integer, got 0"),
     ):
         code, _, err = run(capsys, "forecast", *arguments)
         assert code == 1, arguments
         assert message in err
         assert "Traceback" not in err
     assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize("line", ["inf", "-inf", "hello"])
+def test_a_stream_takes_numbers_alone(
+    model: Path, line: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"50\n{line}\n"))
+    code, out, err = run(capsys, "forecast", "stream", model)
+    assert (code, len(out.splitlines())) == (1, 1)
+    assert f"standard input:2: {line!r} is no number" in err

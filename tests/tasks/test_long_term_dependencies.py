@@ -122,12 +122,18 @@ def test_the_command_prints_a_table_and_draws(tmp_path: Path, capsys: pytest.Cap
     assert [row["model"] for row in json.loads(out)["rows"]] == ["gru", "rnn_tanh"]
     assert (tmp_path / "kept" / "gru" / "model.safetensors").exists()
     assert (tmp_path / "kept" / "dependencies.png").exists()
+    before = sorted(tmp_path.rglob("*"))
+    code, out, err = run(capsys, "bench", "dependencies", *small, "-o", tmp_path)
+    assert (code, out) == (1, "")
+    assert "is not empty; give a folder that is empty" in err
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("--cells", "gru,lstn"), "did you mean 'lstm'?"),
+        (("--figure", "look.doc"), "`figure` must be a file that ends in .png or .svg or .pdf, got 'look.doc'"),
         (("--length", "3"), "`length` must be greater than or equal to 10"),
         (("--task", "adds"), "adds"),
         (("--resume",), "--resume needs --output"),

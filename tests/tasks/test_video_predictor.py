@@ -119,7 +119,9 @@ def test_the_commands_evaluate_and_go_on(model: Path, tmp_path: Path, capsys: py
         (["train", "none", "-o", "OUT"], "none: there is no such file or folder"),
         (["train", "GIF", "-o", "OUT", "--quiet"], "too few to keep some for validation"),
         (["evaluate", "MODEL", "--observed", "20"], "`observed` must be from 1 to 19 frames"),
-        (["predict", "MODEL", "none.gif", "-o", "OUT"], "none.gif: there is no such file"),
+        (["predict", "MODEL", "none.gif", "-o", "on.gif"], "none.gif: there is no such file"),
+        (["predict", "MODEL", "GIF", "-o", "on.gif", "--frames", "0"], "`frames` must be a positive integer, got 0"),
+        (["predict", "MODEL", "GIF", "-o", "on.mp4"], "`output` must be a file that ends in .gif, got 'on.mp4'"),
     ],
 )
 def test_bad_input_is_one_sentence(

@@ -158,6 +158,7 @@ def test_the_sample_needs_no_file(tmp_path: Path, capsys: pytest.CaptureFixture[
         (["train", "BROKEN", "-o", "OUT", "--quiet"], "missing.png: there is no such file"),
         (["train", "DATA", "-o", "OUT", "--fine-tune"], "`fine_tune` is for image classifiers"),
         (["predict", "MODEL", "nothing.png", "what?"], "nothing.png: there is no such file"),
+        (["predict", "MODEL", "nothing.png"], "nothing.png: there is no such file"),
         (["predict", "nowhere", "nothing.png", "what?"], "nowhere: there is no such folder"),
     ],
 )

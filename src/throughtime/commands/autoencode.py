@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from json import dumps
@@ -14,10 +14,13 @@ from cyclopts import App, Parameter
 from rich.console import Console
 from rich.table import Table
 
+from throughtime.appearance import check_figure_file
 from throughtime.commands.results import given_path, print_json, training_result
+from throughtime.commands.standard_input import standard_input_lines
+from throughtime.commands.training_runs import Output, output_folder, takes_sample
 from throughtime.data.sample_signals import sample_signals
 from throughtime.errors import ArgumentError, data_error
-from throughtime.files import replacing, write_text
+from throughtime.files import check_output_file, replacing, write_text
 from throughtime.tasks.anomaly_detection import Settings
 from throughtime.tasks.anomaly_detector import AnomalyDetector, Detection
 from throughtime.tasks.anomaly_evaluation import DetectionRow
@@ -27,7 +30,6 @@ from throughtime.training import Display, keep_freed_memory
 
 app = App(name="autoencode", help="Recurrent autoencoder of series: find what is odd, make vectors of windows.")
 
-Output = Annotated[Path | None, Parameter(name=["--output", "-o"])]
 DEFAULTS = Settings()
 SAMPLE_LABEL = "anomaly"
 MOST_SHOWN = 20
@@ -59,13 +61,10 @@ def train(
         settings: The model and its training.
     """
     keep_freed_memory()
-    if output is None:
-        raise ArgumentError("give --output, the model folder to write")
-    if sample and data is not None:
-        raise ArgumentError("give data or --sample, not both")
-    begins = not (resume and (output / "config.json").exists())
-    source: Any = sample_signals() if sample and begins else None if data is None else given_path(data)
-    model = AnomalyDetector.train(source, settings, output=output, resume=resume, display=Display(quiet=quiet))
+    folder = output_folder(output)
+    takes = takes_sample(folder, sample=sample, has_data=data is not None, resume=resume)
+    source: Any = sample_signals() if takes else None if data is None else given_path(data)
+    model = AnomalyDetector.train(source, settings, output=folder, resume=resume, display=Display(quiet=quiet))
     if not model.is_main:
         return 0
     detection = model.detect()
@@ -101,16 +100,20 @@ def detect(
         stream: Read numbers from standard input, a step on each line, and answer as soon as a step's score is certain.
         threshold: The score above which a step is odd; the model's by default.
         label_column: A column that says which steps are odd, for AUROC and F1: 0 for those that aren't.
-        figure: A PNG file to draw channels, scores and spans into.
+        figure: A PNG, SVG or PDF file to draw channels, scores and spans into.
         output: A CSV file for the score of each step.
         device: Where to compute: auto, cpu, cuda, mps.
         json: Print JSON; of a stream an object for each step.
     """
+    if figure is not None:
+        check_figure_file(figure)
+    if output is not None:
+        check_output_file("output", output, (".csv",))
     loaded = AnomalyDetector.load(model, device=device)
     if stream:
         if data is not None or sample or figure is not None or output is not None:
             raise ArgumentError("--stream reads standard input and answers line by line; leave out files and --sample")
-        _follow(AnomalyStream(loaded, threshold=threshold), sys.stdin, json=json)
+        _follow(AnomalyStream(loaded, threshold=threshold), standard_input_lines(), json=json)
         return 0
     if sample and data is not None:
         raise ArgumentError("give data or --sample, not both")
@@ -147,19 +150,20 @@ def encode(
         hop: Steps between the beginnings of two windows; a window by default.
         device: Where to compute: auto, cpu, cuda, mps.
     """
-    if output is None or output.suffix not in {".npy", ".csv"}:
+    if output is None:
         raise ArgumentError("give --output, a file whose name ends in .npy or .csv")
+    check_output_file("output", output, (".npy", ".csv"))
     if hop is not None and hop < 1:
         raise ArgumentError(f"`hop` must be a positive integer, got {hop}")
     loaded = AnomalyDetector.load(model, device=device)
     places, vectors = loaded.encode(None if data is None else given_path(data), hop=hop)
-    if output.suffix == ".npy":
+    if output.suffix.lower() == ".npy":
         with replacing(output) as temporary, temporary.open("wb") as file:
             np.save(file, vectors)
     else:
         names = ",".join(f"z{number + 1}" for number in range(vectors.shape[1]))
         numbers = [",".join(f"{number:.6g}" for number in row) for row in vectors.tolist()]
-        rows = (f'"{place}",{row}\n' for place, row in zip(places, numbers, strict=True))
+        rows = (f"{_quoted(place)},{row}\n" for place, row in zip(places, numbers, strict=True))
         write_text(output, f"window,{names}\n" + "".join(rows))
     print(f"{len(vectors):,} windows of {loaded.window} steps, {vectors.shape[1]} features each, are in {output}")
     return 0
@@ -186,9 +190,10 @@ def _follow(stream: AnomalyStream, lines: Iterable[str], *, json: bool) -> None:
 
 def _numbers(cells: Sequence[str]) -> list[float] | None:
     try:
-        return [float("nan") if cell.lower() in {"", "na", "nan", "null"} else float(cell) for cell in cells]
+        numbers = [math.nan if cell.lower() in {"", "na", "nan", "null"} else float(cell) for cell in cells]
     except ValueError:
         return None
+    return None if any(map(math.isinf, numbers)) else numbers
 
 
 def _print_scores(scores: Iterable[StreamScore], stamps: dict[int, str], *, json: bool) -> None:
@@ -212,9 +217,14 @@ def _summary(detection: Detection) -> dict[str, object]:
 def _score_lines(detection: Detection) -> Iterator[str]:
     yield "recording,stamp,score,odd\n"
     for one in detection.found:
+        name = _quoted(one.recording.name)
         for step, score in enumerate(one.scores.tolist()):
             stamp = detection.table.stamp(one.recording.first + step)
-            yield f'"{one.recording.name}",{stamp},{score:.6g},{int(score > detection.threshold)}\n'
+            yield f"{name},{stamp},{score:.6g},{int(score > detection.threshold)}\n"
+
+
+def _quoted(cell: str) -> str:
+    return '"' + cell.replace('"', '""') + '"'
 
 
 def _print_spans(detection: Detection) -> None:

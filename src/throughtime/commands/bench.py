@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
+from throughtime.appearance import check_figure_file
 from throughtime.commands.results import print_json
 from throughtime.errors import ArgumentError
 from throughtime.tasks.dependency_figures import explain, plot_dependencies, share, verdict
@@ -35,13 +36,15 @@ def dependencies(
 
     Args:
         output: A folder to keep the trained networks, their logs and the picture in.
-        figure: A PNG file to draw loss against updates and gradient against lag into.
+        figure: A PNG, SVG or PDF file to draw loss against updates and gradient against lag into.
         resume: Go on with what is in the output folder.
         quiet: Show no progress.
         json: Print the result as JSON.
         settings: The task, the cells and their training.
     """
     keep_freed_memory()
+    if figure is not None:
+        check_figure_file(figure)
     if resume and output is None:
         raise ArgumentError("--resume needs --output, the folder of the comparison to go on with")
     guess = load_data(settings).guess

@@ -13,11 +13,12 @@ from rich.console import Console
 from rich.table import Table
 
 from throughtime.commands.image import picture_files
-from throughtime.commands.results import print_json, training_result
+from throughtime.commands.results import check_columns_have_data, print_json, training_result
+from throughtime.commands.training_runs import Output, for_sample, output_folder, takes_sample
 from throughtime.data import CaptionedImages, captioned_scenes, sample_scenes
 from throughtime.data.captioned_images import picture_name
-from throughtime.errors import ArgumentError
-from throughtime.files import write_text
+from throughtime.errors import ArgumentError, check_positive_integer
+from throughtime.files import check_output_file, write_text
 from throughtime.tasks.attention_overlays import check_overlay_file, save_overlays
 from throughtime.tasks.caption_evaluation import Evaluation, summary
 from throughtime.tasks.captioner import Caption, Captioner
@@ -26,7 +27,6 @@ from throughtime.training import Display, keep_freed_memory
 
 app = App(name="caption", help="Captioning: learn to say what is in pictures, caption, judge, show where it looked.")
 
-Output = Annotated[Path, Parameter(name=["--output", "-o"])]
 CaptionerSettings = Annotated[Settings, Parameter(name="*")]
 DEFAULTS = Settings()
 SAMPLE_SETTINGS = {
@@ -47,7 +47,7 @@ SAMPLE_SETTINGS = {
 @app.command
 def train(
     *data: Path,
-    output: Output,
+    output: Output = None,
     sample: bool = False,
     resume: bool = False,
     quiet: bool = False,
@@ -69,15 +69,14 @@ def train(
         settings: The model and its training.
     """
     keep_freed_memory()
-    if sample and data:
-        raise ArgumentError("give data or --sample, not both")
+    folder = output_folder(output)
     sources: Sequence[CaptionedImages | Path] = data
-    if sample and not (resume and (output / "config.json").exists()):
+    if takes_sample(folder, sample=sample, has_data=bool(data), resume=resume):
         sources = [captioned_scenes(sample_scenes(1_500, side=32, objects=(1, 2)))]
-        limits = settings.model_fields_set & {"epochs", "steps", "time_budget"}
-        own = {name: value for name, value in SAMPLE_SETTINGS.items() if not (limits and name == "time_budget")}
-        settings = Settings.of({**own, **settings.model_dump(exclude_unset=True)})
-    model = Captioner.train(sources, settings, output=output, resume=resume, display=Display(quiet=quiet))
+        settings = for_sample(settings, SAMPLE_SETTINGS)
+    model = Captioner.train(sources, settings, output=folder, resume=resume, display=Display(quiet=quiet))
+    if not model.is_main:
+        return 0
     evaluation = model.evaluate(beam_size=3, examples=5)
     if json:
         print_json(training_result(model.folder, summary(evaluation)))
@@ -119,6 +118,7 @@ def evaluate(  # noqa: PLR0913 - the flags that people know from other tools
         json: Print JSON.
     """
     loaded = Captioner.load(model, device=device)
+    check_columns_have_data(data, image_column=image_column, caption_column=caption_column, images=images)
     used = loaded.settings.columns
     columns = replace(
         used, image=image_column or used.image, caption=caption_column or used.caption, images=images or used.images
@@ -173,8 +173,11 @@ def predict(  # noqa: PLR0913 - the flags that people know from other tools
         device: Where to compute: auto, cpu, cuda, mps.
         json: Print one JSON object a line.
     """
+    check_positive_integer("beam_size", beam_size)
     if attention is not None:
         check_overlay_file(attention)
+    if coco is not None:
+        check_output_file("coco", coco, (".json",))
     files = picture_files(picture)
     loaded = Captioner.load(model, device=device)
     if attention is not None and loaded.settings.attention == "none":

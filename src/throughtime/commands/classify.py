@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json as json_format
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
-from itertools import islice
 from json import dumps
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,11 +14,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from throughtime.appearance import check_figure_file
 from throughtime.commands import STANDARD_INPUT
 from throughtime.commands.classification_results import print_evaluation, print_prediction
-from throughtime.commands.results import given_paths, print_json, training_result
+from throughtime.commands.results import check_columns_have_data, given_paths, print_json, training_result
+from throughtime.commands.standard_input import some_lines, standard_input_lines
+from throughtime.commands.training_runs import Output, goes_on, lasting
 from throughtime.data import find_sequences, read_text_file, sample_gestures, sample_reviews
-from throughtime.errors import ArgumentError, DataError
+from throughtime.errors import ArgumentError, ThroughTimeError, data_error
 from throughtime.tasks import sequence_classification, text_classification
 from throughtime.tasks.classification_evaluation import summary
 from throughtime.tasks.classification_figures import plot_confusion
@@ -36,7 +37,6 @@ class EitherSettings(text_classification.Settings, sequence_classification.Setti
     """The settings of both classifiers; those of one alone are refused where the data is for the other."""
 
 
-Output = Annotated[Path | None, Parameter(name=["--output", "-o"])]
 DEFAULTS = EitherSettings()
 SAMPLE_EPOCHS = 12.0
 TEXTS_AT_ONCE = 64
@@ -77,12 +77,12 @@ def train(
         raise ArgumentError(
             "give data or --sample, not both" if data else "give one of --sample and --sample-sequences"
         )
-    begins = not (resume and output is not None and (output / "config.json").exists())
+    begins = not goes_on(output, resume=resume)
     sources: Sequence[Any] = [samples[0]()] if samples and begins else given_paths(data)
     classifier = classifier_for(sources, settings.sequence_columns) if begins or output is None else _kind_of(output)
     own = _own_settings(settings, classifier)
-    if samples and begins and own.epochs is own.steps is own.time_budget is None:
-        own = own.replaced(epochs=SAMPLE_EPOCHS)
+    if samples and begins:
+        own = lasting(own, SAMPLE_EPOCHS)
     if folds is not None:
         if output is not None or resume:
             raise ArgumentError("--folds trains models that are not kept; leave out --output and --resume")
@@ -148,15 +148,18 @@ def evaluate(
         time_column: The column that the rows of a sequence are sorted by.
         part: Which part: of the model's own data valid by default, of other data test if there is one.
         baselines: Whether to learn what stands beside the model.
-        figure: A PNG file to draw the confusion matrix into.
+        figure: A PNG, SVG or PDF file to draw the confusion matrix into.
         device: Where to compute: auto, cpu, cuda, mps.
         json: Print JSON.
     """
+    if figure is not None:
+        check_figure_file(figure)
     loaded: Any = load_classifier(model, device=device)
     if figure is not None and loaded.targets.multi_label:
         raise ArgumentError("--figure needs a model of examples with one label each, and this one may give several")
     columns = {"text_column": text_column, "label_column": label_column, "id_column": id_column,
                "time_column": time_column}  # fmt: skip
+    check_columns_have_data(data, **columns)
     given = {name: column for name, column in columns.items() if column is not None}
     for name in given:
         if name not in type(loaded.settings).model_fields:
@@ -208,8 +211,8 @@ def predict(
     if file is not None:
         lines = iter(read_text_file(file, loaded.settings.encoding).text.split("\n"))
     else:
-        lines = (line.rstrip("\n") for line in sys.stdin) if asks_standard_input else iter(text)
-    for some in _some((line for line in lines if line.strip()), at_once):
+        lines = standard_input_lines() if asks_standard_input else iter(text)
+    for some in some_lines((line for line in lines if line.strip()), at_once):
         for one, prediction in zip(some, loaded.predict(some), strict=True):
             explanation = loaded.explain(one) if explain else None
             _print_prediction("text", one, prediction, explanation, json=json)
@@ -219,7 +222,7 @@ def predict(
 def _of_sequences(model: SequenceClassifier, files: Sequence[Path]) -> Iterator[tuple[str, Prediction]]:
     """The predictions for the sequences of files, or for those of standard input, each as soon as its line is there."""
     if not files:
-        yield from _of_lines(model, sys.stdin)
+        yield from _of_lines(model, standard_input_lines())
     for path in files:
         found = find_sequences(
             [path], model.settings.sequence_columns, encoding=model.settings.encoding, labelled=False
@@ -236,15 +239,15 @@ def _of_lines(model: SequenceClassifier, lines: Iterable[str]) -> Iterator[tuple
         try:
             values: Any = json_format.loads(line)
             values = values["values"] if isinstance(values, dict) else values
-            yield f"standard input:{number}", model.predict([values])[0]
         except (ValueError, KeyError) as error:
             message = "must be a JSON list of numbers, or an object whose values are one"
-            raise DataError(f"standard input:{number}: {message} ({error})") from error
-
-
-def _some(texts: Iterator[str], count: int) -> Iterator[list[str]]:
-    while some := list(islice(texts, count)):
-        yield some
+            raise data_error("standard input", message, line=number) from error
+        try:
+            prediction = model.predict([values])[0]
+        except ThroughTimeError as error:
+            message = str(error).removeprefix("sequences[0]: ").removeprefix("sequences: ")
+            raise data_error("standard input", message, line=number) from error
+        yield f"standard input:{number}", prediction
 
 
 def _cross_validate(

@@ -16,6 +16,7 @@ from throughtime.export.onnx_export import CHECKED_SHAPES, Exportable, OnnxExpor
 from throughtime.export.onnx_int8 import Int8Figures, measure_int8, quantise
 from throughtime.tasks.loading import load
 from throughtime.tasks.word2vec_model import Word2Vec
+from throughtime.training import ModelFolder
 
 
 def export(
@@ -43,7 +44,8 @@ def export(
     if isinstance(loaded, Word2Vec):
         raise ArgumentError(f"{model}: word vectors are no network; write them with throughtime vectors convert")
     if not isinstance(loaded, Exportable):
-        raise ArgumentError(f"{model}: a {type(loaded).__name__} can't be written in ONNX yet")
+        task = ModelFolder(model).read_config()["task"]
+        raise ArgumentError(f"{model}: holds a model for {task}, which can't be written in ONNX yet")
     written = export_onnx(loaded, output)
     figures = None
     if int8:

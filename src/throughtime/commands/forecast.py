@@ -6,20 +6,22 @@ import math
 import sys
 from json import dumps
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import numpy as np
 import polars as pl
 from cyclopts import App, Parameter
 from rich.console import Console
 from rich.table import Table
 
+from throughtime.appearance import check_figure_file
 from throughtime.commands.results import given_path, print_json, training_result
+from throughtime.commands.standard_input import standard_input_lines
+from throughtime.commands.training_runs import Output, output_folder, takes_sample
 from throughtime.data.sample_series import sample_series
 from throughtime.data.series import TIME, SeriesTable
 from throughtime.data.series_files import read_series
-from throughtime.errors import ArgumentError
-from throughtime.files import replacing, write_text
+from throughtime.errors import ArgumentError, check_positive_integer, data_error
+from throughtime.files import check_output_file, replacing, write_text
 from throughtime.tasks.forecast_evaluation import ForecastEvaluation, summary
 from throughtime.tasks.forecast_figures import plot_backtest, plot_forecasts
 from throughtime.tasks.forecast_stream import StreamForecast
@@ -30,7 +32,6 @@ from throughtime.training import Display, keep_freed_memory
 
 app = App(name="forecast", help="Time series: learn them, judge forecasts by backtests, forecast, follow a stream.")
 
-Output = Annotated[Path | None, Parameter(name=["--output", "-o"])]
 ForecasterSettings = Annotated[Settings, Parameter(name="*")]
 Levels = tuple[float, ...]
 DEFAULTS = Settings()
@@ -63,11 +64,10 @@ def train(
         settings: The model and its training.
     """
     keep_freed_memory()
-    if output is None:
-        raise ArgumentError("give --output, the model folder to write")
-    begins = not (resume and (output / "config.json").exists())
-    source = _source(data, sample=sample and begins)
-    model = Forecaster.train(source, settings, output=output, resume=resume, display=Display(quiet=quiet))
+    folder = output_folder(output)
+    takes = takes_sample(folder, sample=sample, has_data=data is not None, resume=resume)
+    source = _source(data, sample=takes)
+    model = Forecaster.train(source, settings, output=folder, resume=resume, display=Display(quiet=quiet))
     if not model.is_main:
         return 0
     evaluation = model.evaluate()
@@ -100,11 +100,12 @@ def evaluate(
         steps: Steps at the end of each series to forecast; those that the model has not seen by default.
         step_size: Steps between two forecasts; so that there are at most 100 by default.
         baselines: Whether Theta and the linear forecast stand beside the seasonal naive one.
-        figure: A PNG or SVG file to draw forecasts and what came into.
+        figure: A PNG, SVG or PDF file to draw forecasts and what came into.
         output: A file for the forecasts: CSV, Parquet or JSON.
         device: Where to compute: auto, cpu, cuda, mps.
         json: Print JSON.
     """
+    _check_files(figure, output)
     loaded = Forecaster.load(model, device=device)
     given = None if data is None else given_path(data)
     evaluation = loaded.evaluate(given, steps=steps, step_size=step_size, baselines=baselines)
@@ -134,13 +135,15 @@ def backtest(
         step_size: Steps between two of them; the horizon by default.
         refit: Train anew before each window, on all that is known by then.
         sample: Use generated daily sales.
-        figure: A PNG or SVG file to draw forecasts and what came into.
+        figure: A PNG, SVG or PDF file to draw forecasts and what came into.
         output: A file for the forecasts: CSV, Parquet or JSON.
         quiet: Show no progress.
         json: Print the result as JSON.
         settings: The model and its training.
     """
     keep_freed_memory()
+    _check_files(figure, output)
+    check_positive_integer("windows", windows)
     source = _source(data, sample=sample)
     if source is None:
         raise ArgumentError("there are no series to learn from; give a file of series, or --sample")
@@ -171,11 +174,14 @@ def predict(
         horizon: Steps; as many as the model was trained for by default.
         level: Intervals, in per cent.
         future: A table of the future covariates of these steps.
-        figure: A PNG or SVG file to draw history, forecast and intervals into.
+        figure: A PNG, SVG or PDF file to draw history, forecast and intervals into.
         output: A file for the forecasts: CSV, Parquet or JSON; printed as CSV by default.
         device: Where to compute: auto, cpu, cuda, mps.
         json: Print one JSON object a line.
     """
+    _check_files(figure, output)
+    if horizon is not None:
+        check_positive_integer("horizon", horizon)
     loaded = Forecaster.load(model, device=device)
     table = loaded.table_of(None if data is None else given_path(data))
     frame: pl.DataFrame = loaded.predict(table, h=horizon, level=level, future=future)
@@ -210,14 +216,16 @@ def stream(
         json: Print JSON with all of the horizon; else the next step alone.
     """
     following = Forecaster.load(model, device=device).stream(series, level=level)
-    for number, line in enumerate(sys.stdin, 1):
+    for number, line in enumerate(standard_input_lines(), 1):
         text = line.strip()
         if not text:
             continue
         try:
             value = float(text)
-        except ValueError as error:
-            raise ArgumentError(f"standard input:{number}: {text!r} is no number; give one on each line") from error
+        except ValueError:
+            value = math.inf
+        if math.isinf(value):
+            raise data_error("standard input", f"{text!r} is no number; give one on each line", line=number)
         _print_step(following.update(None if math.isnan(value) else value), json=json)
     return 0
 
@@ -228,6 +236,14 @@ def _source(data: Path | None, *, sample: bool) -> Path | SeriesTable | None:
     if sample:
         return sample_series()
     return None if data is None else given_path(data)
+
+
+def _check_files(figure: Path | None, output: Path | None) -> None:
+    """Before the work: what it gives would be lost where it can't be written."""
+    if figure is not None:
+        check_figure_file(figure)
+    if output is not None:
+        check_output_file("output", output, FORMATS)
 
 
 def _print_step(found: StreamForecast, *, json: bool) -> None:
@@ -256,18 +272,9 @@ def _finish_evaluation(
     if output is not None:
         _write_frame(evaluation.frame, output)
     if json:
-        print_json(_without_nan(summary(evaluation)))
+        print_json(summary(evaluation))
     else:
         _print_evaluation(evaluation, title)
-
-
-def _without_nan(value: Any) -> Any:
-    """JSON has no NaN."""
-    if isinstance(value, dict):
-        return {key: _without_nan(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(one) for one in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 def _print_evaluation(evaluation: ForecastEvaluation, title: str) -> None:
@@ -303,8 +310,6 @@ def _csv(frame: pl.DataFrame) -> str:
 
 def _write_frame(frame: pl.DataFrame, path: Path) -> None:
     suffix = path.suffix.lower()
-    if suffix not in FORMATS:
-        raise ArgumentError(f"`output` must end in {', '.join(FORMATS)}, got {str(path)!r}")
     if suffix == ".parquet":
         with replacing(path) as temporary:
             frame.write_parquet(temporary)

@@ -9,8 +9,10 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
+from throughtime.appearance import check_figure_file
 from throughtime.commands.classification_results import print_evaluation, print_prediction
-from throughtime.commands.results import print_json, training_result
+from throughtime.commands.results import check_columns_have_data, print_json, training_result
+from throughtime.commands.training_runs import Output, lasting, output_folder, takes_sample
 from throughtime.data import LabelledImages, is_picture, sample_digits
 from throughtime.errors import ArgumentError, DataError
 from throughtime.tasks.classification_evaluation import summary
@@ -21,7 +23,6 @@ from throughtime.training import Display, keep_freed_memory
 
 app = App(name="image", help="Image classification: learn labels of pictures, judge, predict.")
 
-Output = Annotated[Path, Parameter(name=["--output", "-o"])]
 ImageClassifierSettings = Annotated[Settings, Parameter(name="*")]
 DEFAULTS = Settings()
 SAMPLE_EPOCHS = 15.0
@@ -30,7 +31,7 @@ SAMPLE_EPOCHS = 15.0
 @app.command
 def train(
     *data: Path,
-    output: Output,
+    output: Output = None,
     sample: bool = False,
     resume: bool = False,
     quiet: bool = False,
@@ -52,13 +53,14 @@ def train(
         settings: The model and its training.
     """
     keep_freed_memory()
-    if sample and data:
-        raise ArgumentError("give data or --sample, not both")
-    begins = not (resume and (output / "config.json").exists())
-    sources: Sequence[LabelledImages | Path] = [sample_digits()] if sample and begins else data
-    if sample and begins and settings.epochs is settings.steps is settings.time_budget is None:
-        settings = settings.replaced(epochs=SAMPLE_EPOCHS)
-    model = ImageClassifier.train(sources, settings, output=output, resume=resume, display=Display(quiet=quiet))
+    folder = output_folder(output)
+    sources: Sequence[LabelledImages | Path] = data
+    if takes_sample(folder, sample=sample, has_data=bool(data), resume=resume):
+        sources = [sample_digits()]
+        settings = lasting(settings, SAMPLE_EPOCHS)
+    model = ImageClassifier.train(sources, settings, output=folder, resume=resume, display=Display(quiet=quiet))
+    if not model.is_main:
+        return 0
     evaluation = model.evaluate()
     if json:
         print_json(training_result(model.folder, summary(evaluation)))
@@ -91,14 +93,17 @@ def evaluate(
         label_column: The column of the label.
         images: The folder that the names in tables start from.
         baselines: Whether what stands beside the model is computed.
-        figure: A PNG file to draw the confusion matrix into.
+        figure: A PNG, SVG or PDF file to draw the confusion matrix into.
         device: Where to compute: auto, cpu, cuda, mps.
         json: Print JSON.
     """
+    if figure is not None:
+        check_figure_file(figure)
     loaded = ImageClassifier.load(model, device=device)
     if figure is not None and loaded.targets.multi_label:
         raise ArgumentError("--figure needs a model of pictures with one label each, and this one may give several")
     columns = {"image_column": image_column, "label_column": label_column, "images": images and str(images)}
+    check_columns_have_data(data, **columns)
     given = {name: column for name, column in columns.items() if column is not None}
     evaluation = loaded.evaluate(*data, part=part, settings=loaded.settings.replaced(**given), baselines=baselines)
     if figure is not None and evaluation.confusion is not None:

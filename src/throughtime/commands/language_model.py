@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
@@ -14,21 +13,22 @@ from rich.table import Table
 
 from throughtime.commands import STANDARD_INPUT
 from throughtime.commands.results import given_paths, print_json, training_result
+from throughtime.commands.standard_input import standard_input_text
+from throughtime.commands.training_runs import Output, output_folder, takes_sample
 from throughtime.data import TextSource, python_language_reference
-from throughtime.errors import ArgumentError, check_positive_integer
+from throughtime.errors import check_positive_integer
 from throughtime.tasks.language_evaluation import Evaluation, summary
 from throughtime.tasks.language_model import LanguageModel
 from throughtime.tasks.language_modelling import Settings
 from throughtime.training import Display, keep_freed_memory
 
-Output = Annotated[Path, Parameter(name=["--output", "-o"])]
 LanguageModelSettings = Annotated[Settings, Parameter(name="*")]
 DEFAULTS = Settings()
 
 
 def train(
     *text: Path,
-    output: Output,
+    output: Output = None,
     sample: bool = False,
     resume: bool = False,
     init_from: Path | None = None,
@@ -54,13 +54,11 @@ def train(
         settings: The model and its training.
     """
     keep_freed_memory()
-    if sample and text:
-        raise ArgumentError("give text or --sample, not both")
-    sources: Sequence[TextSource | Path] = [python_language_reference()] if sample and not resume else given_paths(text)
-    if sample and resume and not (output / "config.json").exists():
-        sources = [python_language_reference()]
+    folder = output_folder(output)
+    takes = takes_sample(folder, sample=sample, has_data=bool(text), resume=resume)
+    sources: Sequence[TextSource | Path] = [python_language_reference()] if takes else given_paths(text)
     model = LanguageModel.train(
-        sources, settings, output=output, resume=resume, init_from=init_from, display=Display(quiet=quiet)
+        sources, settings, output=folder, resume=resume, init_from=init_from, display=Display(quiet=quiet)
     )
     if not model.is_main:
         return 0
@@ -141,7 +139,7 @@ def generate(  # noqa: PLR0913 - the flags that people know from other tools
     """
     check_positive_integer("samples", samples)
     loaded = LanguageModel.load(model, device=device)
-    prompt = sys.stdin.read() if prompt == STANDARD_INPUT else prompt
+    prompt = standard_input_text() if prompt == STANDARD_INPUT else prompt
     texts: list[str] = []
     for number in range(samples):
         pieces = loaded.generate(

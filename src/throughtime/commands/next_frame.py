@@ -11,13 +11,14 @@ from rich.console import Console
 from rich.table import Table
 
 from throughtime.commands.results import given_paths, print_json, training_result
+from throughtime.commands.training_runs import Output, lasting, output_folder, takes_sample
 from throughtime.data import LabelledVideos, moving_digits, save_animation
-from throughtime.errors import ArgumentError
+from throughtime.errors import check_positive_integer
+from throughtime.files import check_output_file
 from throughtime.tasks.next_frame import Settings
 from throughtime.tasks.video_predictor import FrameEvaluation, VideoPredictor
 from throughtime.training import Display, keep_freed_memory
 
-Output = Annotated[Path | None, Parameter(name=["--output", "-o"])]
 PredictorSettings = Annotated[Settings, Parameter(name="*")]
 DEFAULTS = Settings()
 SAMPLE_VIDEOS = 400
@@ -53,17 +54,14 @@ def train(
         settings: The model and its training.
     """
     keep_freed_memory()
-    if sample and data:
-        raise ArgumentError("give data or --sample, not both")
-    if output is None:
-        raise ArgumentError("give --output, the model folder to write")
-    begins = not (resume and (output / "config.json").exists())
+    folder = output_folder(output)
     sources: list[LabelledVideos | Path] = [*given_paths(data)]
-    if sample and begins:
+    if takes_sample(folder, sample=sample, has_data=bool(data), resume=resume):
         sources = [moving_digits(SAMPLE_VIDEOS)]
-        if settings.epochs is settings.steps is settings.time_budget is None:
-            settings = settings.replaced(epochs=SAMPLE_EPOCHS)
-    model = VideoPredictor.train(sources, settings, output=output, resume=resume, display=Display(quiet=quiet))
+        settings = lasting(settings, SAMPLE_EPOCHS)
+    model = VideoPredictor.train(sources, settings, output=folder, resume=resume, display=Display(quiet=quiet))
+    if not model.is_main:
+        return 0
     evaluation = model.evaluate()
     if json:
         print_json(training_result(model.folder, asdict(evaluation)))
@@ -119,6 +117,8 @@ def predict(
         frames: How many frames to predict.
         device: Where to compute: auto, cpu, cuda, mps.
     """
+    check_output_file("output", output, (".gif",))
+    check_positive_integer("frames", frames)
     found = VideoPredictor.load(model, device=device).predict(video, frames)
     save_animation(found, output)
     print(f"{output}: {len(found) - frames} frames as they were and {frames} predicted ones")

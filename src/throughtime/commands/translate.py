@@ -6,7 +6,6 @@ import os
 import stat
 import sys
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from json import dumps
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -18,6 +17,8 @@ from rich.table import Table
 
 from throughtime.commands import STANDARD_INPUT
 from throughtime.commands.results import given_paths, print_json, training_result
+from throughtime.commands.standard_input import some_lines, standard_input_lines
+from throughtime.commands.training_runs import Output, for_sample, output_folder, takes_sample
 from throughtime.data import ParallelText, read_text_file, sample_numbers
 from throughtime.errors import ArgumentError, check_positive_integer
 from throughtime.files import replacing
@@ -30,7 +31,6 @@ from throughtime.training import Display, keep_freed_memory
 
 app = App(name="translate", help="Translation: learn it from pairs of sentences, translate, judge, show the alignment.")
 
-Output = Annotated[Path, Parameter(name=["--output", "-o"])]
 TranslatorSettings = Annotated[Settings, Parameter(name="*")]
 DEFAULTS = Settings()
 AT_ONCE = 64
@@ -126,7 +126,7 @@ def translate(  # noqa: PLR0913 - the flags that people know from other tools
     lines, at_once = _lines(sentence, file, translator.settings.encoding)
     drawn: list[Translation] = []
     number = 0
-    for some in _some(lines, at_once):
+    for some in some_lines(lines, at_once):
         prefixes = [prefix] * len(some) if prefix else ()
         found = translator.translate(some, prefixes=prefixes, alignment=attention is not None or json, **options)
         for own, translation in zip(some, found, strict=True):
@@ -141,7 +141,7 @@ def translate(  # noqa: PLR0913 - the flags that people know from other tools
 @app.command
 def train(
     *data: Path,
-    output: Output,
+    output: Output = None,
     sample: bool = False,
     resume: bool = False,
     quiet: bool = False,
@@ -163,15 +163,12 @@ def train(
         settings: The model and its training.
     """
     keep_freed_memory()
-    if sample and data:
-        raise ArgumentError("give data or --sample, not both")
+    folder = output_folder(output)
     sources: Sequence[ParallelText | Path] = given_paths(data)
-    if sample and not (resume and (output / "config.json").exists()):
+    if takes_sample(folder, sample=sample, has_data=bool(data), resume=resume):
         sources = [sample_numbers()]
-        limits = settings.model_fields_set & {"epochs", "steps", "time_budget"}
-        own = {name: value for name, value in SAMPLE_SETTINGS.items() if not (limits and name == "time_budget")}
-        settings = Settings.of({**own, **settings.model_dump(exclude_unset=True)})
-    model = Translator.train(sources, settings, output=output, resume=resume, display=Display(quiet=quiet))
+        settings = for_sample(settings, SAMPLE_SETTINGS)
+    model = Translator.train(sources, settings, output=folder, resume=resume, display=Display(quiet=quiet))
     if not model.is_main:
         return 0
     evaluation = model.evaluate()
@@ -256,7 +253,7 @@ def encode(
     translator = Translator.load(model, device=device)
     lines, at_once = _lines(sentence, file, translator.settings.encoding)
     if not nearest and output is None:
-        for some in _some(lines, at_once):
+        for some in some_lines(lines, at_once):
             for vector in translator.encode(some):
                 print(" ".join(f"{value:.6g}" for value in vector.tolist()), flush=True)
         return 0
@@ -284,7 +281,7 @@ def _lines(sentence: Sequence[str], file: Path | None, encoding: str | None) -> 
         return iter(lines[:-1] if lines and not lines[-1] else lines), AT_ONCE
     if sentence and tuple(sentence) != (STANDARD_INPUT,):
         return iter(sentence), AT_ONCE
-    return (line.rstrip("\n") for line in sys.stdin), AT_ONCE if _is_plain_file(sys.stdin) else 1
+    return standard_input_lines(), AT_ONCE if _is_plain_file(sys.stdin) else 1
 
 
 def _is_plain_file(stream: Any) -> bool:
@@ -292,11 +289,6 @@ def _is_plain_file(stream: Any) -> bool:
         return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
     except (OSError, ValueError):
         return False
-
-
-def _some(lines: Iterator[str], count: int) -> Iterator[list[str]]:
-    while some := list(islice(lines, count)):
-        yield some
 
 
 def _print_translation(

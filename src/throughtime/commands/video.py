@@ -8,8 +8,9 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from throughtime.commands.classification_results import print_evaluation
+from throughtime.commands.classification_results import print_evaluation, print_prediction
 from throughtime.commands.results import given_paths, print_json, training_result
+from throughtime.commands.training_runs import Output, lasting, output_folder, takes_sample
 from throughtime.data import LabelledVideos, gliding_digits
 from throughtime.errors import ArgumentError
 from throughtime.tasks.classification_evaluation import summary
@@ -17,7 +18,6 @@ from throughtime.tasks.video_classification import Settings
 from throughtime.tasks.video_classifier import VideoClassifier
 from throughtime.training import Display, keep_freed_memory
 
-Output = Annotated[Path | None, Parameter(name=["--output", "-o"])]
 ClassifierSettings = Annotated[Settings, Parameter(name="*")]
 DEFAULTS = Settings()
 SAMPLE_VIDEOS = 400
@@ -52,17 +52,14 @@ def train(
         settings: The model and its training.
     """
     keep_freed_memory()
-    if sample and data:
-        raise ArgumentError("give data or --sample, not both")
-    if output is None:
-        raise ArgumentError("give --output, the model folder to write")
-    begins = not (resume and (output / "config.json").exists())
+    folder = output_folder(output)
     sources: list[LabelledVideos | Path] = [*given_paths(data)]
-    if sample and begins:
+    if takes_sample(folder, sample=sample, has_data=bool(data), resume=resume):
         sources = [gliding_digits(SAMPLE_VIDEOS)]
-        if settings.epochs is settings.steps is settings.time_budget is None:
-            settings = settings.replaced(epochs=SAMPLE_EPOCHS)
-    model = VideoClassifier.train(sources, settings, output=output, resume=resume, display=Display(quiet=quiet))
+        settings = lasting(settings, SAMPLE_EPOCHS)
+    model = VideoClassifier.train(sources, settings, output=folder, resume=resume, display=Display(quiet=quiet))
+    if not model.is_main:
+        return 0
     evaluation = model.evaluate()
     if json:
         print_json(training_result(model.folder, summary(evaluation)))
@@ -118,7 +115,5 @@ def predict(model: Path, *video: Path, device: str = "auto", json: bool = False)
             content = {"video": str(one), "labels": prediction.labels, "probabilities": prediction.probabilities}
             print(dumps(content, ensure_ascii=False), flush=True)
             continue
-        ranked = sorted(prediction.probabilities.items(), key=lambda pair: -pair[1])[:5]
-        shown = "  ".join(f"{label} {probability:.1%}" for label, probability in ranked)
-        print(f"{one}\t{', '.join(prediction.labels) or '(none)'}\t{shown}", flush=True)
+        print_prediction(prediction.labels, prediction.probabilities, before=f"{one}\t")
     return 0

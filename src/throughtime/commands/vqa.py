@@ -11,15 +11,16 @@ from cyclopts import App, Parameter
 from rich.console import Console
 from rich.table import Table
 
-from throughtime.commands.results import given_paths, print_json, training_result
+from throughtime.commands.results import check_columns_have_data, given_paths, print_json, training_result
+from throughtime.commands.standard_input import standard_input_lines
+from throughtime.commands.training_runs import Output, lasting, output_folder, takes_sample
 from throughtime.data import QuestionColumns, VisualQuestions, sample_questions
-from throughtime.errors import ArgumentError
+from throughtime.data.images import open_image
 from throughtime.tasks.answer_evaluation import AnswerEvaluation, answer_summary
 from throughtime.tasks.visual_question_answerer import Answer, VisualQuestionAnswerer
 from throughtime.tasks.visual_question_answering import Settings
 from throughtime.training import Display, keep_freed_memory
 
-Output = Annotated[Path | None, Parameter(name=["--output", "-o"])]
 QuestionSettings = Annotated[Settings, Parameter(name="*")]
 DEFAULTS = Settings()
 SAMPLE_PICTURES = 600
@@ -56,19 +57,16 @@ def train(
         settings: The model and its training.
     """
     keep_freed_memory()
-    if sample and data:
-        raise ArgumentError("give data or --sample, not both")
-    if output is None:
-        raise ArgumentError("give --output, the model folder to write")
-    begins = not (resume and (output / "config.json").exists())
+    folder = output_folder(output)
     sources: list[VisualQuestions | Path] = [*given_paths(data)]
-    if sample and begins:
+    if takes_sample(folder, sample=sample, has_data=bool(data), resume=resume):
         sources = [sample_questions(SAMPLE_PICTURES)]
-        if settings.epochs is settings.steps is settings.time_budget is None:
-            settings = settings.replaced(epochs=SAMPLE_EPOCHS)
+        settings = lasting(settings, SAMPLE_EPOCHS)
         if "channels" not in settings.model_fields_set:
             settings = settings.replaced(channels=SAMPLE_CHANNELS)
-    model = VisualQuestionAnswerer.train(sources, settings, output=output, resume=resume, display=Display(quiet=quiet))
+    model = VisualQuestionAnswerer.train(sources, settings, output=folder, resume=resume, display=Display(quiet=quiet))
+    if not model.is_main:
+        return 0
     evaluation = model.evaluate()
     if json:
         print_json(training_result(model.folder, answer_summary(evaluation)))
@@ -100,6 +98,7 @@ def evaluate(
         json: Print JSON.
     """
     loaded = VisualQuestionAnswerer.load(model, device=device)
+    check_columns_have_data(data, images=images)
     used = loaded.settings.columns
     columns = QuestionColumns(used.image, used.question, used.answer, images)
     evaluation = loaded.evaluate(*given_paths(data), part=part, columns=columns, baselines=baselines)
@@ -124,7 +123,8 @@ def predict(model: Path, picture: Path, *question: str, device: str = "auto", js
         json: Print one JSON object a line.
     """
     loaded = VisualQuestionAnswerer.load(model, device=device)
-    for one in question or (line.rstrip("\n") for line in sys.stdin):
+    open_image(picture)  # Before questions are waited for.
+    for one in question or standard_input_lines():
         if one.strip():
             _print_answer(one, loaded.answer(picture, [one])[0], json=json)
     return 0

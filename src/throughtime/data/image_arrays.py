@@ -91,7 +91,10 @@ def read_npz(path: Path) -> dict[str, npt.NDArray[Any]]:
     except FileNotFoundError as error:
         raise data_error(path, "there is no such file") from error
     except (OSError, ValueError, EOFError, BadZipFile, zlib.error, AttributeError) as error:
-        raise data_error(path, f"cannot be read as NPZ ({error})") from error
+        # NumPy's own words are about pickles, and advise to load what could execute anything.
+        is_pickle = isinstance(error, ValueError) and "allow_pickle" in str(error)
+        why = "it is none, or holds Python objects and not numbers alone" if is_pickle else str(error)
+        raise data_error(path, f"cannot be read as NPZ ({why})") from error
 
 
 def read_npz_images(path: Path) -> dict[str, LabelledImages]:

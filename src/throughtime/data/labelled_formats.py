@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from pathlib import PurePath
 from typing import cast
 
 from throughtime.data.labelled_text import Example, LabelledText
-from throughtime.data.table_rows import first_named, json_rows, lines_of, listed, table_rows
+from throughtime.data.table_rows import first_named, header_cells, json_rows, lines_of, listed, table_rows
 from throughtime.data.text_encodings import DecodedFile
 from throughtime.errors import ArgumentError, DataError, data_error
 
@@ -55,7 +54,7 @@ def recognised_format(file: DecodedFile) -> str:
         return "fasttext"
     if sample and all("\t" in line for line in sample):
         return "tsv"
-    header = next(csv.reader(sample[:1]), [])
+    header = header_cells(sample[0]) if sample else []
     return "csv" if first_named(header, TEXT_NAMES) and first_named(header, LABEL_NAMES) else "label-first"
 
 

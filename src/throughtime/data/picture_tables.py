@@ -112,6 +112,8 @@ def read_picture_table(
     file = read_text_file(path, encoding)
     if path.name.lower().removesuffix(".gz").endswith((".jsonl", ".ndjson")):
         records = list(json_rows(file))
+        if not records:
+            raise data_error(path, "is empty; give a JSON object on each line, one for each picture")
         columns = tuple(dict.fromkeys(name for _, record in records for name in record))
         return PictureTable(
             path,

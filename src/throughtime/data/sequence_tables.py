@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from throughtime.data.labelled_sequences import (
     checked_numbers,
     with_channels,
 )
-from throughtime.data.table_rows import first_named, json_rows, listed, table_rows
+from throughtime.data.table_rows import first_named, header_cells, json_rows, listed, table_rows
 from throughtime.data.text_encodings import DecodedFile
 from throughtime.errors import ArgumentError, DataError, data_error
 
@@ -73,7 +72,7 @@ def sequence_format(head: str, columns: SequenceColumns = RECOGNISED_SEQUENCES) 
 
 def _table_format(lines: Sequence[str], columns: SequenceColumns) -> str | None:
     delimiter = "\t" if "\t" in lines[0] else ","
-    rows = list(csv.reader(lines[:2], delimiter=delimiter, strict=False))
+    rows = [header_cells(line, delimiter) for line in lines[:2]]
     header, first = rows[0], rows[-1]
     if all(map(_is_number, header)):
         return "rows" if len(header) > FEWEST_COLUMNS else None

@@ -76,15 +76,14 @@ def is_counter(name: str, column: pl.Series) -> bool:
 
 
 def as_numbers(column: pl.Series, *, decimal_comma: bool = False) -> tuple[pl.Series, int | None]:
-    """A column as float64, with null for what stands for a missing value.
+    """A column as float64, with null for what is infinite or stands for a missing value.
 
     Returns:
         The numbers, and the row of the first cell that is no number, or None.
     """
     if column.dtype != pl.String:
         if column.dtype.is_numeric() or column.dtype == pl.Boolean:
-            numbers = column.cast(pl.Float64)
-            return numbers.replace([float("inf"), float("-inf")], None).fill_nan(None), None
+            return _finite(column.cast(pl.Float64)), None
         if column.dtype == pl.Null:
             return column.cast(pl.Float64), None
         return pl.Series(column.name, [None] * len(column), dtype=pl.Float64), 0
@@ -92,7 +91,12 @@ def as_numbers(column: pl.Series, *, decimal_comma: bool = False) -> tuple[pl.Se
     if decimal_comma:
         texts = texts.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
     texts = texts.replace({"True": "1", "true": "1", "TRUE": "1", "False": "0", "false": "0", "FALSE": "0"})
-    numbers = texts.cast(pl.Float64, strict=False).fill_nan(None)
+    read = texts.cast(pl.Float64, strict=False)
     is_missing = texts.str.to_lowercase().is_in(_MISSING) | texts.is_null()
-    wrong = (numbers.is_null() & ~is_missing).arg_true()
-    return numbers, (int(wrong[0]) if len(wrong) else None)
+    wrong = ((read.is_null() | read.is_nan()) & ~is_missing).arg_true()
+    return _finite(read), (int(wrong[0]) if len(wrong) else None)
+
+
+def _finite(numbers: pl.Series) -> pl.Series:
+    """With null for what is infinite or no number, which nothing can be learned from."""
+    return pl.select(pl.when(numbers.is_finite()).then(numbers).alias(numbers.name)).to_series()

@@ -12,7 +12,7 @@ from throughtime.data.series import Covariate, SeriesTable
 from throughtime.data.series_columns import ID_NAMES, TIME_NAMES, SeriesColumns, as_numbers, named
 from throughtime.data.series_files import read_frame
 from throughtime.data.series_stamps import read_stamps
-from throughtime.errors import DataError
+from throughtime.errors import ArgumentError, DataError
 
 
 def read_future(
@@ -21,18 +21,26 @@ def read_future(
     """Read future covariates of the steps after each series.
 
     Args:
-        source: a file or a data frame with stamps, the covariates, and, if there are several series, their names.
+        source: a file or a data frame with stamps, the covariates, and, if there are several series, their names;
+            None if there is none.
         table: the series.
         columns: what the user said of the columns of the series' own table.
-        names: the covariates.
+        names: the covariates, as many as the model has.
         steps: how many are needed.
 
     Returns:
         For each series, by its name, the covariates by theirs, of shape (steps,).
 
     Raises:
+        ArgumentError: where there is no table and covariates, or a table and no covariates.
         DataError: where a step or a covariate is missing.
     """
+    if not names:
+        raise ArgumentError("`future` must be left out: this model has no covariates that are known ahead")
+    if source is None:
+        raise ArgumentError(
+            f"this model needs {', '.join(names)} for the steps ahead; give a table of them as `future`"
+        )
     frame, place = read_frame(source)
     for name in names:
         if name not in frame.columns:

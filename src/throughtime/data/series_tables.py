@@ -203,7 +203,9 @@ def _time_column(frame: pl.DataFrame) -> str | None:
     known = named(frame.columns, TIME_NAMES)
     if known is not None and (looks_like_time(frame[known]) or _are_whole(frame[known])):
         return known
-    return next((column for column in frame.columns if looks_like_time(frame[column])), None)
+    found = next((column for column in frame.columns if looks_like_time(frame[column])), None)
+    # A column called ds is the time, and nothing else, even where its stamps can't be read: that is then told.
+    return known if found is None and known is not None and known.strip().lower() == TIME_NAMES[0] else found
 
 
 def _are_whole(column: pl.Series) -> bool:

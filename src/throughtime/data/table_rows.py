@@ -50,6 +50,14 @@ def table_rows(file: DecodedFile, delimiter: str) -> list[tuple[int, list[str]]]
     return rows
 
 
+def header_cells(line: str, delimiter: str = ",") -> list[str]:
+    """The cells of a single line; none where it can't be read as such, as of a file that is no table."""
+    try:
+        return next(csv.reader([line], delimiter=delimiter), [])
+    except csv.Error:
+        return []
+
+
 def _is_quoted(cell: str) -> bool:
     return len(cell) > 1 and cell[0] == cell[-1] == '"'
 

@@ -16,7 +16,7 @@ from throughtime.data.images import SUFFIXES, Picture, Pixels, checked_pixels, c
 from throughtime.data.labelled_examples import LabelledExamples
 from throughtime.data.tokenizer import Ids
 from throughtime.errors import ArgumentError, ModelFolderError, data_error
-from throughtime.files import write_text
+from throughtime.files import replacing, write_text
 from throughtime.sequence import SequenceBatch
 
 Video = Path | Pixels
@@ -254,4 +254,7 @@ def save_animation(frames: Pixels, path: Path, *, milliseconds: int = 100) -> No
     from PIL import Image as Images  # noqa: PLC0415 - an extra
 
     pictures = [Images.fromarray(frame[..., 0] if frame.shape[-1] == 1 else frame) for frame in frames]
-    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=milliseconds, loop=0)
+    with replacing(path) as temporary:
+        pictures[0].save(
+            temporary, format="GIF", save_all=True, append_images=pictures[1:], duration=milliseconds, loop=0
+        )

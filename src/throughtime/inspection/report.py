@@ -114,7 +114,8 @@ def inspect_model(
         return inspect_vectors(loaded.vectors, texts, title=str(model))
     kind = next((kind for kind in _LOOKS if isinstance(loaded, kind)), None)
     if kind is None:
-        raise ArgumentError(f"{model}: this throughtime can't look inside a {type(loaded).__name__} yet")
+        task = ModelFolder(model).read_config()["task"]
+        raise ArgumentError(f"{model}: holds a model for {task}, which this throughtime can't look inside yet")
     look = _LOOKS[kind]
     numbers: Numbers = {"model": str(model), "task": look.task}
     names = [Path(other).name for other in beside]

@@ -12,7 +12,7 @@ import numpy as np
 
 from throughtime.appearance import new_figure, palette, save_figure, styled
 from throughtime.errors import ArgumentError
-from throughtime.files import write_text
+from throughtime.files import check_output_file, write_text
 from throughtime.tasks.sequence_search import Alignment
 
 if TYPE_CHECKING:
@@ -39,10 +39,7 @@ class Aligned(Protocol):
 
 def check_alignment_file(path: Path) -> None:
     """Raise ArgumentError unless ``save_alignments`` can write such a file."""
-    if path.suffix.lower() not in FORMATS:
-        raise ArgumentError(f"`attention` must be a file that ends in {' or '.join(FORMATS)}, got {path.name!r}")
-    if not path.parent.is_dir():
-        raise ArgumentError(f"`attention`: there is no folder {path.parent}")
+    check_output_file("attention", path, FORMATS)
 
 
 def save_alignments(translations: Sequence[Aligned], path: Path) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from throughtime.data.recordings import Recording, recordings_of
 from throughtime.data.series import SeriesTable
 from throughtime.data.series_files import read_series
-from throughtime.errors import ArgumentError, DataError, ModelFolderError
+from throughtime.errors import ArgumentError, DataError, ModelFolderError, check_range
 from throughtime.models import RecurrentAutoencoder
 from throughtime.tasks.anomaly_baselines import PrincipalComponents, rolling_z_scores, root_mean_square
 from throughtime.tasks.anomaly_detection import (
@@ -270,6 +270,8 @@ class AnomalyDetector(TrainedModel[RecurrentAutoencoder, Settings]):
         Raises:
             DataError: where the data can't be read, is shorter than a window, or has other channels.
         """
+        if threshold is not None:
+            check_range("threshold", threshold)
         table = self._read(data, label)
         recordings = recordings_of(table, together=self.settings.together, label=label)
         scaled = [self._scaled(one) for one in recordings]

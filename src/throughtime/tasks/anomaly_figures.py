@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from throughtime.files import replacing
+from throughtime.appearance import save_figure
 from throughtime.tasks.anomaly_detector import Detected, Detection
 
 MOST_CHANNELS = 4
@@ -54,8 +54,7 @@ def plot_detection(detection: Detection, path: Path, recording: int | None = Non
         scores.legend(frameon=False, loc="upper left", fontsize=8)
     count = len(chosen.spans)
     panels[0].set_title(f"{chosen.recording.name}: {count} odd span{'' if count == 1 else 's'}", loc="left")
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format="png")
+    save_figure(figure, path)
 
 
 def _shown_channels(found: Detected) -> list[int]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from throughtime.errors import ArgumentError, DataError
+from throughtime.errors import ArgumentError, DataError, check_range
 from throughtime.tasks.anomaly_detection import told_again
 from throughtime.tasks.anomaly_detector import AnomalyDetector
 from throughtime.tasks.anomaly_scores import Numbers, most_windows, steps_ahead
@@ -50,6 +50,8 @@ class AnomalyStream:
             shown = ", ".join(list(scales)[:8])
             raise ArgumentError(f"`name` must be one of the series that were learned from, {shown}, got {name!r}")
         self.detector = detector
+        if threshold is not None:
+            check_range("threshold", threshold)
         self.threshold = detector.thresholds["model"] if threshold is None else threshold
         self._scale = scales[name] if name is not None else next(iter(scales.values()))
         channels = len(detector.channels)

@@ -13,7 +13,7 @@ from torch.nn.functional import interpolate
 
 from throughtime.data import Pixels
 from throughtime.errors import ArgumentError
-from throughtime.files import replacing
+from throughtime.files import check_output_file, replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,10 +35,7 @@ class Looked(Protocol):
 
 def check_overlay_file(path: Path) -> None:
     """Raise ArgumentError unless ``save_overlays`` can write such a file."""
-    if path.suffix.lower() != ".png":
-        raise ArgumentError(f"`attention` must be a file that ends in .png, got {path.name!r}")
-    if not path.parent.is_dir():
-        raise ArgumentError(f"`attention`: there is no folder {path.parent}")
+    check_output_file("attention", path, (".png",))
 
 
 def save_overlays(pictures: Sequence[Pixels], captions: Sequence[Looked], path: Path) -> None:

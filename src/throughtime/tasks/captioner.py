@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from throughtime.data import PARTS, CaptionColumns, CaptionedImages, Frames, Picture, SentenceTokenizer, find_captioned
-from throughtime.errors import ArgumentError, check_choice
+from throughtime.errors import ArgumentError, check_choice, check_range
 from throughtime.models import Captioner as Network
 from throughtime.tasks.caption_evaluation import Evaluation, beside_captions, evaluate_captions
 from throughtime.tasks.captioning import (
@@ -34,7 +34,7 @@ from throughtime.tasks.picture_cards import captioner_card
 from throughtime.tasks.pretrained_vectors import given_vectors, start_embedding
 from throughtime.tasks.sequence_search import Alignment, Search, alignments, search_sequences, teacher_forced_loss
 from throughtime.tasks.trainable_model import TrainableModel
-from throughtime.training import Display, ModelFolder, choose_device, choose_precision
+from throughtime.training import ModelFolder, choose_device, choose_precision
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Caption:
         return self.text
 
 
-class Captioner(TrainableModel[Network, Settings]):
+class Captioner(TrainableModel[Network, Settings, CaptionedImages]):
     """A trained captioner.
 
     Attributes:
@@ -91,32 +91,6 @@ class Captioner(TrainableModel[Network, Settings]):
         super().__init__(network, settings, folder, device)
         self.reader = reader
         self.tokenizer = tokenizer
-
-    @classmethod
-    def fit(
-        cls,
-        *data: CaptionedImages | Path | str,
-        output: Path | str | None = None,
-        resume: bool = False,
-        display: Display | None = None,
-        **settings: object,
-    ) -> Self:
-        """Train a captioner on pictures with captions.
-
-        Args:
-            *data: files, folders, or ``CaptionedImages``; see ``find_captioned``.
-            output: the model folder to make; a temporary one, kept as long as the model, if None.
-            resume: go on with the run in ``output``; the data is then not needed.
-            display: shows progress; nothing is shown if None.
-            **settings: see ``Settings``.
-
-        Raises:
-            ArgumentError: for an unknown setting or a value that can't be used.
-            DataError: where the data can't be used.
-            ModelFolderError: where the folder can't be used.
-            TrainingError: where training fails; what was saved stays.
-        """
-        return cls.train(data, Settings.of(settings), output=output, resume=resume, display=display)
 
     @classmethod
     def _checked(cls, settings: Settings, run: Run) -> Settings:
@@ -234,6 +208,7 @@ class Captioner(TrainableModel[Network, Settings]):
             ModelFolderError: where the model's own data is asked for and not there any more.
         """
         check_choice("part", part or "valid", PARTS)
+        check_range("examples", examples, low=0)
         how = self._search(search)
         if data:
             images = self._found(data, part, columns)

@@ -63,10 +63,13 @@ class ClassTargets:
         """The examples' classes: shape (examples,), int64; where several are allowed (examples, classes), bool.
 
         Raises:
-            DataError: naming file and line, where there is a label that the training examples don't have.
+            DataError: naming file and line, where there is a label that the training examples don't have, or none
+                where each needs one.
         """
         index = {label: number for number, label in enumerate(self.classes)}
         for example in examples.examples:
+            if not example.labels and not self.multi_label:
+                raise DataError(f"{example.place}: has no label to compare with; each of the {examples.UNIT} needs one")
             for label in example.labels:
                 if label not in index:
                     known = ", ".join(self.classes[:20]) + (", ..." if len(self.classes) > 20 else "")

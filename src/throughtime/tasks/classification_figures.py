@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from throughtime.files import replacing
+from throughtime.appearance import save_figure
 
 CALIBRATION_BINS = 10
 
@@ -149,5 +149,4 @@ def plot_confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str], path
         for row, column in np.ndindex(counts.shape):
             colour = "white" if shares[row, column] > 0.5 else "#333333"
             axes.text(column, row, f"{counts[row, column]:,}", ha="center", va="center", color=colour, fontsize=8)
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format="png")
+    save_figure(figure, path)

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor
@@ -20,7 +20,7 @@ from throughtime.tasks.classification_evaluation import Evaluation, evaluate_pro
 from throughtime.tasks.model_card import weights_of
 from throughtime.tasks.network_training import Run
 from throughtime.tasks.trainable_model import TrainableModel
-from throughtime.training import Display, ModelFolder
+from throughtime.training import ModelFolder
 
 Network = TypeVar("Network", bound=ClassifyingNetwork)
 OwnSettings = TypeVar("OwnSettings", bound=LabelSettings)
@@ -40,7 +40,7 @@ class Prediction:
     probabilities: dict[str, float]
 
 
-class Classifier(TrainableModel[Network, OwnSettings], ABC, Generic[Network, OwnSettings, Examples]):
+class Classifier(TrainableModel[Network, OwnSettings, Examples], ABC, Generic[Network, OwnSettings, Examples]):
     """A trained classifier; a subclass says what an example is.
 
     Attributes:
@@ -52,32 +52,6 @@ class Classifier(TrainableModel[Network, OwnSettings], ABC, Generic[Network, Own
     ) -> None:
         super().__init__(network, settings, folder, device)
         self.targets = targets
-
-    @classmethod
-    def fit(
-        cls,
-        *data: Examples | Path | str,
-        output: Path | str | None = None,
-        resume: bool = False,
-        display: Display | None = None,
-        **settings: object,
-    ) -> Self:
-        """Train a classifier on labelled examples.
-
-        Args:
-            *data: files, folders, or labelled examples; files and folders named train, valid and test are those parts.
-            output: the model folder to make; a temporary one, kept as long as the model, if None.
-            resume: go on with the run in ``output``; the data is then not needed.
-            display: shows progress; nothing is shown if None.
-            **settings: see ``SETTINGS``.
-
-        Raises:
-            ArgumentError: for an unknown setting or a value that can't be used.
-            DataError: where the data can't be used.
-            ModelFolderError: where the folder can't be used.
-            TrainingError: where training fails; what was saved stays.
-        """
-        return cls.train(data, cls.SETTINGS.of(settings), output=output, resume=resume, display=display)
 
     @classmethod
     @abstractmethod

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from throughtime.data import LabelledSequences, LabelledText, SequenceColumns, holds_sequences
+from throughtime.errors import ModelFolderError
 from throughtime.tasks.sequence_classifier import SequenceClassifier
 from throughtime.tasks.text_classifier import TextClassifier
 from throughtime.training import ModelFolder
@@ -31,5 +32,8 @@ def load_classifier(folder: Path | str, *, device: str = "auto") -> TextClassifi
     Raises:
         ModelFolderError: where the folder is missing, damaged, of another task or of a newer format.
     """
-    is_numeric = ModelFolder(folder).read_config()["task"] == SequenceClassifier.TASK
-    return (SequenceClassifier if is_numeric else TextClassifier).load(folder, device=device)
+    task = ModelFolder(folder).read_config()["task"]
+    for classifier in (TextClassifier, SequenceClassifier):
+        if task == classifier.TASK:
+            return classifier.load(folder, device=device)
+    raise ModelFolderError(f"{folder}: holds a model for {task}, not for text or sequence classification")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from throughtime.files import replacing
+from throughtime.appearance import save_figure
 from throughtime.tasks.long_term_dependencies import SOLVED, CellResult, Comparison
 
 FAMILIES = {"rnn": "Reds", "lstm": "Blues", "gru": "Greens"}
@@ -110,5 +110,4 @@ def plot_dependencies(comparison: Comparison, path: Path) -> None:
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
     figure.legend(*gradient.get_legend_handles_labels(), loc="outside right center", frameon=False)
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format="png")
+    save_figure(figure, path)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from throughtime.data.series import ID, TARGET, TIME, Covariate, SeriesTable
 from throughtime.data.series_windows import SeriesStore
-from throughtime.errors import ArgumentError
+from throughtime.errors import ArgumentError, check_positive_integer
 from throughtime.models.forecast_network import ForecastEnsemble, Past
 from throughtime.models.forecast_outputs import Locale
 from throughtime.tasks.forecasting import EVALUATION_BATCH, ForecastData
@@ -52,7 +52,11 @@ class Origins:
             horizon: steps to forecast.
             steps: of each series, at its end, to forecast.
             step_size: between two origins.
+
+        Raises:
+            ArgumentError: where that is no positive integer.
         """
+        check_positive_integer("step_size", step_size)
         series: list[int] = []
         step: list[int] = []
         for number, (one, last) in enumerate(zip(table.series, steps, strict=True)):

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from throughtime.appearance import save_figure
 from throughtime.data.series import ID, TIME, SeriesTable
-from throughtime.files import replacing
 
 MOST_PANELS = 9
 _HISTORY, _FORECAST, _ACTUAL = "#3b4754", "#c0392b", "#3b4754"
@@ -69,7 +69,7 @@ def plot_forecasts(
     for panel in panels[len(chosen) :]:
         panel.set_visible(False)
     panels[0].legend(frameon=False, fontsize=8, loc="upper left")
-    _write(figure, path)
+    save_figure(figure, path)
 
 
 def plot_backtest(frame: pl.DataFrame, path: Path, *, name: str, level: Sequence[float], dates: bool) -> None:
@@ -109,7 +109,7 @@ def plot_backtest(frame: pl.DataFrame, path: Path, *, name: str, level: Sequence
     panel.set_title(f"Backtest of {first}", fontsize=11, loc="left", fontweight="bold")
     _tidy(panel, dates)
     panel.legend(frameon=False, fontsize=8, loc="upper left")
-    _write(figure, path)
+    save_figure(figure, path)
 
 
 def _tidy(panel: Any, dates: bool) -> None:
@@ -123,9 +123,3 @@ def _tidy(panel: Any, dates: bool) -> None:
         locator = AutoDateLocator(minticks=4, maxticks=8)
         panel.xaxis.set_major_locator(locator)
         panel.xaxis.set_major_formatter(ConciseDateFormatter(locator))
-
-
-def _write(figure: Any, path: Path) -> None:
-    kind = "svg" if path.suffix.lower() == ".svg" else "png"
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format=kind)

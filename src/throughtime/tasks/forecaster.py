@@ -190,11 +190,7 @@ class Forecaster(TrainedModel[ForecastEnsemble, Settings]):
         levels = self._levels(level)
         names = list(self.data.encoder.future)
         ahead = None
-        if names:
-            if future is None:
-                raise ArgumentError(
-                    f"this model needs {', '.join(names)} for the steps ahead; give a table of them as `future`"
-                )
+        if names or future is not None:
             ahead = read_future(future, table, self.settings.columns, names, horizon)
         origins = Origins.ends(table)
         probabilities = interval_probabilities(levels)
@@ -249,7 +245,8 @@ class Forecaster(TrainedModel[ForecastEnsemble, Settings]):
         if max(every) < horizon:
             raise ArgumentError(f"`steps` must be at least the horizon, {horizon}, got {max(every)}")
         total = sum(max(0, own - horizon + 1) for own in every)
-        origins = Origins.rolling(table, horizon, every, step_size or max(1, -(-total // MOST_ORIGINS)))
+        between = max(1, -(-total // MOST_ORIGINS)) if step_size is None else step_size
+        origins = Origins.rolling(table, horizon, every, between)
         if not len(origins):
             raise DataError(f"{table.name}: no series has {horizon} steps to forecast after some to read")
         remarks = []

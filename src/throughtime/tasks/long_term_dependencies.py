@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from throughtime.cells import CELLS
 from throughtime.data import LONG_TERM_TASKS, GeneratedBatch, LongTermSequences
-from throughtime.errors import TrainingError, check_choice
+from throughtime.errors import ModelFolderError, TrainingError, check_choice
 from throughtime.models import RecurrentReadout
 from throughtime.nn import chrono_biases_, record_gradient_norms
 from throughtime.tasks.model_runs import new_folder, resumed_settings, write_settings
@@ -213,6 +213,11 @@ def compare(
         settings = settings.replaced(time_budget=str(settings.seconds / len(names)))
     elif settings.epochs is settings.steps is None:
         settings = settings.replaced(steps=STEPS)
+    if output is not None and not resume and output.is_dir() and any(output.iterdir()):
+        raise ModelFolderError(
+            f"{output}: is not empty; give a folder that is empty or doesn't exist yet, or go on with a comparison by "
+            "`resume`"
+        )
     place = output or Path(tempfile.mkdtemp(prefix="throughtime-"))
     rows: list[CellResult] = []
     try:

@@ -48,14 +48,15 @@ def explain(error: ValidationError, valid_names: list[str]) -> str:
         valid_names: the names of all settings, to suggest from.
     """
     first = error.errors()[0]
-    name = str(first["loc"][-1]) if first["loc"] else "settings"
+    # Of a value within a list, pydantic says which, too.
+    name = str(next((part for part in reversed(first["loc"]) if isinstance(part, str)), "settings"))
     if first["type"] == "extra_forbidden":
         near = difflib.get_close_matches(name, valid_names, n=1)
         hint = f"; did you mean `{near[0]}`?" if near else f"; there are {', '.join(valid_names)}"
         return f"there is no setting `{name}`{hint}"
     wanted = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     if first["type"] == "value_error":
-        return f"`{name}`: {wanted}" if first["loc"] else wanted
+        return f"`{name}`: {wanted}" if first["loc"] and not wanted.startswith(f"`{name}`") else wanted
     return f"`{name}` must be {wanted}, got {first['input']!r}"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Self
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from throughtime.errors import ArgumentError
 from throughtime.tasks.model_runs import in_model_folder, new_folder, resumed_settings, write_settings
@@ -13,8 +13,10 @@ from throughtime.tasks.network_training import Run
 from throughtime.tasks.trained_model import Network, NetworkSettings, TrainedModel
 from throughtime.training import Display, ModelFolder
 
+Examples = TypeVar("Examples")
 
-class TrainableModel(TrainedModel[Network, NetworkSettings], ABC, Generic[Network, NetworkSettings]):
+
+class TrainableModel(TrainedModel[Network, NetworkSettings], ABC, Generic[Network, NetworkSettings, Examples]):
     """A trained model of a task; a subclass says what its data and its network are.
 
     Attributes:
@@ -26,6 +28,32 @@ class TrainableModel(TrainedModel[Network, NetworkSettings], ABC, Generic[Networ
     TASK: ClassVar[str]
     SETTINGS: ClassVar[Any]
     WANTED: ClassVar[str]
+
+    @classmethod
+    def fit(
+        cls,
+        *data: Examples | Path | str,
+        output: Path | str | None = None,
+        resume: bool = False,
+        display: Display | None = None,
+        **settings: object,
+    ) -> Self:
+        """Train a model on the task's examples.
+
+        Args:
+            *data: files, folders, or examples; files and folders named train, valid and test are those parts.
+            output: the model folder to make; a temporary one, kept as long as the model, if None.
+            resume: go on with the run in ``output``; the data is then not needed.
+            display: shows progress; nothing is shown if None.
+            **settings: see ``SETTINGS``.
+
+        Raises:
+            ArgumentError: for an unknown setting or a value that can't be used.
+            DataError: where the data can't be used.
+            ModelFolderError: where the folder can't be used.
+            TrainingError: where training fails; what was saved stays.
+        """
+        return cls.train(data, cls.SETTINGS.of(settings), output=output, resume=resume, display=display)
 
     @classmethod
     def train(

@@ -22,7 +22,7 @@ from throughtime.data import (
     find_sentences,
 )
 from throughtime.decoding import Hypothesis
-from throughtime.errors import ArgumentError, check_choice
+from throughtime.errors import ArgumentError, check_choice, check_range
 from throughtime.models import EncoderDecoder
 from throughtime.tasks.language_cards import translator_card
 from throughtime.tasks.model_card import weights_of
@@ -51,7 +51,7 @@ from throughtime.tasks.translation import (
 from throughtime.tasks.translation_evaluation import Evaluation, EvaluationRow
 from throughtime.tasks.translation_scores import score_translations
 from throughtime.tasks.translation_sizing import size_settings
-from throughtime.training import Display, ModelFolder, choose_device
+from throughtime.training import ModelFolder, choose_device
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Translation:
         return self.text
 
 
-class Translator(TrainableModel[EncoderDecoder, Settings]):
+class Translator(TrainableModel[EncoderDecoder, Settings, ParallelText]):
     """A trained encoder-decoder.
 
     Attributes:
@@ -110,32 +110,6 @@ class Translator(TrainableModel[EncoderDecoder, Settings]):
         super().__init__(network, settings, folder, device)
         self.source = source
         self.target = target
-
-    @classmethod
-    def fit(
-        cls,
-        *data: ParallelText | Path | str,
-        output: Path | str | None = None,
-        resume: bool = False,
-        display: Display | None = None,
-        **settings: object,
-    ) -> Self:
-        """Train a translator on pairs of sentences, or an autoencoder on sentences.
-
-        Args:
-            *data: files, folders, or ``ParallelText``; files named train, valid and test are those parts.
-            output: the model folder to make; a temporary one, kept as long as the model, if None.
-            resume: go on with the run in ``output``; the data is then not needed.
-            display: shows progress; nothing is shown if None.
-            **settings: see ``Settings``.
-
-        Raises:
-            ArgumentError: for an unknown setting or a value that can't be used.
-            DataError: where the data can't be used.
-            ModelFolderError: where the folder can't be used.
-            TrainingError: where training fails; what was saved stays.
-        """
-        return cls.train(data, Settings.of(settings), output=output, resume=resume, display=display)
 
     @classmethod
     def _prepare(cls, sources: Sequence[ParallelText | Path | str], settings: Settings, run: Run) -> None:
@@ -274,6 +248,7 @@ class Translator(TrainableModel[EncoderDecoder, Settings]):
             ModelFolderError: where the model's own data is asked for and not there any more.
         """
         check_choice("part", part or "valid", PARTS)
+        check_range("examples", examples, low=0)
         how = _search(search)
         pairs = self._found(data, part) if data else self._own(part or "valid")
         begun = time.perf_counter()

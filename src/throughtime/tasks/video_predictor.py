@@ -42,7 +42,7 @@ from throughtime.tasks.next_frame import (
 )
 from throughtime.tasks.picture_cards import frame_predictor_card
 from throughtime.tasks.trainable_model import TrainableModel
-from throughtime.training import Display, ModelFolder, choose_device
+from throughtime.training import ModelFolder, choose_device
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class FrameEvaluation:
     rows: tuple[FrameRow, ...]
 
 
-class VideoPredictor(TrainableModel[FramePredictor, Settings]):
+class VideoPredictor(TrainableModel[FramePredictor, Settings, LabelledVideos]):
     """A trained network that predicts frames.
 
     Attributes:
@@ -101,32 +101,6 @@ class VideoPredictor(TrainableModel[FramePredictor, Settings]):
     ) -> None:
         super().__init__(network, settings, folder, device)
         self.reader = reader
-
-    @classmethod
-    def fit(
-        cls,
-        *data: LabelledVideos | Path | str,
-        output: Path | str | None = None,
-        resume: bool = False,
-        display: Display | None = None,
-        **settings: object,
-    ) -> Self:
-        """Train a network on videos.
-
-        Args:
-            *data: files, folders, or ``LabelledVideos``; see ``find_videos``.
-            output: the model folder to make; a temporary one, kept as long as the model, if None.
-            resume: go on with the run in ``output``; the data is then not needed.
-            display: shows progress; nothing is shown if None.
-            **settings: see ``Settings``.
-
-        Raises:
-            ArgumentError: for an unknown setting or a value that can't be used.
-            DataError: where the data can't be used.
-            ModelFolderError: where the folder can't be used.
-            TrainingError: where training fails; what was saved stays.
-        """
-        return cls.train(data, Settings.of(settings), output=output, resume=resume, display=display)
 
     @classmethod
     def _checked(cls, settings: Settings, run: Run) -> Settings:

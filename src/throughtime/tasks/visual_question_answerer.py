@@ -44,7 +44,7 @@ from throughtime.tasks.visual_question_answering import (
     scores_of_answers,
     sequences_of_questions,
 )
-from throughtime.training import Display, ModelFolder, choose_device, choose_precision
+from throughtime.training import ModelFolder, choose_device, choose_precision
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Answer:
     unknown: tuple[str, ...]
 
 
-class VisualQuestionAnswerer(TrainableModel[VisualQuestionNetwork, Settings]):
+class VisualQuestionAnswerer(TrainableModel[VisualQuestionNetwork, Settings, VisualQuestions]):
     """A trained network that answers questions about pictures.
 
     Attributes:
@@ -94,32 +94,6 @@ class VisualQuestionAnswerer(TrainableModel[VisualQuestionNetwork, Settings]):
         self.reader = reader
         self.tokenizer = tokenizer
         self.answers = answers
-
-    @classmethod
-    def fit(
-        cls,
-        *data: VisualQuestions | Path | str,
-        output: Path | str | None = None,
-        resume: bool = False,
-        display: Display | None = None,
-        **settings: object,
-    ) -> Self:
-        """Train a network on questions about pictures.
-
-        Args:
-            *data: files, folders, or ``VisualQuestions``; see ``find_questions``.
-            output: the model folder to make; a temporary one, kept as long as the model, if None.
-            resume: go on with the run in ``output``; the data is then not needed.
-            display: shows progress; nothing is shown if None.
-            **settings: see ``Settings``.
-
-        Raises:
-            ArgumentError: for an unknown setting or a value that can't be used.
-            DataError: where the data can't be used.
-            ModelFolderError: where the folder can't be used.
-            TrainingError: where training fails; what was saved stays.
-        """
-        return cls.train(data, Settings.of(settings), output=output, resume=resume, display=display)
 
     @classmethod
     def _checked(cls, settings: Settings, run: Run) -> Settings:

@@ -17,6 +17,7 @@ import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, cast
 
 import safetensors
@@ -45,6 +46,7 @@ class ModelFolder:
         self.figure_file = self.path / "loss.png"
         self.state_file = self.path / "training_state.safetensors"
         self.tokens = self.path / "tokens"
+        self._made: list[Path] = []
 
     def create(self, *, may_exist: bool = False) -> None:
         """Make the folder for a new run.
@@ -63,6 +65,7 @@ class ModelFolder:
             )
         if not may_exist and self.path.is_dir() and any(self.path.iterdir()):
             raise ModelFolderError(f"{self.path}: is not empty; give a folder that is empty or doesn't exist yet")
+        self._made = [folder for folder in self.path.parents if not folder.exists()]
         try:
             self.tokens.mkdir(parents=True, exist_ok=may_exist)
         except OSError as error:
@@ -79,7 +82,8 @@ class ModelFolder:
         for file in (self.tokenizer_file, self.preprocessing_file, self.backbone_file):
             file.unlink(missing_ok=True)
         with suppress(OSError):
-            self.path.rmdir()
+            for folder in (self.path, *self._made):
+                folder.rmdir()
 
     def write_config(self, task: str, content: Mapping[str, object]) -> None:
         """Write config.json; ``content`` is what the task needs to build its model again."""
@@ -131,7 +135,8 @@ class ModelFolder:
         except safetensors.SafetensorError as error:
             raise ModelFolderError(f"{self.weights_file}: damaged ({error})") from error
         except RuntimeError as error:
-            reason = str(error).splitlines()[-1].strip()
+            # PyTorch lists all that differs, which may be hundreds of names.
+            reason = shorten(str(error).splitlines()[-1].strip(), 200, placeholder=" ...")
             raise ModelFolderError(f"{self.weights_file}: does not fit {self.config_file.name}: {reason}") from error
 
 
