@@ -72,7 +72,7 @@ def train(
     folder = output_folder(output)
     sources: Sequence[CaptionedImages | Path] = data
     if takes_sample(folder, sample=sample, has_data=bool(data), resume=resume):
-        sources = [captioned_scenes(sample_scenes(1_500, side=32, objects=(1, 2)))]
+        sources = [captioned_scenes(sample_scenes(1_500, side=32, objects=(1, 1)))]
         settings = for_sample(settings, SAMPLE_SETTINGS)
     model = Captioner.train(sources, settings, output=folder, resume=resume, display=Display(quiet=quiet))
     if not model.is_main:
