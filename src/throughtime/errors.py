@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Iterable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 
@@ -43,6 +44,12 @@ class MissingExtraError(ThroughTimeError, ImportError):
 
     def __init__(self, what: str, package: str, extra: str) -> None:
         super().__init__(f"{what} needs {package}; install it with: pip install 'throughtime[{extra}]'")
+
+
+def check_installed(what: str, package: str, extra: str) -> None:
+    """Raise MissingExtraError unless a package is installed; before work that would need it in the end."""
+    if find_spec(package) is None:
+        raise MissingExtraError(what, package, extra)
 
 
 def check_choice(name: str, value: object, choices: Iterable[str]) -> None:

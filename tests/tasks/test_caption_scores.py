@@ -1,11 +1,9 @@
 from __future__ import annotations
 
-import sys
-
 import pytest
 from sacrebleu.metrics.bleu import BLEU
 
-from throughtime.errors import ArgumentError, MissingExtraError
+from throughtime.errors import ArgumentError
 from throughtime.tasks.caption_scores import caption_tokens, score_captions
 
 WRITTEN = ["a brown dog runs through the green grass", "two men play chess in the park", "a red car"]
@@ -58,9 +56,3 @@ def test_empty_captions_score_nothing_and_break_nothing() -> None:
     assert score_captions(["", "", "..."], KNOWN).bleu_1 == pytest.approx(0, abs=1e-4)
     with pytest.raises(ArgumentError, match="`references` must be as many as the captions, 1, got 3"):
         score_captions(["a"], KNOWN)
-
-
-def test_without_the_scorers_one_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pycocoevalcap.bleu.bleu", None)
-    with pytest.raises(MissingExtraError, match=r"scoring captions needs pycocoevalcap; .*throughtime\[vision\]"):
-        score_captions(WRITTEN, KNOWN)

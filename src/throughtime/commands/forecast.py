@@ -22,7 +22,7 @@ from throughtime.data.series import TIME, SeriesTable
 from throughtime.data.series_files import read_series
 from throughtime.errors import ArgumentError, check_positive_integer, data_error
 from throughtime.files import check_output_file, replacing, write_text
-from throughtime.tasks.forecast_evaluation import ForecastEvaluation, summary
+from throughtime.tasks.forecast_evaluation import ForecastEvaluation, check_forecast_metrics, summary
 from throughtime.tasks.forecast_figures import plot_backtest, plot_forecasts
 from throughtime.tasks.forecast_stream import StreamForecast
 from throughtime.tasks.forecaster import Forecaster
@@ -64,6 +64,7 @@ def train(
         settings: The model and its training.
     """
     keep_freed_memory()
+    check_forecast_metrics()
     folder = output_folder(output)
     takes = takes_sample(folder, sample=sample, has_data=data is not None, resume=resume)
     source = _source(data, sample=takes)
@@ -105,6 +106,7 @@ def evaluate(
         device: Where to compute: auto, cpu, cuda, mps.
         json: Print JSON.
     """
+    check_forecast_metrics()
     _check_files(figure, output)
     loaded = Forecaster.load(model, device=device)
     given = None if data is None else given_path(data)
@@ -142,6 +144,7 @@ def backtest(
         settings: The model and its training.
     """
     keep_freed_memory()
+    check_forecast_metrics()
     _check_files(figure, output)
     check_positive_integer("windows", windows)
     source = _source(data, sample=sample)

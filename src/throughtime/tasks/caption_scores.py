@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
-from throughtime.errors import ArgumentError, MissingExtraError
+from throughtime.errors import ArgumentError, check_installed
 
 _CONTRACTED = re.compile(r"(?<=\w)(n't|'(?:s|re|ve|ll|d|m))\b")
 _WORD = re.compile(r"(?:[a-z]\.){2,}|o'\w+|n't|'(?:s|re|ve|ll|d|m)\b|\w+(?:[-./&]\w+)*|[$£€%#&@+*/=~^<>|\\_]")
@@ -50,6 +50,11 @@ def caption_tokens(caption: str) -> list[str]:
     return _WORD.findall(_CONTRACTED.sub(r" \1", plain))
 
 
+def check_caption_scorers() -> None:
+    """Raise MissingExtraError unless captions can be scored here."""
+    check_installed("scoring captions", "pycocoevalcap", "vision")
+
+
 def score_captions(captions: Sequence[str], references: Sequence[Sequence[str]]) -> CaptionScores:
     """Compare captions with one or several references each.
 
@@ -63,12 +68,11 @@ def score_captions(captions: Sequence[str], references: Sequence[Sequence[str]])
     """
     if len(captions) != len(references) or not captions:
         raise ArgumentError(f"`references` must be as many as the captions, {len(captions)}, got {len(references)}")
-    try:
-        from pycocoevalcap.bleu.bleu import Bleu  # noqa: PLC0415 - an extra
-        from pycocoevalcap.cider.cider import Cider  # noqa: PLC0415
-        from pycocoevalcap.rouge.rouge import Rouge  # noqa: PLC0415
-    except ImportError as error:
-        raise MissingExtraError("scoring captions", "pycocoevalcap", "vision") from error
+    check_caption_scorers()
+    from pycocoevalcap.bleu.bleu import Bleu  # noqa: PLC0415 - an extra
+    from pycocoevalcap.cider.cider import Cider  # noqa: PLC0415
+    from pycocoevalcap.rouge.rouge import Rouge  # noqa: PLC0415
+
     # The scorers part the words at spaces, and can't take a caption without any.
     written = {row: [" ".join(caption_tokens(caption)) or "."] for row, caption in enumerate(captions)}
     known = {row: [" ".join(caption_tokens(one)) or "." for one in several] for row, several in enumerate(references)}

@@ -15,6 +15,7 @@ from throughtime.data import PARTS, CaptionColumns, CaptionedImages, Frames, Pic
 from throughtime.errors import ArgumentError, check_choice, check_range
 from throughtime.models import Captioner as Network
 from throughtime.tasks.caption_evaluation import Evaluation, beside_captions, evaluate_captions
+from throughtime.tasks.caption_scores import check_caption_scorers
 from throughtime.tasks.captioning import (
     TASK,
     CaptionData,
@@ -94,6 +95,7 @@ class Captioner(TrainableModel[Network, Settings, CaptionedImages]):
 
     @classmethod
     def _checked(cls, settings: Settings, run: Run) -> Settings:
+        check_caption_scorers()
         given_vectors(settings.vectors, settings.embedding_size)
         return settings
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from throughtime.data.series import ID, TARGET, TIME, SeriesTable
-from throughtime.errors import ArgumentError
+from throughtime.errors import check_installed
 from throughtime.tasks.forecast_backtest import CUTOFF, Found, Origins, forecast_frame, interval_probabilities
 
 
@@ -82,6 +81,11 @@ class ForecastEvaluation:
         return f"{model.model} beats {naive.model}: its MASE is {gain:.1%} lower{than}"
 
 
+def check_forecast_metrics() -> None:
+    """Raise MissingExtraError unless forecasts can be judged here."""
+    check_installed("judging forecasts", "utilsforecast", "series")
+
+
 def evaluate_forecasts(
     table: SeriesTable,
     origins: Origins,
@@ -106,10 +110,9 @@ def evaluate_forecasts(
         remarks: what the reader should know.
 
     Raises:
-        ArgumentError: where utilsforecast is missing.
+        MissingExtraError: where utilsforecast is not installed.
     """
-    if find_spec("utilsforecast") is None:
-        raise ArgumentError("evaluating forecasts needs utilsforecast: pip install 'throughtime[series]'")
+    check_forecast_metrics()
     frame: pl.DataFrame | None = None
     for name, one in found.items():
         own = forecast_frame(table, origins, one, name=name, level=level, with_cutoff=True)
