@@ -16,6 +16,8 @@ from throughtime.models.forecast_outputs import ForecastOutput, Locale
 from throughtime.nn import Recurrent
 
 READERS = ("recurrent", "feed-forward", "linear")
+LEAST_SCALE = 0.05
+"""Below this share of a series' usual error of the naive forecast, a window is taken for constant."""
 ANCHORS = ("last", "level", "seasonal")
 FUTURE_FEATURES = 16
 
@@ -210,10 +212,6 @@ class ForecastNetwork(nn.Module):
         ahead = known.unfold(0, self.horizon, 1).movedim(-1, 2)  # (time, batch, horizon, feature)
         state: Tensor = self.future_state(outputs)  # pyright: ignore[reportOptionalCall]
         return self.future_out(relu(ahead + self.future_step + state.unsqueeze(2)))  # pyright: ignore[reportOptionalCall]
-
-
-LEAST_SCALE = 0.05
-"""Below this share of a series' usual error of the naive forecast, a window is taken for constant."""
 
 
 class ForecastEnsemble(nn.Module):

@@ -74,6 +74,11 @@ class ForecastData:
         """Whether no value of the training part is negative."""
         return all(bool(np.nanmin(one.values) >= 0) for one in self.train.series)
 
+    @cached_property
+    def store(self) -> SeriesStore:
+        """What is read of all steps; validations come often."""
+        return SeriesStore(self.columns(self.table))
+
     def columns(self, table: SeriesTable) -> list[NDArray[np.float32]]:
         """What is read of each series."""
         return [self.encoder.columns(one, table, self.scale(one)) for one in table.series]
@@ -263,19 +268,10 @@ def last_batches(data: ForecastData, kept: int) -> Iterator[ForecastBatch]:
     """Forecasts of the last steps of each series, from every step before and among them."""
     settings = data.settings
     context, window, horizon = settings.complete("context"), settings.complete("window"), settings.steps_ahead
-    store = _validation_store(data)
+    store = data.store
     time = context + kept
     for part in torch.arange(len(store.lengths)).split(max(1, EVALUATION_BATCH * 64 // time)):
         # The first forecast that counts is made from the last step of the training part.
         begin = store.lengths[part] - kept - context - window + 1
         found = store.windows(part, begin, window - 1 + time + horizon)
         yield forecast_batch(data, found, time, first=context - 1)
-
-
-def _validation_store(data: ForecastData) -> SeriesStore:
-    # Kept with the data: validations come often.
-    store: SeriesStore | None = data.__dict__.get("_store")
-    if store is None:
-        store = SeriesStore(data.columns(data.table))
-        data.__dict__["_store"] = store
-    return store
