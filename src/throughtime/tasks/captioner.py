@@ -11,7 +11,16 @@ from typing import Any, Self
 import numpy as np
 import torch
 
-from throughtime.data import PARTS, CaptionColumns, CaptionedImages, Frames, Picture, SentenceTokenizer, find_captioned
+from throughtime.data import (
+    PARTS,
+    CaptionColumns,
+    CaptionedImages,
+    Frames,
+    Picture,
+    SentenceTokenizer,
+    chosen_part,
+    find_captioned,
+)
 from throughtime.errors import ArgumentError, check_choice, check_range
 from throughtime.models import Captioner as Network
 from throughtime.tasks.caption_evaluation import Evaluation, beside_captions, evaluate_captions
@@ -270,8 +279,4 @@ class Captioner(TrainableModel[Network, Settings, CaptionedImages]):
         self, data: Sequence[CaptionedImages | Path | str], part: str | None, columns: CaptionColumns | None
     ) -> CaptionedImages:
         found = find_captioned(data, columns or self.settings.columns)
-        if part is None:
-            part = "test" if "test" in found else next(iter(found))
-        if part not in found:
-            raise ArgumentError(f"`part` must be one of those in the data, {', '.join(found)}, got {part!r}")
-        return found[part]
+        return chosen_part(found, part)

@@ -11,8 +11,8 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor
 
-from throughtime.data import PARTS, LabelledExamples
-from throughtime.errors import ArgumentError, ModelFolderError, check_choice
+from throughtime.data import PARTS, LabelledExamples, chosen_part
+from throughtime.errors import ModelFolderError, check_choice
 from throughtime.models import ClassifyingNetwork
 from throughtime.tasks.class_targets import ClassTargets
 from throughtime.tasks.classification import ClassifiedData, LabelSettings, fit
@@ -117,11 +117,7 @@ class Classifier(TrainableModel[Network, OwnSettings, Examples], ABC, Generic[Ne
 
     def _found(self, data: Sequence[Any], part: str | None, settings: OwnSettings) -> Examples:
         found = self.read(data, settings)
-        if part is None:
-            part = "test" if "test" in found else next(iter(found))
-        if part not in found:
-            raise ArgumentError(f"`part` must be one of those in the data, {', '.join(found)}, got {part!r}")
-        return found[part]
+        return chosen_part(found, part)
 
     def predictions(self, probabilities: Tensor) -> list[Prediction]:
         """What probabilities of shape (examples, classes) say."""

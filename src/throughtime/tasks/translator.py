@@ -17,6 +17,7 @@ from throughtime.data import (
     Ids,
     ParallelText,
     SentenceTokenizer,
+    chosen_part,
     evaluation_batches,
     find_parallel,
     find_sentences,
@@ -310,11 +311,7 @@ class Translator(TrainableModel[EncoderDecoder, Settings, ParallelText]):
             found = find_sentences(data, encoding=settings.encoding)
         else:
             found = find_parallel(data, source=settings.source, target=settings.target, encoding=settings.encoding)
-        if part is None:
-            part = "test" if "test" in found else next(iter(found))
-        if part not in found:
-            raise ArgumentError(f"`part` must be one of those in the data, {', '.join(found)}, got {part!r}")
-        return found[part]
+        return chosen_part(found, part)
 
 
 def _search(options: dict[str, Any]) -> Search:
