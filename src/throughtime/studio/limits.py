@@ -8,8 +8,9 @@ MOST_CHARACTERS = 20_000
 """Of a text in a request."""
 MOST_TOKENS = 5_000
 """That a language model writes for a request."""
+MOST_STOPS, LONGEST_STOP = 8, 200
+"""Strings before which a text ends, and characters of one."""
 MOST_WORDS_EXPLAINED = 300
-MOST_SENTENCES = 64
 MOST_PIXELS = 25_000_000
 MOST_ANSWERS = 50
 MOST_SERIES_SHOWN = 24
@@ -22,12 +23,14 @@ class Limits:
 
     Attributes:
         body: bytes of a request, of a picture or a table at most.
+        bodies: bytes of all requests that are being served.
         seconds: that a request may take.
         side_by_side: texts that a language model writes at once; others wait.
         waiting: requests that may wait, for a model or to write.
     """
 
     body: int = 16_000_000
+    bodies: int = 256_000_000
     seconds: float = 120.0
     side_by_side: int = 64
     waiting: int = 256

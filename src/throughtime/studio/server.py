@@ -74,7 +74,7 @@ def make_app(shelf: Shelf, *, limits: Limits = DEFAULTS, token: str | None = Non
         return FileResponse(STATIC / "docs.html")
 
     app.mount("/static", StaticFiles(directory=STATIC))
-    app.add_middleware(Guard, token=token, most=limits.body)
+    app.add_middleware(Guard, token=token, limits=limits)
     return app
 
 

@@ -1,0 +1,1 @@
+def requests_for(models): return []
