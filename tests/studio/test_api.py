@@ -6,6 +6,7 @@ import json
 import math
 import os
 import re
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -80,22 +81,37 @@ def test_a_seed_writes_what_the_library_writes(name: str, client: TestClient, fo
 
 
 def test_texts_that_are_written_side_by_side_are_those_written_alone(
-    client: TestClient, folders: dict[str, Path]
+    client: TestClient, shelf: Shelf, folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("throughtime.studio.batched_writing.READ_AT_ONCE", 3)  # so that prompts are read in parts
     model = LanguageModel.load(folders["lm"], device="cpu")
     assert isinstance(client.app, FastAPI)
-    writer = asyncio.run(client.app.state.studio.writer("lm"))
+    writer = client.app.state.studio.writer(shelf.entries["lm"])
+    ways: list[dict[str, Any]] = [{"temperature": 0.7}, {"top_k": 5, "repetition_penalty": 1.2}, {"temperature": 0}]
     rows: list[dict[str, Any]] = [
-        {"prompt": "(he "[: row % 4], "length": 20 + 7 * row, "seed": row, "temperature": 0.7} for row in range(12)
+        {"prompt": '"no" (he '[: row % 10], "length": 20 + 7 * row, "seed": row, **ways[row % 3]} for row in range(12)
     ]
 
     def written(row: dict[str, Any]) -> str:
         return asked(client, "/v1/generate", model="lm", **row)["text"]
 
-    with ThreadPoolExecutor(12) as pool:
-        found = list(pool.map(written, rows))
-    assert found == ["".join(model.generate(**row)) for row in rows]
-    assert writer.largest_batch > 1
+    with shelf.entries["lm"].turn(), ThreadPoolExecutor(12) as pool:  # all of them wait
+        coming = [pool.submit(written, row) for row in rows]
+        while writer.waiting < len(rows) - 1:
+            time.sleep(0.001)
+    assert [one.result() for one in coming] == ["".join(model.generate(**row)) for row in rows]
+    assert writer.largest_batch == len(rows)
+
+
+def test_a_text_ends_before_a_stop_string(client: TestClient, folders: dict[str, Path]) -> None:
+    options: dict[str, Any] = {"length": 200, "seed": 1, "prompt": "(he "}
+    model = LanguageModel.load(folders["lm"], device="cpu")
+    whole = "".join(model.generate(**options))
+    stop = whole[60:63]
+    found = asked(client, "/v1/generate", model="lm", stop=["nowhere to be found", stop], **options)
+    assert found["text"] == whole[: whole.index(stop)] == "".join(model.generate(stop=[stop], **options))
+    assert found["ended"] == "stop"
+    assert found["text"] == "".join(found["pieces"])
 
 
 def test_reading_tells_surprise_and_neurons(client: TestClient, folders: dict[str, Path]) -> None:

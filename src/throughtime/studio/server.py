@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import secrets
 import socket
 import webbrowser
@@ -123,8 +124,14 @@ def serve(
         opening = Timer(0.5, webbrowser.open, (url,))
         opening.daemon = True
         opening.start()
-    with listener:
-        uvicorn.Server(config).run(sockets=[listener])
+    # What stands until the end needn't be looked through again and again, which takes long enough to be felt.
+    gc.collect()
+    gc.freeze()
+    try:
+        with listener:
+            uvicorn.Server(config).run(sockets=[listener])
+    finally:
+        gc.unfreeze()
 
 
 def listen(host: str, port: int | None) -> socket.socket:

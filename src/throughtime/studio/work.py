@@ -97,7 +97,7 @@ class Studio:
             self._pending -= 1
 
 
-def _studio(request: Request) -> Studio:
+async def _studio(request: Request) -> Studio:  # a plain function would be run in a thread
     return request.app.state.studio
 
 
