@@ -11,13 +11,17 @@ import torch
 from starlette.testclient import TestClient
 
 from throughtime import (
+    AnomalyDetector,
     Captioner,
     Forecaster,
     ImageClassifier,
     LanguageModel,
+    SequenceClassifier,
     TextClassifier,
     TextInMemory,
     Translator,
+    VideoClassifier,
+    VideoPredictor,
     VisualQuestionAnswerer,
     Word2Vec,
 )
@@ -26,9 +30,13 @@ from throughtime.data import (
     LabelledImages,
     ParallelText,
     VisualQuestions,
+    gliding_digits,
     little_world,
+    moving_digits,
+    sample_gestures,
     sample_reviews,
 )
+from throughtime.data.sample_signals import sample_signals
 from throughtime.studio import Shelf, make_app
 
 QUICK: dict[str, Any] = {"hidden_size": 16, "steps": 4, "device": "cpu", "precision": "32"}
@@ -58,6 +66,11 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     VisualQuestionAnswerer.fit(VisualQuestions.of(PIXELS, asked), output=place / "questions", joint_size=8, **alone)
     kinds = LabelledImages.of(PIXELS, ["dark" if number < 6 else "light" for number in range(12)])
     ImageClassifier.fit(kinds, output=place / "pictures", steps=4, device="cpu", precision="32", channels=(4, 4))
+    SequenceClassifier.fit(sample_gestures(40), output=place / "gestures", **QUICK)
+    AnomalyDetector.fit(sample_signals(300), output=place / "machine", window=12, **QUICK)
+    filmed: dict[str, Any] = {"num_layers": 1, "steps": 4, "device": "cpu", "precision": "32"}
+    VideoClassifier.fit(gliding_digits(20, frames=3), output=place / "videos", channels=[4], hidden_size=8, **filmed)
+    VideoPredictor.fit(moving_digits(20, frames=4, side=16), output=place / "frames", hidden_channels=4, **filmed)
     return {path.name: path for path in place.iterdir()}
 
 

@@ -15,6 +15,18 @@ MOST_PIXELS = 25_000_000
 MOST_ANSWERS = 50
 MOST_SERIES_SHOWN = 24
 MOST_HORIZON = 1_000
+MOST_POINTS = 100_000
+"""Of a recording that is searched for anomalies, in an answer."""
+MOST_SPANS = 500
+MOST_SEQUENCES = 1_000
+MOST_STEPS_EXPLAINED = 2_000
+MOST_UNPACKED = 128_000_000
+"""Bytes of the arrays in an NPZ file."""
+MOST_VIDEOS = 24
+MOST_FRAMES = 1_000
+"""Of a video that is sent."""
+MOST_FRAMES_SHOWN = 60
+MOST_FRAMES_AHEAD = 100
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,16 @@ from fastapi.staticfiles import StaticFiles
 
 from throughtime.errors import ArgumentError
 from throughtime.studio import (
+    anomaly_routes,
     inside_routes,
     language_routes,
     picture_routes,
     run_routes,
     sentence_routes,
+    sequence_routes,
     series_routes,
     vector_routes,
+    video_routes,
 )
 from throughtime.studio.guard import LOOPBACK, Guard
 from throughtime.studio.limits import Limits
@@ -59,9 +62,12 @@ def make_app(shelf: Shelf, *, limits: Limits = DEFAULTS, token: str | None = Non
         run_routes,
         language_routes,
         sentence_routes,
+        sequence_routes,
         vector_routes,
         series_routes,
+        anomaly_routes,
         picture_routes,
+        video_routes,
         inside_routes,
     ):
         app.include_router(routes.router)

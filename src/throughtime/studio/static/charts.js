@@ -28,8 +28,8 @@ function ticks(low, high, count) {
   return found;
 }
 
-// lines: {name, colour, points: [[x, y], ...], dashed?}; bands: {colour, points: [[x, low, high], ...]}.
-export function lineChart({ lines, bands = [], label, xLabel = "", xNames = null, height = 260, log = false, marks = [] }) {
+// lines: {name, colour, points: [[x, y], ...], dashed?}; bands: {colour, points: [[x, low, high], ...]}; odd: [[from, to], ...].
+export function lineChart({ lines, bands = [], label, xLabel = "", xNames = null, height = 260, log = false, marks = [], odd = [] }) {
   const width = drawnWidth(720), left = 58, right = 12, top = 10, bottom = 40;
   const scaleY = (value) => (log ? Math.log10(Math.max(value, 1e-12)) : value);
   const every = [...lines.flatMap((line) => line.points), ...bands.flatMap((band) => band.points)]
@@ -56,6 +56,10 @@ export function lineChart({ lines, bands = [], label, xLabel = "", xNames = null
     svg.append(draw("text", { x: placeX(step), y: height - bottom + 18, "text-anchor": anchor }, name));
   }
   if (xLabel) svg.append(draw("text", { x: (left + width - right) / 2, y: height - 4, "text-anchor": "middle" }, xLabel));
+  for (const [from, to] of odd) {
+    const begin = placeX(Math.max(from, x0));
+    svg.append(draw("rect", { class: "odd", x: begin, width: Math.max(placeX(Math.min(to, x1)) - begin, 1.5), y: top, height: height - top - bottom }));
+  }
   for (const mark of marks) {
     svg.append(draw("line", { class: "grid", x1: placeX(mark), x2: placeX(mark), y1: top, y2: height - bottom, "stroke-dasharray": "3 4" }));
   }
