@@ -28,8 +28,8 @@ import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
-
 from studio_requests import requests_for
+
 from throughtime import LanguageModel
 
 TOGETHER, LENGTH, ALONE, ROUNDS = 50, 400, 5, 5
@@ -48,10 +48,12 @@ class Answer:
 
     @property
     def tokens(self) -> int:
+        """How many pieces a stream has; a character model's are its tokens."""
         return self.body.count(b"event: piece\n")
 
     @property
     def text(self) -> str:
+        """What a stream's pieces make together."""
         return "".join(json.loads(line[6:])["text"] for line in self.body.splitlines() if line.startswith(b'data: {"t'))
 
 

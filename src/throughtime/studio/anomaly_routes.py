@@ -35,8 +35,8 @@ class OddSpan(BaseModel):
 class ScoredRecording(BaseModel):
     """What was measured together, and the score of each step.
 
-    Where there are more steps than points, a point stands for several: it has the value that is furthest from the middle,
-    and the highest score.
+    Where there are more steps than points, a point stands for several: it has the value that is furthest from the
+    middle, and the highest score.
     """
 
     name: str
@@ -83,8 +83,8 @@ async def detect(
                     recording=span.recording,
                     begin=span.begin,
                     end=span.end,
-                    first=span.first,
-                    last=span.last,
+                    first=stamp(span.first),
+                    last=stamp(span.last),
                     peak=round(span.peak, 3),
                     channel=span.channel,
                 )

@@ -137,9 +137,7 @@ class _Batch:
         parts = [text.to_read[:READ_AT_ONCE] for text in texts]
         lengths = [len(part) for part in parts]
         is_even = min(lengths) == max(lengths)
-        outputs, state = network.recur(
-            pad_sequence(parts).to(device), state, lengths=None if is_even else lengths
-        )
+        outputs, state = network.recur(pad_sequence(parts).to(device), state, lengths=None if is_even else lengths)
         finished: list[int] = []
         unfinished: list[int] = []
         for row, (text, length) in enumerate(zip(texts, lengths, strict=True)):

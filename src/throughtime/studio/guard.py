@@ -59,7 +59,7 @@ class Guard:
             await send(message)
 
         headers = Headers(scope=scope)
-        refusal = self._refusal(scope, headers)
+        refusal = self._foreign(scope, headers) or self._too_much(scope, headers)
         if refusal is not None:
             await refused(*refusal)(scope, receive, send_with_headers)
             return
@@ -71,7 +71,7 @@ class Guard:
         finally:
             self._held -= size
 
-    def _refusal(self, scope: Scope, headers: Headers) -> tuple[int, str] | None:
+    def _foreign(self, scope: Scope, headers: Headers) -> tuple[int, str] | None:
         host = headers.get("host", "")
         if self.token is None and (urlsplit(f"//{host}").hostname or "") not in LOOPBACK:
             return 403, f"this studio answers as 127.0.0.1 and localhost alone, not as {host!r}"
@@ -83,15 +83,19 @@ class Guard:
             return 403, "pages of other hosts can't use this studio"
         if self.token is not None and is_secret and not self._is_known(headers):
             return 401, "this studio needs its token: send it as Authorization: Bearer TOKEN"
-        if scope["method"] in {"POST", "PUT", "PATCH"}:
-            length = headers.get("content-length", "")
-            if not length.isdecimal():
-                return 411, "the request must say its length by Content-Length"
-            most = self.limits.body
-            if int(length) > most:
-                return 413, f"the request is too large, {int(length):,} bytes; {most:,} are read at most"
-            if self._held + int(length) > self.limits.bodies:
-                return 503, "too much has been sent and is not done yet; try again later"
+        return None
+
+    def _too_much(self, scope: Scope, headers: Headers) -> tuple[int, str] | None:
+        if scope["method"] not in {"POST", "PUT", "PATCH"}:
+            return None
+        length = headers.get("content-length", "")
+        if not length.isdecimal():
+            return 411, "the request must say its length by Content-Length"
+        most = self.limits.body
+        if int(length) > most:
+            return 413, f"the request is too large, {int(length):,} bytes; {most:,} are read at most"
+        if self._held + int(length) > self.limits.bodies:
+            return 503, "too much has been sent and is not done yet; try again later"
         return None
 
     def _is_known(self, headers: Headers) -> bool:

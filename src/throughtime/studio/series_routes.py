@@ -106,6 +106,8 @@ def numbers(values: np.ndarray) -> list[float | None]:
 
 
 def stamp(moment: object) -> str:
-    """A stamp as people write it, without a time of day where that is midnight."""
+    """A stamp as people write it: without a time of day where that is midnight, and without seconds that are 0."""
     text = str(moment).replace("T", " ").removesuffix(".000000")
-    return text.removesuffix(" 00:00:00")
+    if text.count(":") == 2:
+        text = text.removesuffix(":00")
+    return text.removesuffix(" 00:00")

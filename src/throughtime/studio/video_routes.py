@@ -27,8 +27,8 @@ router = APIRouter(tags=["videos"])
 
 VIDEO = content_of(
     "application/octet-stream",
-    "The content of an animated GIF, or of NPZ with an array called video, of shape (time, height, width) or, of several "
-    "videos, (videos, time, height, width), both also with channels. The model's own validation videos if empty.",
+    "The content of an animated GIF, or of NPZ with an array called video, of shape (time, height, width), or of "
+    "several, (videos, time, height, width) or (..., channel). The model's own validation videos if empty.",
 )
 VIDEO["requestBody"]["required"] = False
 

@@ -73,7 +73,6 @@ class Studio:
         Raises:
             RefusedError: where too many wait, or it takes too long.
         """
-
         seconds = self.limits.seconds
         deadline = time.monotonic() + seconds
 

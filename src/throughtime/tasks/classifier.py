@@ -119,9 +119,7 @@ class Classifier(TrainableModel[Network, OwnSettings, Examples], ABC, Generic[Ne
         """
         check_choice("part", part or "valid", PARTS)
         train = self._own("train") if baselines else None
-        examples = (
-            self._found(data, part, settings or self.settings) if data else self.own_examples(part or "valid")
-        )
+        examples = self._found(data, part, settings or self.settings) if data else self.own_examples(part or "valid")
         probabilities = self.probabilities(examples)
         beside = self._beside(train, examples) if train is not None else {}
         return evaluate_probabilities(probabilities, examples, self.targets, name=self.name, beside=beside)

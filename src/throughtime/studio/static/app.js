@@ -73,7 +73,8 @@ function show() {
   nav.querySelectorAll("a").forEach((link) => {
     if (link.dataset.name === model.name) {
       link.setAttribute("aria-current", "page");
-      link.scrollIntoView({ block: "nearest", inline: "nearest" });
+      // scrollIntoView would let the tab key begin behind this link.
+      nav.scrollLeft = link.offsetLeft - nav.offsetLeft - (nav.clientWidth - link.offsetWidth) / 2;
     } else link.removeAttribute("aria-current");
   });
   const others = models.filter((other) => other !== model && other.task === model.task && other.is_ready);
@@ -102,9 +103,15 @@ function show() {
 
 // The models may be others now, and this one's view is kept with what was typed where it is among them as it was.
 watchConnection(() => get("/v1/models"), async () => {
+  document.querySelectorAll(".error").forEach((line) => (line.hidden = true));
   const before = JSON.stringify(models);
   const { models: now } = await get("/v1/models");
   if (JSON.stringify(now) !== before || !nav.childElementCount) start();
+});
+// What stands behind # is a model's name.
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  main.focus();
 });
 addEventListener("hashchange", () => {
   show();

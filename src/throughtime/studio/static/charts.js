@@ -50,9 +50,10 @@ export function lineChart({ lines, bands = [], label, xLabel = "", xNames = null
     svg.append(draw("text", { x: left - 8, y: placeY(level) + 4, "text-anchor": "end" }, shortNumber(level)));
   }
   const many = width < 480 ? 3 : 6, steps = xNames ? evenly(x0, x1, Math.min(many, 5)) : ticks(x0, x1, many);
-  for (const step of steps) {
+  const names = xNames ? shortStamps(steps.map((step) => xNames[step] ?? "")) : steps.map(shortNumber);
+  for (const [place, step] of steps.entries()) {
     const anchor = step === x1 && xNames ? "end" : step === x0 && xNames ? "start" : "middle";
-    const name = xNames ? xNames[step] ?? "" : shortNumber(step);
+    const name = names[place];
     svg.append(draw("text", { x: placeX(step), y: height - bottom + 18, "text-anchor": anchor }, name));
   }
   if (xLabel) svg.append(draw("text", { x: (left + width - right) / 2, y: height - 4, "text-anchor": "middle" }, xLabel));
@@ -74,11 +75,17 @@ export function lineChart({ lines, bands = [], label, xLabel = "", xNames = null
       if (drawn) path += `${open ? "L" : "M"}${placeX(x).toFixed(1)} ${placeY(y).toFixed(1)}`;
       open = drawn;
     }
-    const line = draw("path", { class: `line ${colour}`, d: path, ...(dashed ? { "stroke-dasharray": "5 5" } : {}) });
+    const line = draw("path", { class: points.length > 600 ? `line fine ${colour}` : `line ${colour}`, d: path, ...(dashed ? { "stroke-dasharray": "5 5" } : {}) });
     line.append(draw("title", {}, name));
     svg.append(line);
   }
   return svg;
+}
+
+// Days alone, where those differ; times of day would tell nothing there.
+function shortStamps(stamps) {
+  const days = stamps.map((stamp) => stamp.split(" ")[0]);
+  return new Set(days).size === days.length ? days : stamps;
 }
 
 const evenly = (low, high, count) =>
