@@ -11,8 +11,8 @@ class StopFilter:
     """Passes pieces of a text on until one of the stop strings has come.
 
     Nothing of it, and nothing after it, is passed. Text that may be the beginning of a stop string is held back until
-    it is certain. Where stop strings overlap, the one that is complete first ends the text, and of those the longest; how
-    the text is cut into pieces makes no difference.
+    it is certain. Where stop strings overlap, the one that is complete first ends the text, and of those the longest;
+    how the text is cut into pieces makes no difference.
 
     Args:
         stops: the stop strings; without any, all is passed on at once.
