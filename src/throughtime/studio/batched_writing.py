@@ -47,11 +47,6 @@ class Writer:
         self._is_running = False
         self.largest_batch = 0
 
-    @property
-    def waiting(self) -> int:
-        """How many texts wait for room."""
-        return len(self._waiting)
-
     def begin(self, text: WrittenText) -> None:
         """Write a text as soon as there is room.
 
