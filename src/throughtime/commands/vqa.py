@@ -16,9 +16,11 @@ from throughtime.commands.standard_input import standard_input_lines
 from throughtime.commands.training_runs import Output, lasting, output_folder, takes_sample
 from throughtime.data import QuestionColumns, VisualQuestions, sample_questions
 from throughtime.data.images import open_image
+from throughtime.errors import ArgumentError
 from throughtime.tasks.answer_evaluation import AnswerEvaluation, answer_summary
+from throughtime.tasks.attention_overlays import check_overlay_file, save_overlays
 from throughtime.tasks.visual_question_answerer import Answer, VisualQuestionAnswerer
-from throughtime.tasks.visual_question_answering import Settings
+from throughtime.tasks.visual_question_settings import Settings
 from throughtime.training import Display, keep_freed_memory
 
 QuestionSettings = Annotated[Settings, Parameter(name="*")]
@@ -110,7 +112,14 @@ def evaluate(
 
 
 @app.command
-def predict(model: Path, picture: Path, *question: str, device: str = "auto", json: bool = False) -> int:
+def predict(
+    model: Path,
+    picture: Path,
+    *question: str,
+    attention: Path | None = None,
+    device: str = "auto",
+    json: bool = False,
+) -> int:
     """Answer questions about a picture.
 
     Without a question, standard input is read and answered line by line.
@@ -119,20 +128,29 @@ def predict(model: Path, picture: Path, *question: str, device: str = "auto", js
         model: The model folder.
         picture: The file of the picture.
         question: Questions about it.
+        attention: A PNG file that shows where the network looked for each answer.
         device: Where to compute: auto, cpu, cuda, mps.
         json: Print one JSON object a line.
     """
+    if attention is not None:
+        check_overlay_file(attention)
     loaded = VisualQuestionAnswerer.load(model, device=device)
+    if attention is not None and not loaded.has_attention:
+        raise ArgumentError(f"--attention needs a model that has attention; this one is {loaded.name}")
     open_image(picture)  # Before questions are waited for.
+    answers: list[Answer] = []
     for one in question or standard_input_lines():
         if one.strip():
-            _print_answer(one, loaded.answer(picture, [one])[0], json=json)
+            answers += loaded.answer(picture, [one], attention=attention is not None)
+            _print_answer(answers[-1], json=json)
+    if attention is not None and answers:
+        save_overlays([loaded.reader.preprocessing.pixels(picture)] * len(answers), answers, attention)
     return 0
 
 
-def _print_answer(question: str, answer: Answer, *, json: bool) -> None:
+def _print_answer(answer: Answer, *, json: bool) -> None:
     if json:
-        content = {"question": question, "answer": answer.answer, "probabilities": answer.probabilities}
+        content = {"question": answer.question, "answer": answer.answer, "probabilities": answer.probabilities}
         print(dumps(content, ensure_ascii=False), flush=True)
         return
     shown = "  ".join(f"{name} {probability:.1%}" for name, probability in list(answer.probabilities.items())[:3])

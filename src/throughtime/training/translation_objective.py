@@ -86,7 +86,7 @@ class TranslationObjective(nn.Module):
         network = cast("DecodingNetwork", self.network)
         targets = batch.target.values[1:].to(device)
         mask = valid_targets(batch.target).to(device)
-        state = network.encode(SequenceBatch(batch.source.values.to(device), batch.source.lengths))
+        state = network.encode(batch.source.to(device))
         inputs = batch.target.values[:-1].to(device)
         sources, rows = batch.source.values.shape[1], targets.shape[1]
         if rows > sources:
