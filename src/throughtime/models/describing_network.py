@@ -28,7 +28,7 @@ class DescribingNetwork(DecodingNetwork, ABC):
         attention: additive, dot or general; None where the first vector is all that the decoder knows.
         attention_order: whether attention comes "before" the recurrent step or "after" it; see ``Decoder``.
         input_feeding: whether each readout is fed to the next step; see ``Decoder``.
-        hard_attention: whether attention looks at one vector at a time; see ``Attention``.
+        hard_attention: how attention that looks at one vector at a time gets its gradient; None for soft attention.
         dropout: probability that a unit is dropped after the embedding, between the layers and before the output.
         tied: whether the output layer shares the embedding's weights.
         start_size: features of the vector that the decoder starts from; ``hidden_size`` if None.
@@ -48,7 +48,7 @@ class DescribingNetwork(DecodingNetwork, ABC):
         attention: str | None = "additive",
         attention_order: str = "before",
         input_feeding: bool = False,
-        hard_attention: bool = False,
+        hard_attention: str | None = None,
         dropout: float = 0.0,
         tied: bool = True,
         start_size: int | None = None,
