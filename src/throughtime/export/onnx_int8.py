@@ -24,7 +24,8 @@ from throughtime.data import (
     with_ends,
 )
 from throughtime.errors import ArgumentError
-from throughtime.export.onnx_export import Exportable, run_onnx, runtime, session_of
+from throughtime.export.onnx_export import Exportable
+from throughtime.export.onnx_file import run_onnx, runtime, session_of
 from throughtime.tasks.class_targets import ClassTargets
 from throughtime.tasks.language_model import LanguageModel
 from throughtime.tasks.sequence_classification import SUFFIX
