@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -31,25 +32,13 @@ def write_companions(model: Any, folder: Path) -> dict[str, Any]:
     Returns:
         What config.json is to say beside the files' inputs and outputs.
     """
-    said: dict[str, Any] = {}
     if isinstance(model, LanguageModel | TextClassifier):
         model.tokenizer.save(folder / TOKENIZER)
-    if isinstance(model, Captioner | VisualQuestionAnswerer):
+    elif isinstance(model, Captioner | VisualQuestionAnswerer):
         model.tokenizer.tokenizer.save(folder / TOKENIZER)
-    if isinstance(model, Translator):
+    elif isinstance(model, Translator):
         save_tokenizers(ModelFolder(folder), model.source, model.target)
-    if isinstance(model, Translator | Captioner):
-        said["end"] = model.network.end
-    if isinstance(model, Captioner | VisualQuestionAnswerer):
-        said["grid"] = model.network.images.grid
-    if isinstance(model, Captioner | ImageClassifier | VideoClassifier | VideoPredictor | VisualQuestionAnswerer):
-        said["pictures"] = _pictures(model.reader)
-    if isinstance(model, SequenceClassifier | AnomalyDetector):
-        said["channels"] = model.channels
-    if isinstance(model, TextClassifier | SequenceClassifier | ImageClassifier | VideoClassifier):
-        said["classes"] = model.targets.classes
-    if isinstance(model, VisualQuestionAnswerer):
-        said["answers"] = model.answers
+    said = {name: of(model) for name, kinds, of in _SAID if isinstance(model, kinds)}
     if isinstance(model, AnomalyDetector):
         said |= _normal(model)
     return {**said, **_series(model)} if isinstance(model, Forecaster) else said
@@ -78,7 +67,7 @@ def _normal(model: AnomalyDetector) -> dict[str, Any]:
 def _series(model: Forecaster) -> dict[str, Any]:
     """The units of the series of a forecaster, and what its covariates are, feature by feature."""
     encoder, settings, network = model.data.encoder, model.settings, model.network
-    past = {name: asdict(one) for name, one in encoder.past.items()}
+    past: dict[str, Any] = {name: asdict(one) for name, one in encoder.past.items()}
     if encoder.shows_missing:
         past["missing"] = "1 where the value is missing, and filled from before"
     output = network.output
@@ -95,3 +84,19 @@ def _series(model: Forecaster) -> dict[str, Any]:
         },
         "static_covariates": {name: asdict(one) for name, one in encoder.static.items()},
     }
+
+
+_SEES = (Captioner, ImageClassifier, VideoClassifier, VideoPredictor, VisualQuestionAnswerer)
+_SAID: list[tuple[str, tuple[type[Any], ...], Callable[[Any], object]]] = [
+    ("end", (Translator, Captioner), lambda model: model.network.end),
+    ("grid", (Captioner, VisualQuestionAnswerer), lambda model: model.network.images.grid),
+    ("pictures", _SEES, lambda model: _pictures(model.reader)),
+    ("channels", (SequenceClassifier, AnomalyDetector), lambda model: model.channels),
+    (
+        "classes",
+        (TextClassifier, SequenceClassifier, ImageClassifier, VideoClassifier),
+        lambda model: model.targets.classes,
+    ),
+    ("answers", (VisualQuestionAnswerer,), lambda model: model.answers),
+]
+"""What config.json says under which name, and of which models."""

@@ -45,7 +45,10 @@ def detector_files(network: RecurrentAutoencoder, normal: ScoreScale) -> list[On
         own = errors.double().numpy()
         return arrays(errors=errors), {"scores": normal.scores(own), "channels": normal.blame(own)}
 
-    return [OnnxFile("model", autoencoder_graph(network, channels), whole), OnnxFile("score", score_graph(normal), score)]
+    return [
+        OnnxFile("model", autoencoder_graph(network, channels), whole),
+        OnnxFile("score", score_graph(normal), score),
+    ]
 
 
 def autoencoder_graph(network: RecurrentAutoencoder, channels: int) -> Any:
@@ -107,9 +110,7 @@ def _decoded(graph: OnnxGraph, network: RecurrentAutoencoder, latent: str, time:
     sizes = [network.num_layers * size for size in network.state_sizes]
     parts = graph.ops("Split", [flat, graph.integers(*sizes)], len(sizes), axis=1) if len(sizes) > 1 else [flat]
     initial = [
-        graph.op(
-            "Transpose", graph.op("Reshape", own, graph.integers(0, network.num_layers, size)), perm=[1, 0, 2]
-        )
+        graph.op("Transpose", graph.op("Reshape", own, graph.integers(0, network.num_layers, size)), perm=[1, 0, 2])
         for own, size in zip(parts, network.state_sizes, strict=True)
     ]
     shape = graph.op("Concat", time, graph.integers(1, 1), axis=0)

@@ -35,8 +35,8 @@ def add_convolutional(
         prefix: of the weights' names.
 
     Returns:
-        The outputs, shape (time, batch, directions * channels, height, width), zero in the padding, and the final states
-        in the form of ``initial``.
+        The outputs, shape (time, batch, directions * channels, height, width), zero in the padding, and the final
+        states in the form of ``initial``.
 
     Raises:
         ArgumentError: for a cell that can't be written.
@@ -56,7 +56,9 @@ def add_convolutional(
             outputs.append(output)
             finals.append([graph.op("Unsqueeze", state, graph.integers(0)) for state in final])
         values = outputs[0] if len(outputs) == 1 else graph.op("Concat", *outputs, axis=2)
-    ends = [states[0] if len(states) == 1 else graph.op("Concat", *states, axis=0) for states in zip(*finals, strict=True)]
+    ends = [
+        states[0] if len(states) == 1 else graph.op("Concat", *states, axis=0) for states in zip(*finals, strict=True)
+    ]
     return values, ends
 
 
@@ -85,7 +87,9 @@ def _scanned(
         states = [graph.op("Expand", graph.number(0.0), shape) for _ in layer.cell.states]
     body = OnnxGraph(graph)
     write = StepWriter(body, own, weights, layer.hidden_channels, axis=1)
-    scan_step(write, layer, lambda inner, hidden: _convolved(inner, hidden, weights, "hh", own), masked=mask is not None)
+    scan_step(
+        write, layer, lambda inner, hidden: _convolved(inner, hidden, weights, "hh", own), masked=mask is not None
+    )
     scanned = [gates] if mask is None else [gates, mask]
     way = [direction]
     *final, output = graph.ops(

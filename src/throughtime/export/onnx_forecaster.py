@@ -311,7 +311,9 @@ class _Said:
             reach[output.middle : quantile, quantile] = 1
         found = graph.op("MatMul", steps, graph.weight("reach", reach))
         found = graph.op("Add", part(graph, scores, 0, 1, 2), found)
-        level, scale = (graph.op("Unsqueeze", own, graph.integers(2)) for own in (self.windows.level, self.windows.scale))
+        level, scale = (
+            graph.op("Unsqueeze", own, graph.integers(2)) for own in (self.windows.level, self.windows.scale)
+        )
         self._restored(
             graph.op("Add", level, graph.op("Mul", scale, found)), "quantiles", ["batch", horizon, output.size]
         )

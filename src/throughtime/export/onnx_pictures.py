@@ -128,5 +128,7 @@ def _fully_connected(graph: OnnxGraph, images: FullyConnectedEncoder, pixels: st
 
 def _batch_normalised(graph: OnnxGraph, norm: nn.Module, values: str, name: str) -> str:
     tensors = norm.state_dict()
-    parts = [graph.weight(f"{name}.norm.{key}", tensors[key]) for key in ("weight", "bias", "running_mean", "running_var")]
+    parts = [
+        graph.weight(f"{name}.norm.{key}", tensors[key]) for key in ("weight", "bias", "running_mean", "running_var")
+    ]
     return graph.op("BatchNormalization", values, *parts, epsilon=float(cast("nn.BatchNorm2d", norm).eps))

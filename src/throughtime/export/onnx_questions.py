@@ -42,8 +42,8 @@ def question_files(network: VisualQuestionNetwork) -> list[OnnxFile]:
 def question_graph(network: VisualQuestionNetwork) -> Any:
     """Pictures and questions to ``scores`` (batch, answers), and with attention where each look went.
 
-    The pictures (pictures, ...), ``which`` (batch,), int64, says which of them each question is about; ``tokens`` (time,
-    batch) and ``lengths`` (batch,), int64. The looks' ``weights`` have the shape (batch, hops, places).
+    It reads the pictures (pictures, ...); ``which`` (batch,), int64, the picture that each question is about; and
+    ``tokens`` (time, batch) and ``lengths`` (batch,), int64. The looks' ``weights`` are (batch, hops, places).
     """
     graph, images = OnnxGraph(), network.images
     pictures = picture_input(graph, images, ["pictures"])

@@ -135,9 +135,7 @@ def _predicted(
     patches = graph.op("Reshape", values, graph.integers(-1, rows, size, columns, size, channels))
     folded = graph.op("Transpose", patches, perm=[0, 5, 2, 4, 1, 3])
     shape = graph.op("Concat", lead, graph.integers(channels * size * size, rows, columns), axis=0)
-    hidden, finals = add_convolutional(
-        graph, network.recurrent, graph.op("Reshape", folded, shape), initial=initial
-    )
+    hidden, finals = add_convolutional(graph, network.recurrent, graph.op("Reshape", folded, shape), initial=initial)
     pictures = graph.op("Reshape", hidden, graph.integers(-1, network.recurrent.hidden_channels, rows, columns))
     weights = [graph.weight(f"output.{name}", network.output.get_parameter(name)) for name in ("weight", "bias")]
     scores = graph.op("Conv", pictures, *weights, kernel_shape=[1, 1])
