@@ -42,7 +42,7 @@ def encoder(kind: str = "convolutional", channels: tuple[int, ...] = (4, 5)) -> 
     options: dict[str, Any] = {"mean": (0.4, 0.5, 0.6), "std": (0.2, 0.3, 0.4)}
     made: PixelEncoder
     if kind == "convolutional":
-        made = ConvolutionalEncoder((8, 12, 3), channels=channels, convolutions=2, **options)
+        made = ConvolutionalEncoder((8, 11, 3), channels=channels, convolutions=2, **options)
     else:
         made = FullyConnectedEncoder((8, 12, 3), hidden_sizes=(6, 5), **options)
     for module in made.modules():

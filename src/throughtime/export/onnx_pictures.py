@@ -113,7 +113,7 @@ def _convolutional(graph: OnnxGraph, images: ConvolutionalEncoder, pixels: str) 
             weight = graph.weight(f"{name}.weight", layers[place].get_parameter("weight"))
             maps = graph.op("Conv", maps, weight, kernel_shape=[3, 3], pads=[1, 1, 1, 1])
             maps = graph.op("Relu", _batch_normalised(graph, layers[place + 1], maps, name))
-        maps = graph.op("MaxPool", maps, kernel_shape=[2, 2], strides=[2, 2])
+        maps = graph.op("MaxPool", maps, kernel_shape=[2, 2], strides=[2, 2], ceil_mode=1)
     flat = graph.op("Reshape", maps, graph.integers(0, 0, -1))
     return graph.op("Transpose", flat, perm=[0, 2, 1])
 
