@@ -117,7 +117,7 @@ def forecasts(
         data.encoder.columns(one, table, scale, more, (ahead or {}).get(one.unique_id))
         for one, scale in zip(table.series, scales, strict=True)
     ]
-    store = SeriesStore(columns)
+    store = SeriesStore(columns, season=settings.complete("season"))
     window, time = settings.complete("window"), settings.complete("context")
     lowest = torch.tensor([data.lowest(scale) for scale in scales])
     device = next(network.parameters()).device
