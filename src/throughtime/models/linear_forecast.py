@@ -2,7 +2,8 @@
 
 What a single linear layer on a window can do is much (Zeng et al. 2023, https://arxiv.org/abs/2205.13504), and least
 squares finds it at once (Toner & Darlow 2024, https://arxiv.org/abs/2403.14587). Strength of the penalty, length of
-the window and anchor are chosen by cross-validation over blocks of time.
+the window are chosen by cross-validation over blocks of time. What is shrunk to is no zero but exponential smoothing,
+which few values suffice for.
 """
 
 from __future__ import annotations
