@@ -16,14 +16,10 @@ from throughtime import LanguageModel, TextClassifier, TextInMemory, Translator,
 from throughtime.data import ParallelText, little_world, sample_reviews
 from throughtime.errors import ArgumentError, BackendError
 from throughtime.export import export_onnx, measure_int8, quantise
-from throughtime.export.onnx_export import (
-    check_file,
-    classifier_files,
-    language_files,
-    run_onnx,
-    session_of,
-    translator_files,
-)
+from throughtime.export.onnx_classifiers import classifier_files
+from throughtime.export.onnx_decoders import translator_files
+from throughtime.export.onnx_file import check_file, run_onnx, session_of
+from throughtime.export.onnx_language import language_files
 from throughtime.models import EncoderDecoder, RecurrentLanguageModel, RecurrentTextClassifier
 
 pytest.importorskip("onnxruntime")

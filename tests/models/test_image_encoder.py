@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -40,7 +42,17 @@ def test_the_grid_is_what_comes_out(height: int, width: int, channels: int) -> N
     encoder = ConvolutionalEncoder((height, width, channels), channels=(2, 3)).eval()
     vectors = encoder(torch.zeros(2, height, width, channels, dtype=torch.uint8))
     assert vectors.shape == (2, encoder.places, encoder.output_size)
-    assert encoder.grid == (height // 4, width // 4)
+    assert encoder.grid == (math.ceil(height / 4), math.ceil(width / 4))
+
+
+def test_the_last_row_and_column_are_seen_where_halves_are_odd() -> None:
+    encoder = ConvolutionalEncoder((75, 75, 3), channels=(4, 4, 4, 4)).eval()
+    assert encoder.grid == (5, 5)
+    dark, lit = torch.zeros(2, 1, 75, 75, 3, dtype=torch.uint8)
+    lit[:, 74, 74] = 255
+    with torch.no_grad():
+        changed = (encoder(lit) - encoder(dark)).abs().sum(-1)[0]
+    assert changed[24] > 0
 
 
 def test_the_feed_forward_encoder_gives_one_vector_and_reads_every_pixel() -> None:

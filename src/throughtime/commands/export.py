@@ -12,7 +12,8 @@ from rich.table import Table
 
 from throughtime.commands.results import print_json
 from throughtime.errors import ArgumentError
-from throughtime.export.onnx_export import CHECKED_SHAPES, Exportable, OnnxExport, export_onnx
+from throughtime.export.onnx_export import Exportable, OnnxExport, export_onnx
+from throughtime.export.onnx_file import CHECKED_SHAPES
 from throughtime.export.onnx_int8 import Int8Figures, measure_int8, quantise
 from throughtime.tasks.loading import load
 from throughtime.tasks.word2vec_model import Word2Vec

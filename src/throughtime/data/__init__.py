@@ -72,7 +72,12 @@ from throughtime.data.videos import (
     frames_of,
     save_animation,
 )
-from throughtime.data.visual_question_batches import QuestionBatch, QuestionBatches, QuestionSequences
+from throughtime.data.visual_question_batches import (
+    QuestionBatches,
+    QuestionSequences,
+    ScoredAnswers,
+    SpelledAnswers,
+)
 from throughtime.data.visual_question_files import QuestionColumns, find_questions, split_questions
 from throughtime.data.visual_questions import VisualQuestion, VisualQuestions, best_answer, kind_of, normalised_answer
 
@@ -116,16 +121,17 @@ __all__ = [
     "Picture",
     "Pixels",
     "Preprocessing",
-    "QuestionBatch",
     "QuestionBatches",
     "QuestionColumns",
     "QuestionSequences",
     "Scene",
     "SceneObject",
+    "ScoredAnswers",
     "SentenceTokenizer",
     "SequenceColumns",
     "SequenceExample",
     "Sequences",
+    "SpelledAnswers",
     "Splits",
     "StandardInput",
     "Text",

@@ -82,8 +82,8 @@ def beam_search(
     leaves the batch. With a beam that holds every sequence there is, the search is exact.
 
     Args:
-        next_step: from a state and tokens (rows,) to the state after them and scores (rows, vocabulary).
-        select: the state of some rows.
+        next_step: from a state and tokens (rows,), on the CPU, to the state after them and scores (rows, vocabulary).
+        select: the state of some rows, on the scores' device.
         state: before the first step, one row for each source. The first token that goes in is ``constraints.end``.
         beam: how to search.
         constraints: what a sequence must and must not do.
@@ -154,7 +154,6 @@ class _Search:
             written = torch.cat([written[origins], tokens.unsqueeze(1)], 1)
             width = self.beam.size
             state = self.select(state, origins.to(device))
-            tokens = tokens.to(device)
         ranked = [sorted(own, key=lambda one: -one.score) for own in self.found]
         return [own[: self.beam.n_best] for own in ranked]
 

@@ -24,8 +24,8 @@ def sample_sequences(
     """Write one sequence for each source; one that has ended leaves the batch.
 
     Args:
-        next_step: from a state and tokens (rows,) to the state after them and scores (rows, vocabulary).
-        select: the state of some rows.
+        next_step: from a state and tokens (rows,), on the CPU, to the state after them and scores (rows, vocabulary).
+        select: the state of some rows, on the scores' device.
         state: before the first step, one row for each source. The first token that goes in is ``constraints.end``.
         sampling: how to draw; a temperature of 0 writes greedily. Its forbidden tokens are the constraints' business.
         constraints: what a sequence must and must not do.
@@ -70,5 +70,4 @@ def sample_sequences(
             break
         if len(rows) < len(active):
             state, active, tokens = select(state, rows.to(device)), active[rows], tokens[rows]
-        tokens = tokens.to(device)
     return [Hypothesis(tuple(own), total, total) for own, total in zip(written, totals, strict=True)]

@@ -3,38 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch.nn.functional import cross_entropy
 
-from throughtime.data import (
-    Ids,
-    LabelledSequences,
-    LabelledText,
-    ParallelText,
-    Sequences,
-    TokenFile,
-    evaluation_batches,
-    with_ends,
-)
 from throughtime.errors import ArgumentError
-from throughtime.export.onnx_export import Exportable, run_onnx, runtime, session_of
-from throughtime.tasks.class_targets import ClassTargets
-from throughtime.tasks.language_model import LanguageModel
-from throughtime.tasks.sequence_classification import SUFFIX
-from throughtime.tasks.sequence_classifier import SequenceClassifier
-from throughtime.tasks.text_classification import encode
-from throughtime.tasks.text_classifier import TextClassifier
-from throughtime.tasks.translator import Translator
+from throughtime.export.int8_measures import measure_for
+from throughtime.export.onnx_export import Exportable
+from throughtime.export.onnx_file import runtime, session_of
+from throughtime.export.onnx_graph import onnx
 
 INT8 = ".int8.onnx"
-LANES, WINDOW, MOST_PAIRS = 16, 256, 64
+WEIGHTS = {"RNN": (1, 2), "GRU": (1, 2), "LSTM": (1, 2), "MatMul": (1,), "Conv": (1,)}
+"""Which inputs of an operator are weights, and the axis that its outputs stand on."""
+ROWS = {"RNN": 1, "GRU": 1, "LSTM": 1, "MatMul": -1, "Conv": 0}
+FEWEST_WEIGHTS = 256
+"""Smaller ones are left as they are."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +46,10 @@ class Int8Figures:
 def quantise(folder: Path | str) -> list[Path]:
     """Write each ONNX file of a folder once more, its matrices in int8, as NAME.int8.onnx.
 
-    Each column of a matrix has a scale of its own; the vectors that matrices are multiplied with are brought to int8
-    as they come (dynamic quantisation). LSTMs without peepholes become onnxruntime's own operator for it; onnxruntime
-    has none for RNN and GRU, whose recurrent matrices stay in float32.
+    Each row of a matrix has a scale of its own; the vectors that matrices are multiplied with are brought to int8 as
+    they come (dynamic quantisation). LSTMs without peepholes become onnxruntime's own operator for it. It has none for
+    RNN and GRU, nor for steps of a Scan: their weights are kept in int8 and brought back to float32 when a session is
+    opened.
 
     Raises:
         ArgumentError: where there is no ONNX file, or onnxruntime isn't installed.
@@ -81,8 +68,52 @@ def quantise(folder: Path | str) -> list[Path]:
             quantize_dynamic(path, target, per_channel=True, weight_type=QuantType.QInt8)
         finally:
             logging.disable(logging.NOTSET)
+        model = onnx().load(str(target))
+        _keep_as_int8(model)
+        onnx().save(model, str(target))
         written.append(target)
     return written
+
+
+def _keep_as_int8(model: Any) -> None:
+    """Keep the weights that are still in float32 as int8, a scale for each row, and bring them back by a node."""
+    helper, arrays = onnx().helper, onnx().numpy_helper
+    axes = _weights_of(model.graph)
+    nodes: list[Any] = []
+    for tensor in list(model.graph.initializer):
+        values = arrays.to_array(tensor)
+        if tensor.name not in axes or values.dtype != np.float32 or values.size < FEWEST_WEIGHTS:
+            continue
+        axis = axes[tensor.name] % values.ndim
+        others = tuple(place for place in range(values.ndim) if place != axis)
+        scale = np.maximum(np.abs(values).max(axis=others) / 127, np.finfo(np.float32).tiny).astype(np.float32)
+        small = np.round(values / np.expand_dims(scale, others)).astype(np.int8)
+        name = tensor.name
+        model.graph.initializer.remove(tensor)
+        model.graph.initializer.extend(
+            [
+                arrays.from_array(small, f"{name}_int8"),
+                arrays.from_array(scale, f"{name}_scale"),
+                arrays.from_array(np.zeros(len(scale), dtype=np.int8), f"{name}_zero"),
+            ]
+        )
+        inputs = [f"{name}_int8", f"{name}_scale", f"{name}_zero"]
+        nodes.append(helper.make_node("DequantizeLinear", inputs, [name], axis=axis))
+    own = list(model.graph.node)
+    del model.graph.node[:]
+    model.graph.node.extend([*nodes, *own])
+
+
+def _weights_of(graph: Any) -> dict[str, int]:
+    """The names of all weights by which something is multiplied, also in the steps of a Scan; and their rows' axes."""
+    found: dict[str, int] = {}
+    for node in graph.node:
+        for place in WEIGHTS.get(node.op_type, ()):
+            found[node.input[place]] = ROWS[node.op_type]
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                found |= _weights_of(attribute.g)
+    return found
 
 
 def measure_int8(model: Exportable, folder: Path | str) -> Int8Figures:
@@ -92,8 +123,7 @@ def measure_int8(model: Exportable, folder: Path | str) -> Int8Figures:
         ArgumentError: where the model folder has no validation part any more.
     """
     place = Path(folder)
-    kind = next(kind for kind in _MEASURES if isinstance(model, kind))
-    name, measure = _MEASURES[kind]
+    name, measure = measure_for(model)
     results: list[float] = []
     sizes: list[int] = []
     count = 0
@@ -104,72 +134,3 @@ def measure_int8(model: Exportable, folder: Path | str) -> Int8Figures:
         results.append(result)
         sizes.append(sum(path.stat().st_size for path in files))
     return Int8Figures(name, results[0], results[1], count, sizes[0], sizes[1])
-
-
-def _part(path: Path) -> Path:
-    if not path.exists():
-        raise ArgumentError(f"{path.parent} keeps no validation part to measure int8 by; leave out --int8")
-    return path
-
-
-def _language(model: LanguageModel, sessions: dict[str, Any]) -> tuple[float, int]:
-    tokens = TokenFile(_part(model.folder.tokens / "valid.npy")).ids[: LANES * (WINDOW + 1)].astype(np.int64)
-    length = len(tokens) // min(LANES, max(1, len(tokens) // 32))
-    lanes = tokens[: len(tokens) // length * length].reshape(-1, length).T
-    scores = run_onnx(sessions["model"], {"tokens": np.ascontiguousarray(lanes[:-1])})["scores"]
-    targets = torch.from_numpy(np.ascontiguousarray(lanes[1:])).flatten()
-    return float(cross_entropy(torch.from_numpy(scores).flatten(0, 1), targets)), targets.numel()
-
-
-def _texts(model: TextClassifier, sessions: dict[str, Any]) -> tuple[float, int]:
-    part = LabelledText.load(_part(model.folder.tokens / "valid.jsonl"), "valid")
-    texts = encode(part.texts, model.tokenizer, model.settings)
-    return _accuracy(sessions["model"], "tokens", texts, part.labels, model.targets), len(texts)
-
-
-def _numbers(model: SequenceClassifier, sessions: dict[str, Any]) -> tuple[float, int]:
-    part = LabelledSequences.load(_part(model.folder.tokens / f"valid{SUFFIX}"), "valid")
-    return _accuracy(sessions["model"], "values", part.sequences, part.labels, model.targets), len(part)
-
-
-def _accuracy(
-    session: Any, name: str, sequences: Sequences | Sequence[Ids], labels: Sequence[Any], targets: ClassTargets
-) -> float:
-    right = 0
-    for rows, batch in evaluation_batches(sequences, 64):
-        lengths = batch.lengths if batch.lengths is not None else torch.full((len(rows),), len(batch.values))
-        values = batch.values if name == "tokens" else batch.values.float()
-        given = {name: values.numpy(), "lengths": lengths.numpy()}
-        scores = torch.from_numpy(run_onnx(session, given)["scores"])
-        likely = targets.names(targets.likely(targets.probabilities(scores)))
-        right += sum(set(labels[row]) == set(own) for row, own in zip(rows.tolist(), likely, strict=True))
-    return right / len(labels)
-
-
-def _translator(model: Translator, sessions: dict[str, Any]) -> tuple[float, int]:
-    pairs = ParallelText.load(_part(model.folder.tokens / "valid.jsonl"), "valid")
-    total, count = 0.0, 0
-    for source, target in zip(pairs.sources[:MOST_PAIRS], pairs.targets[:MOST_PAIRS], strict=True):
-        tokens, wanted = model.source.encode(source), with_ends(model.target.encode(target), model.network.end)
-        if not len(tokens):
-            continue
-        state = run_onnx(sessions["encoder"], {"tokens": tokens[:, None], "lengths": np.array([len(tokens)])})
-        names = {own.name for own in sessions["step"].get_inputs()}
-        if "fed" in names:
-            state["fed"] = np.zeros((1, model.network.decoder.fed_size), dtype=np.float32)
-        for before, after in pairwise(wanted.tolist()):
-            given = {"tokens": np.array([before]), **{name: state[name] for name in names - {"tokens"}}}
-            output = run_onnx(sessions["step"], given)
-            total += float(cross_entropy(torch.from_numpy(output["scores"]), torch.tensor([after])))
-            count += 1
-            state |= {name.removesuffix("_n"): own for name, own in output.items() if name.endswith("_n")}
-    return total / max(count, 1), count
-
-
-_Measure = Callable[[Any, dict[str, Any]], tuple[float, int]]
-_MEASURES: dict[type[Any], tuple[str, _Measure]] = {
-    LanguageModel: ("nats per token", _language),
-    SequenceClassifier: ("accuracy", _numbers),
-    TextClassifier: ("accuracy", _texts),
-    Translator: ("nats per token", _translator),
-}

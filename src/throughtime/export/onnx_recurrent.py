@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 
@@ -11,7 +11,7 @@ from throughtime.errors import ArgumentError
 from throughtime.export.onnx_graph import OnnxGraph
 from throughtime.export.onnx_operators import OPERATORS, weights_to_onnx
 from throughtime.export.onnx_steps import STEPS, StepWriter, normalised_groups
-from throughtime.nn import Recurrent
+from throughtime.nn import ConvolutionalRecurrent, Recurrent
 
 
 def is_operator(layer: Recurrent) -> bool:
@@ -180,15 +180,36 @@ def _prepared(graph: OnnxGraph, layer: Recurrent, product: str, weights: Weights
 
 
 def _body(graph: OnnxGraph, layer: Recurrent, weights: Weights, prefix: str, *, masked: bool) -> OnnxGraph:
-    """One step as the body of a Scan: states, gates and perhaps whether the step is valid; to states and output."""
+    """One step of a layer as the body of a Scan."""
+
+    def recurrent(body: OnnxGraph, hidden: str) -> str:
+        product = body.op("MatMul", hidden, body.weight(f"{prefix}weight_hh_t", weights["weight_hh"].t()))
+        return _prepared(body, layer, product, weights, "hh", prefix)
+
     body = OnnxGraph(graph)
+    return scan_step(StepWriter(body, prefix, weights, layer.hidden_size), layer, recurrent, masked=masked)
+
+
+def scan_step(
+    write: StepWriter,
+    layer: Recurrent | ConvolutionalRecurrent,
+    recurrent: Callable[[OnnxGraph, str], str],
+    *,
+    masked: bool,
+) -> OnnxGraph:
+    """Write a step into the body of a Scan: states, gates and perhaps whether the step is valid; to states and output.
+
+    Args:
+        write: of the body.
+        layer: whose cell's step.
+        recurrent: adds the product of the hidden state with weight_hh, and its bias.
+        masked: whether rows have ends.
+    """
+    body = write.graph
     states = [body.input(body.new_name("state"), "FLOAT", None) for _ in layer.cell.states]
     gates = body.input(body.new_name("gates"), "FLOAT", None)
     valid = body.input(body.new_name("valid"), "BOOL", None) if masked else None
-    product = body.op("MatMul", states[0], body.weight(f"{prefix}weight_hh_t", weights["weight_hh"].t()))
-    recurrent = _prepared(body, layer, product, weights, "hh", prefix)
-    write = StepWriter(body, prefix, weights, layer.hidden_size)
-    new = STEPS[layer.cell_name](write, gates, recurrent, states)
+    new = STEPS[layer.cell_name](write, gates, recurrent(body, states[0]), states)
     output = body.op("Identity", new[0])
     if valid is not None:
         new = [body.op("Where", valid, after, before) for after, before in zip(new, states, strict=True)]

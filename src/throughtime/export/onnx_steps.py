@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -20,10 +21,14 @@ class StepWriter:
         prefix: of the weights' names.
         weights: of one layer and direction, by their names without the layer's suffix.
         hidden_size: units.
+        axis: where the units of a state stand: last, or first of a picture, (batch, units, height, width).
     """
 
-    def __init__(self, graph: OnnxGraph, prefix: str, weights: Weights, hidden_size: int) -> None:
+    def __init__(
+        self, graph: OnnxGraph, prefix: str, weights: Weights, hidden_size: int, *, axis: Literal[-1, 1] = -1
+    ) -> None:
         self.graph = graph
+        self.axis: Literal[-1, 1] = axis
         self.prefix = prefix
         self.weights = weights
         self.hidden_size = hidden_size
@@ -35,13 +40,15 @@ class StepWriter:
         return self.graph.weight(f"{self.prefix}{name}{label}_t", value.t())
 
     def vector(self, name: str, label: str, value: Tensor) -> str:
-        """A vector that is part of a weight."""
+        """A vector that is part of a weight; of pictures one for all places, or one for each place."""
+        if self.axis == 1:
+            value = value[:, None, None] if value.ndim == 1 else value.movedim(-1, 0)
         return self.graph.weight(f"{self.prefix}{name}_{label}", value)
 
     def split(self, value: str, count: int) -> list[str]:
         """Blocks of hidden_size features."""
         sizes = self.graph.integers(*[self.hidden_size] * count)
-        return self.graph.ops("Split", [value, sizes], count, axis=-1)
+        return self.graph.ops("Split", [value, sizes], count, axis=self.axis)
 
     def sum(self, *values: str) -> str:
         """The sum of some values."""
@@ -127,6 +134,7 @@ STEPS: dict[str, Step] = {
     "lstm_peephole_diagonal": _lstm,
     "lstm_peephole_full": _lstm,
     "lstm_layer_norm": _lstm,
+    "gru": _gru,
     "gru_layer_norm": _gru,
 }
-"""The cells that a Scan may be needed for: those that are no operator, and LSTMs that are projected."""
+"""The cells that a Scan may be needed for: those that are no operator, are projected, or convolve."""

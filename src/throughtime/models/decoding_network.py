@@ -46,8 +46,12 @@ class DecodingNetwork(nn.Module, ABC):
         return self.decoder.scores(readouts)
 
     def next_step(self, state: DecoderState, tokens: Tensor) -> tuple[DecoderState, Tensor]:
-        """One step for ``throughtime.decoding``: tokens (rows,) in, scores (rows, vocabulary) in float32 out."""
-        decoded = self.decode(tokens.unsqueeze(0), state)
+        """One step for ``throughtime.decoding``: tokens (rows,) of any device in, scores (rows, vocabulary) out.
+
+        The scores are in float32, on the network's device.
+        """
+        own = tokens.to(self.decoder.embedding.weight.device)
+        decoded = self.decode(own.unsqueeze(0), state)
         return decoded.state, self.scores(decoded.readouts[0]).float()
 
     def forward(self, source: SequenceBatch, target: Tensor) -> Tensor:

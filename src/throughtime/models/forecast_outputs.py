@@ -21,8 +21,8 @@ from throughtime.errors import ArgumentError, check_choice, check_range
 OUTPUTS = ("quantiles", "point", "normal", "student-t", "negative-binomial")
 DRAWS = 1000
 
-_LEAST_SCALE = 1e-4
-_INVERSE_SOFTPLUS_OF_ONE = math.log(math.e - 1)
+LEAST_DEVIATION = 1e-4
+INVERSE_SOFTPLUS_OF_ONE = math.log(math.e - 1)
 
 
 @dataclass(frozen=True)
@@ -229,12 +229,12 @@ class NormalOutput(DistributionOutput):
     size = 2
 
     def distribution(self, scores: Tensor, locale: Locale) -> Normal:  # noqa: D102
-        deviation = softplus(scores[..., 1] + _INVERSE_SOFTPLUS_OF_ONE) + _LEAST_SCALE
+        deviation = softplus(scores[..., 1] + INVERSE_SOFTPLUS_OF_ONE) + LEAST_DEVIATION
         return Normal(locale.shifted(scores[..., 0]), locale.scale.unsqueeze(-1) * deviation)
 
     def start(self, spread: Tensor) -> Tensor:  # noqa: D102
         deviation = ((spread[:, 83] - spread[:, 15]) / 2).clamp_min(1e-2)
-        return torch.stack([spread[:, 49], torch.log(torch.expm1(deviation)) - _INVERSE_SOFTPLUS_OF_ONE], -1)
+        return torch.stack([spread[:, 49], torch.log(torch.expm1(deviation)) - INVERSE_SOFTPLUS_OF_ONE], -1)
 
 
 class StudentTOutput(DistributionOutput):
@@ -243,7 +243,7 @@ class StudentTOutput(DistributionOutput):
     size = 3
 
     def distribution(self, scores: Tensor, locale: Locale) -> StudentT:  # noqa: D102
-        deviation = softplus(scores[..., 1] + _INVERSE_SOFTPLUS_OF_ONE) + _LEAST_SCALE
+        deviation = softplus(scores[..., 1] + INVERSE_SOFTPLUS_OF_ONE) + LEAST_DEVIATION
         freedom = 2 + softplus(scores[..., 2] + 3)
         return StudentT(freedom, locale.shifted(scores[..., 0]), locale.scale.unsqueeze(-1) * deviation)
 
@@ -259,13 +259,13 @@ class NegativeBinomialOutput(DistributionOutput):
 
     def distribution(self, scores: Tensor, locale: Locale) -> NegativeBinomial:  # noqa: D102
         mean = self.point(scores, locale)
-        dispersion = softplus(scores[..., 1]) + _LEAST_SCALE
+        dispersion = softplus(scores[..., 1]) + LEAST_DEVIATION
         return NegativeBinomial(1 / dispersion, logits=(mean * dispersion).log(), validate_args=False)
 
     def point(self, scores: Tensor, locale: Locale) -> Tensor:
         """The mean, kept above zero by a softplus as wide as a hundredth of the local scale."""
         width = 0.01 * locale.scale.unsqueeze(-1)
-        return width * softplus(locale.shifted(scores[..., 0]) / width) + _LEAST_SCALE * width
+        return width * softplus(locale.shifted(scores[..., 0]) / width) + LEAST_DEVIATION * width
 
 
 def build_output(name: str, *, probabilities: Sequence[float] = (0.5,), error: str = "absolute") -> ForecastOutput:

@@ -73,7 +73,8 @@ class ConvolutionalEncoder(PixelEncoder):
     """A small convolutional network of our own.
 
     Each stage convolves with filters of 3 x 3, normalises over the batch, keeps what is positive and halves height and
-    width by max pooling; ``convolutions`` of them come before each pooling.
+    width by max pooling; ``convolutions`` of them come before each pooling. Halves are rounded up, so that no place at
+    the right or lower edge goes unseen.
 
     Args:
         shape: height, width and channels of the pictures.
@@ -107,8 +108,8 @@ class ConvolutionalEncoder(PixelEncoder):
         if not channels:
             raise ArgumentError("`channels` must be a number or several, got none")
         halvings = 2 ** len(channels)
-        self.grid = shape[0] // halvings, shape[1] // halvings
-        if 0 in self.grid:
+        self.grid = math.ceil(shape[0] / halvings), math.ceil(shape[1] / halvings)
+        if min(shape[:2]) < halvings:
             raise ArgumentError(
                 f"`channels` has {len(channels)} stages, each of which halves the picture, and it has "
                 f"{shape[0]} x {shape[1]} pixels; give fewer stages"
@@ -130,7 +131,7 @@ class ConvolutionalEncoder(PixelEncoder):
         for stage in self.stages:
             for convolution, norm in _pairs(cast("nn.ModuleList", stage)):
                 maps = relu(norm(convolution(maps)))
-            maps = self.dropout(max_pool2d(maps, 2))
+            maps = self.dropout(max_pool2d(maps, 2, ceil_mode=True))
         return maps.flatten(2).transpose(1, 2).float()
 
 

@@ -20,7 +20,7 @@ from throughtime.data.recordings import Recording, recordings_of
 from throughtime.data.series import SeriesTable
 from throughtime.data.series_columns import SeriesColumns
 from throughtime.data.series_files import read_series
-from throughtime.data.series_windows import SeriesWindows
+from throughtime.data.series_windows import SeriesStore, SeriesWindows
 from throughtime.errors import DataError
 from throughtime.models import RecurrentAutoencoder
 from throughtime.tasks.anomaly_scores import Numbers, window_begins
@@ -246,7 +246,7 @@ def fit(network: RecurrentAutoencoder, data: AnomalyData, settings: Settings, ru
         both = np.concatenate([data.scaled(recording), recording.present], axis=1)
         parts.append(both[:steps].astype(np.float32))
     batches = SeriesWindows(
-        parts,
+        SeriesStore(parts),
         length=window,
         stride=max(1, window // 8),
         batch_size=settings.batch_size,
@@ -270,16 +270,31 @@ def fit(network: RecurrentAutoencoder, data: AnomalyData, settings: Settings, ru
 @torch.inference_mode()
 def validate(network: RecurrentAutoencoder, data: AnomalyData, settings: Settings, processes: Processes) -> Validation:
     """Judge the network on windows at the end of each series: the mean squared error, in deviations."""
-    window = settings.window or USUAL_WINDOW
     device = next(network.parameters()).device
+    _, windows, present = kept_windows(data, settings)
+    values = torch.from_numpy(windows).to(device)
+    loss = float(reconstruction_loss(network(values), values, torch.from_numpy(present).to(device)))
+    return Validation(processes.first(loss))
+
+
+def kept_windows(data: AnomalyData, settings: Settings) -> tuple[list[str], NDArray[np.float32], NDArray[np.float32]]:
+    """The windows at the ends of the recordings, which aren't learned from.
+
+    Returns:
+        The name of each window's recording; its values, scaled, shape (time, windows, channel); and where something was
+        measured, 1 or 0, of the same shape.
+    """
+    window = settings.window or USUAL_WINDOW
+    names: list[str] = []
     windows: list[NDArray[Any]] = []
     for recording in data.recordings:
         both = np.concatenate([data.scaled(recording), recording.present], axis=1)
         both = both[training_steps(recording, window, settings) :]
-        windows += [both[begin : begin + window] for begin in window_begins(len(both), window, max(1, window // 2))]
-    values, present = torch.from_numpy(np.stack(windows, axis=1).astype(np.float32)).to(device).chunk(2, dim=2)
-    loss = float(reconstruction_loss(network(values), values, present))
-    return Validation(processes.first(loss))
+        begins = window_begins(len(both), window, max(1, window // 2))
+        windows += [both[begin : begin + window] for begin in begins]
+        names += [recording.name] * len(begins)
+    values, present = np.split(np.stack(windows, axis=1).astype(np.float32), 2, axis=2)
+    return names, values, present
 
 
 @torch.inference_mode()

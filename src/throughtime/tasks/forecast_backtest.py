@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,26 +112,16 @@ def forecasts(
             "or one with `strategy` recursive, which goes on for as long as you like"
         )
     scales = [data.scale(one) for one in table.series]
-    more = max(horizon, settings.steps_ahead)
-    columns = [
-        data.encoder.columns(one, table, scale, more, (ahead or {}).get(one.unique_id))
-        for one, scale in zip(table.series, scales, strict=True)
-    ]
-    store = SeriesStore(columns)
-    window, time = settings.complete("window"), settings.complete("context")
     lowest = torch.tensor([data.lowest(scale) for scale in scales])
     device = next(network.parameters()).device
     points: list[Tensor] = []
     quantiles: list[Tensor] = []
-    for part in torch.arange(len(origins)).split(EVALUATION_BATCH if settings.strategy == "direct" else 16):
-        rows = torch.from_numpy(origins.series)[part]
-        begin = torch.from_numpy(origins.step)[part] - (time - 1) - (window - 1)
-        found = store.windows(rows, begin, window - 1 + time + more)
-        past, _, _ = data.encoder.split(found.values.to(device), window, time)
+    batch = EVALUATION_BATCH if settings.strategy == "direct" else 16
+    for rows, past in pasts(data, table, origins, max(horizon, settings.steps_ahead), batch, ahead):
         if settings.strategy == "direct":
-            point, quantile = _direct(network, past, probabilities)
+            point, quantile = _direct(network, past.to(device), probabilities)
         else:
-            point, quantile = _recursive(network, past, horizon, probabilities, settings.seed)
+            point, quantile = _recursive(network, past.to(device), horizon, probabilities, settings.seed)
         floor = lowest[rows].float()[:, None]
         points.append(torch.maximum(point.cpu()[:, :horizon], floor))
         quantiles.append(torch.maximum(quantile.cpu()[:, :horizon], floor.unsqueeze(-1)))
@@ -140,6 +130,40 @@ def forecasts(
     point = torch.cat(points).double().numpy() * unit + offset
     quantile = torch.cat(quantiles).double().numpy() * unit[..., None] + offset[..., None]
     return Found(point, quantile)
+
+
+def pasts(
+    data: ForecastData,
+    table: SeriesTable,
+    origins: Origins,
+    more: int,
+    batch_size: int = EVALUATION_BATCH,
+    ahead: Ahead | None = None,
+) -> Iterator[tuple[Tensor, Past]]:
+    """What a network reads before origins, in their order.
+
+    Args:
+        data: what the network was trained on, for encodings and units.
+        table: the series, which may be others.
+        origins: from where forecasts are made.
+        more: steps after each origin of which the future covariates are read.
+        batch_size: origins at once.
+        ahead: future covariates after the series' ends.
+
+    Yields:
+        The numbers of the origins' series, shape (batch,), and what is read.
+    """
+    columns = [
+        data.encoder.columns(one, table, data.scale(one), more, (ahead or {}).get(one.unique_id))
+        for one in table.series
+    ]
+    store = SeriesStore(columns, season=data.settings.complete("season"))
+    window, time = data.settings.complete("window"), data.settings.complete("context")
+    for part in torch.arange(len(origins)).split(batch_size):
+        rows = torch.from_numpy(origins.series)[part]
+        begin = torch.from_numpy(origins.step)[part] - (time - 1) - (window - 1)
+        found = store.windows(rows, begin, window - 1 + time + more)
+        yield rows, data.encoder.split(found.values, window, time)[0]
 
 
 def _direct(network: ForecastEnsemble, past: Past, probabilities: Sequence[float]) -> tuple[Tensor, Tensor]:
