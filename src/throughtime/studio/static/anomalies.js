@@ -60,6 +60,6 @@ function tableOf(spans, named) {
   const heads = [...(named ? ["recording"] : []), "from", "to", "highest score", "furthest off"];
   return make("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "Odd spans" }, make("table", {},
     make("thead", {}, make("tr", {}, heads.map((head) => make("th", { scope: "col" }, head)))),
-    make("tbody", {}, spans.map((span) => make("tr", {}, ...(named ? [make("td", {}, span.recording)] : []), make("td", {}, span.first), make("td", {}, span.last),
+    make("tbody", {}, spans.map((span) => make("tr", {}, ...(named ? [make("td", {}, span.recording)] : []), make("td", { class: "stamp" }, span.first), make("td", { class: "stamp" }, span.last),
       make("td", { class: "number" }, span.peak.toFixed(2)), make("td", {}, span.channel))))));
 }

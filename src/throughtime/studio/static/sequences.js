@@ -11,6 +11,7 @@ export function sequencesView(models) {
   const problem = problemLine(), { whole, places } = columns(models);
   const told = make("p", { class: "note", "aria-live": "polite" });
   const chooser = make("select", {}), choice = field("Sequence", chooser);
+  choice.hidden = true;
   let file = null, name = OWN;
   const ask = newest(async (look, signal) => {
     const found = await Promise.all(places.map(({ model }) => send("/v1/label-sequences", file, { model: model.name, look }, signal)));
