@@ -2,7 +2,7 @@
 
 import { send } from "./api.js";
 import { legend, lineChart } from "./charts.js";
-import { card, columns, dropZone, field, make, newest, problemLine } from "./dom.js";
+import { card, columns, dropZone, field, make, newest, problemLine, sentence } from "./dom.js";
 
 const CHANNELS = 6, SPANS = 12;
 
@@ -14,7 +14,7 @@ export function anomaliesView(models) {
   const ask = newest(async (signal) => {
     const found = await Promise.all(places.map(({ model }) => send("/v1/detect", table, { model: model.name, threshold: threshold.value }, signal)));
     places.forEach(({ body }, place) => show(body, found[place]));
-    told.textContent = [`Shown: ${name}, ${found[0].frequency}.`, ...found[0].remarks].join(" ");
+    told.textContent = [`Shown: ${name}, ${found[0].frequency}.`, ...found[0].remarks.map(sentence)].join(" ");
   }, problem);
   function take(file, called) {
     table = file;

@@ -2,7 +2,7 @@
 
 import { send } from "./api.js";
 import { heatMap, legend, lineChart } from "./charts.js";
-import { bars, card, columns, dropZone, field, make, newest, problemLine } from "./dom.js";
+import { bars, card, columns, dropZone, field, make, newest, problemLine, sentence } from "./dom.js";
 
 const LINES = 4;
 const OWN = "the model's own validation sequences";
@@ -20,7 +20,7 @@ export function sequencesView(models) {
     chooser.value = look;
     choice.hidden = sequences.length < 2;
     places.forEach(({ body }, place) => body.replaceChildren(...looked(found[place])));
-    told.textContent = [`Shown: ${name}.`, ...remarks, leftOut ? `${leftOut} more are left out.` : ""].filter(Boolean).join(" ");
+    told.textContent = [`Shown: ${name}.`, ...remarks.map(sentence), leftOut ? `${leftOut} more are left out.` : ""].filter(Boolean).join(" ");
   }, problem);
   function take(chosen, called) {
     file = chosen;
