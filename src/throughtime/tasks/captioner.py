@@ -197,6 +197,10 @@ class Captioner(TrainableModel[Network, Settings, CaptionedImages]):
         places = [str(one) if isinstance(one, Path) else f"pictures[{row}]" for row, one in enumerate(own)]
         return self._captions(self.reader.frames(own, places), how, attention=attention)
 
+    def captions_of(self, frames: Frames, *, attention: bool = False, **search: Any) -> list[Caption]:
+        """``caption`` of pictures as the network gets them."""
+        return self._captions(frames, self._search(search), attention=attention)
+
     def evaluate(
         self,
         *data: CaptionedImages | Path | str,
