@@ -2,7 +2,7 @@
 PYTHON ?= .venv/bin/python
 BIN = $(dir $(PYTHON))
 
-check: test checks
+check: test checks docs
 
 test:
 	$(PYTHON) -m pytest
@@ -18,6 +18,17 @@ types:
 
 imports:
 	$(BIN)lint-imports
+
+# The site, in build/site: what its pages' code draws first, where that has changed since tests or an earlier run drew it.
+docs: drawn
+	PYTHONPATH=website $(BIN)zensical build --clean --strict
+
+docs-serve: drawn
+	PYTHONPATH=website $(BIN)zensical serve
+
+drawn:
+	$(PYTHON) website/page_runs.py
+	$(PYTHON) website/mathematics.py
 
 # The native core's tests under the address, undefined-behaviour and thread sanitizers of GCC, each in an environment of
 # its own. Threads are switched between at more points than a plain run has, so the thread run takes the fewest examples.
@@ -36,4 +47,4 @@ runtime_address = asan
 runtime_undefined = ubsan
 runtime_thread = tsan
 
-.PHONY: check test checks lint types imports sanitize
+.PHONY: check test checks lint types imports docs docs-serve drawn sanitize

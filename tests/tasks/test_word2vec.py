@@ -246,7 +246,16 @@ def test_two_processes_learn_as_well_as_one(tmp_path: Path) -> None:
     text = tmp_path / "text.txt"
     text.write_text(text_of(sentences * 600))
     flags = ["--size", "16", "--epochs", "8", "--subsample", "0", "--learning-rate", "0.1", "--threads", "1", "--quiet"]
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "throughtime"]
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        "-m",
+        "throughtime",
+    ]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     subprocess.run(
         [*command, "vectors", "train", str(text), "-o", str(tmp_path / "two"), *flags],
@@ -264,7 +273,16 @@ def test_a_mean_of_models_has_moved_as_far_as_one_model(tmp_path: Path) -> None:
     text.write_text(little_world(600).text)
     one, two = tmp_path / "one", tmp_path / "two"
     Word2Vec(size=16, epochs=5, threads=1).fit(text, output=one)
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "throughtime"]
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        "-m",
+        "throughtime",
+    ]
     subprocess.run(
         [*command, "vectors", "train", str(text), "-o", str(two), "--size", "16", "--epochs", "5", "--threads", "1"],
         check=True,

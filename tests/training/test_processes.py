@@ -28,7 +28,7 @@ def test_two_processes_train_as_one_with_twice_the_batch(rhyme: Path, tmp_path: 
     ]
     options += ["--dropout", "0", "--write", "0", "--validations", "2", "--quiet", "--threads", "1"]
     train = ["-m", "throughtime", "lm", "train", str(rhyme), *options]
-    together = ["-m", "torch.distributed.run", "--nproc-per-node", "2", *train, "--batch-size", "4"]
+    together = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *train, "--batch-size", "4"]
     for arguments, folder in (([*train, "--batch-size", "8"], "one"), (together, "two")):
         run = subprocess.run(
             [sys.executable, *arguments, "-o", str(tmp_path / folder)],

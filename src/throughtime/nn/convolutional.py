@@ -54,8 +54,8 @@ class ConvolutionalRecurrent(nn.Module):
         dropout: the probability with which a channel's place in a sequence is dropped between layers, the same at
             each time step.
         bidirectional: whether each layer runs in both directions and concatenates the outputs.
-        frame_size: of the frames, where a cell's own weights are different at each place; else None.
         **options: device and dtype, and:
+            frame_size: of the frames, where a cell's own weights are different at each place; else None.
             dimensions: axes of space, 2 (height, width) or 1, where ``kernel_size`` is one number.
             gate_biases: the total bias of gates by name, as in ``{"forget": 1.0}``; it stands in bias_ih.
             gradient_clip: clip the elements of dL/dh_t to plus and minus this at each step on the way back.
