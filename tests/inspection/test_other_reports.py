@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 from PIL import Image
+from torch import Tensor
 
 from command_line import run
 from throughtime import (
@@ -213,7 +215,11 @@ def test_the_lags_of_a_reconstruction_are_its_jacobian() -> None:
     network = RecurrentAutoencoder(2, 3, hidden_size=4).double().eval()
     windows = torch.randn(5, 3, 2, dtype=torch.float64)
     found = reconstruction_lags(network, windows)
-    jacobian = torch.autograd.functional.jacobian(lambda own: network(own).sum(1), windows)
+
+    def told(values: Tensor) -> Tensor:
+        return network(values).sum(1)
+
+    jacobian: Any = torch.autograd.functional.jacobian(told, windows)
     for channel in range(2):
         own = jacobian[:, channel, :, :, channel].mean(-1)  # (step that is told, step of the window)
         expected = [own.diagonal(-lag).mean().item() for lag in range(-4, 5)]
@@ -250,7 +256,7 @@ def test_a_network_of_frames_is_read_as_it_reads() -> None:
     assert (flow.norms > 0).all()
 
 
-def figures() -> dict[str, Any]:
+def figures() -> dict[str, Callable[[bool], Figure]]:
     random = np.random.default_rng(0)
     pixels = [random.integers(256, size=(8, 10, 1), dtype=np.uint8) for _ in range(12)]
     (own,) = record_gates(ConvLSTM(1, 3), torch.randn(12, 2, 1, 4, 5))

@@ -105,7 +105,6 @@ def matrices_section(readings: Sequence[Reading], numbers: Numbers) -> Section:
         "circle let a state fade, outside they let it grow, as far as gates and activations let it pass."
     )
     for reading in readings:
-        assert isinstance(reading.layer, Recurrent)  # noqa: S101 - for the type checker
         matrices = recurrent_matrices(reading.layer)
         if len(readings) > 1:
             section.parts.append(f"<h3>{reading.name}</h3>")
