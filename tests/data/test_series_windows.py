@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from throughtime.data.series_windows import SeriesWindows
+from throughtime.data.series_windows import SeriesStore, SeriesWindows
 from throughtime.errors import ArgumentError
 
 
@@ -32,9 +32,9 @@ def test_windows_show_what_the_series_has_there(
     series = numbered(*lengths)
     if max(lengths) + lead + beyond < length:
         with pytest.raises(ArgumentError, match="`length` must be at most"):
-            SeriesWindows(series, length=length, stride=stride, lead=lead, beyond=beyond)
+            SeriesWindows(SeriesStore(series), length=length, stride=stride, lead=lead, beyond=beyond)
         return
-    windows = SeriesWindows(series, length=length, stride=stride, lead=lead, beyond=beyond, batch_size=3)
+    windows = SeriesWindows(SeriesStore(series), length=length, stride=stride, lead=lead, beyond=beyond, batch_size=3)
     for index in range(len(windows)):
         batch = windows.batch(epoch, index)
         for place, (number, begin) in enumerate(zip(batch.series.tolist(), batch.begin.tolist(), strict=True)):
@@ -49,7 +49,7 @@ def test_windows_show_what_the_series_has_there(
 
 
 def test_with_a_stride_of_one_each_window_comes_once_an_epoch() -> None:
-    windows = SeriesWindows(numbered(9, 5), length=4, batch_size=2)
+    windows = SeriesWindows(SeriesStore(numbered(9, 5)), length=4, batch_size=2)
     seen = Counter(
         (int(number), int(begin))
         for index in range(len(windows))
@@ -59,15 +59,25 @@ def test_with_a_stride_of_one_each_window_comes_once_an_epoch() -> None:
 
 
 def test_a_stride_begins_elsewhere_in_each_epoch_and_most_limits_it() -> None:
-    windows = SeriesWindows(numbered(200), length=10, stride=7, batch_size=100, most=20)
+    windows = SeriesWindows(SeriesStore(numbered(200)), length=10, stride=7, batch_size=100, most=20)
     begins = [set(windows.batch(epoch, 0).begin.tolist()) for epoch in range(20)]
     assert all(len(own) == 20 for own in begins)
     assert len({min(begin % 7 for begin in own if begin < 190) for own in begins}) > 3
 
 
 def test_processes_share_the_windows_of_a_batch() -> None:
-    parts = [SeriesWindows(numbered(20), length=3, batch_size=2, rank=rank, world_size=2) for rank in range(2)]
-    whole = SeriesWindows(numbered(20), length=3, batch_size=4)
+    parts = [
+        SeriesWindows(SeriesStore(numbered(20)), length=3, batch_size=2, rank=rank, world_size=2) for rank in range(2)
+    ]
+    whole = SeriesWindows(SeriesStore(numbered(20)), length=3, batch_size=4)
     for index in range(len(whole)):
         joined = [begin for part in parts for begin in part.batch(0, index).begin.tolist()]
         assert sorted(joined) == sorted(whole.batch(0, index).begin.tolist())
+
+
+def test_before_a_series_stands_its_first_season() -> None:
+    store = SeriesStore(numbered(6, 2), season=3)
+    found = store.windows(torch.tensor([0, 1]), torch.tensor([-4, -4]), 6)
+    assert found.values[:, 0, 0].tolist() == [2, 0, 1, 2, 0, 1]
+    assert found.values[:, 1, 0].tolist() == [1000, 1001, 1000, 1001, 1000, 1001]
+    assert found.valid[:, 0].tolist() == [False] * 4 + [True] * 2

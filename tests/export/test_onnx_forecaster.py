@@ -31,11 +31,9 @@ def ensemble(output: str = "quantiles", members: int = 1, **options: Any) -> For
 
 
 @pytest.mark.parametrize("output", OUTPUTS)
-@pytest.mark.parametrize("anchor", ["last", "seasonal", "level"])
-def test_what_is_forecast_is_written_in_the_series_units(output: str, anchor: str) -> None:
-    network = ensemble(output)
-    network.set_anchor(anchor)
-    files = forecaster_files(network, is_positive=anchor == "level")
+@pytest.mark.parametrize("is_positive", [True, False])
+def test_what_is_forecast_is_written_in_the_series_units(output: str, is_positive: bool) -> None:
+    files = forecaster_files(ensemble(output), is_positive=is_positive)
     assert [file.name for file in files] == ["model", "step"]
     assert max(check_file(file) for file in files) < 2e-6
 

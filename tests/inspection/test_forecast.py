@@ -24,7 +24,7 @@ def past() -> Past:
 
 def ensemble(reader: str) -> ForecastEnsemble:
     output = build_output("point")
-    network = ForecastNetwork(WINDOW, HORIZON, output, reader=reader, hidden_size=4, anchor="last")
+    network = ForecastNetwork(WINDOW, HORIZON, output, reader=reader, hidden_size=4)
     return ForecastEnsemble([network]).eval()
 
 

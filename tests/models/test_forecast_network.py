@@ -25,7 +25,6 @@ def past(time: int = TIME, *, past_size: int = 2, future_size: int = 4, static_s
 def network(reader: str = "recurrent", **options: Any) -> ForecastNetwork:
     arguments: dict[str, Any] = {
         "season": 4,
-        "anchor": "seasonal",
         "past_size": 2,
         "future_size": 4,
         "static_size": 1,
@@ -97,9 +96,9 @@ def test_a_state_goes_on_where_it_was_left(cell: str) -> None:
     torch.testing.assert_close(net(rest, found.state).scores, whole[5:], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize(("anchor", "expected"), [("last", [8, 8, 8]), ("seasonal", [5, 6, 7]), ("level", [6.5] * 3)])
-def test_a_new_network_forecasts_its_anchor(anchor: str, expected: list[float]) -> None:
-    net = ForecastNetwork(WINDOW, HORIZON, PointOutput(), season=4, anchor=anchor, hidden_size=5)
+@pytest.mark.parametrize(("season", "expected"), [(1, [8, 8, 8]), (4, [6.5] * 3)])
+def test_a_new_network_forecasts_the_level(season: int, expected: list[float]) -> None:
+    net = ForecastNetwork(WINDOW, HORIZON, PointOutput(), season=season, hidden_size=5)
     target = torch.tensor([9.0, 9, 9, 5, 6, 7, 8])[:, None]
     found = net(Past(target, torch.zeros(WINDOW, 1, 0), torch.zeros(1 + HORIZON, 1, 0), torch.zeros(1, 0)))
     torch.testing.assert_close(
@@ -110,7 +109,6 @@ def test_a_new_network_forecasts_its_anchor(anchor: str, expected: list[float]) 
 def test_what_cannot_be_is_told() -> None:
     for options, message in (
         ({"reader": "transformer"}, "`reader` must be one of"),
-        ({"anchor": "mean"}, "`anchor` must be one of"),
         ({"dropout": 1.0}, "`dropout` must be a number in"),
     ):
         with pytest.raises(ArgumentError, match=message):

@@ -23,8 +23,8 @@ class WindowBatch:
     """Windows of equal length.
 
     Attributes:
-        values: shape (time, batch, channel). What lies before a series' first step repeats that, what lies beyond its
-            last step repeats that one.
+        values: shape (time, batch, channel). What lies before a series' first step repeats its first season, what lies
+            beyond its last step repeats that one.
         valid: shape (time, batch), bool: whether there is such a step.
         series: which series each window is of, shape (batch,), int64.
         begin: at which step of the series it begins, shape (batch,), int64; negative before the first.
@@ -41,9 +41,12 @@ class SeriesStore:
 
     Args:
         series: shape (time, channel) each, of one dtype; none of length zero.
+        season: steps of the first season, which stands before the series again and again; 1 for the first step alone.
     """
 
-    def __init__(self, series: Sequence[Channels]) -> None:
+    def __init__(self, series: Sequence[Channels], *, season: int = 1) -> None:
+        check_positive_integer("season", season)
+        self.season = season
         self.lengths = torch.tensor([len(one) for one in series])
         self.offsets = self.lengths.cumsum(0) - self.lengths
         self.values = torch.from_numpy(np.concatenate(list(series)))
@@ -59,7 +62,8 @@ class SeriesStore:
         steps = begin + torch.arange(length).unsqueeze(1)
         last = self.lengths[series] - 1
         valid = (steps >= 0) & (steps <= last)
-        rows = self.offsets[series] + torch.minimum(steps.clamp_min(0), last)
+        before = torch.remainder(steps, torch.clamp(last + 1, max=self.season))
+        rows = self.offsets[series] + torch.where(steps < 0, before, torch.minimum(steps, last))
         return WindowBatch(self.values[rows], valid, series, begin)
 
 
@@ -67,7 +71,7 @@ class SeriesWindows(ShuffledBatches):
     """All windows of some series, at equal distances, in random order.
 
     Args:
-        series: shape (time, channel) each, of one dtype.
+        store: the series.
         length: steps of a window.
         stride: between the beginnings of neighbouring windows of a series. The first one begins at a step that each
             epoch draws anew, below the stride.
@@ -85,7 +89,7 @@ class SeriesWindows(ShuffledBatches):
 
     def __init__(
         self,
-        series: Sequence[Channels],
+        store: SeriesStore,
         *,
         length: int,
         stride: int = 1,
@@ -101,25 +105,24 @@ class SeriesWindows(ShuffledBatches):
             check_positive_integer(name, value)
         for name, value in (("lead", lead), ("beyond", beyond)):
             check_range(name, value, low=0)
-        places = np.array([len(one) + lead + beyond - length + 1 for one in series])
+        lengths = store.lengths.numpy()
+        places = lengths + lead + beyond - length + 1
         self._places = np.maximum(places, 0)
         # Whatever the first step drawn, a series has at least so many windows.
         self._counts = -(-self._places // stride)
         total = int(self._counts.sum())
         if not total:
-            longest = max(map(len, series), default=0)
-            raise ArgumentError(
-                f"`length` must be at most {longest + lead + beyond} for series like these, got {length}"
-            )
+            longest = int(lengths.max()) + lead + beyond
+            raise ArgumentError(f"`length` must be at most {longest} for series like these, got {length}")
         super().__init__(total, seed=seed, rank=rank, world_size=world_size)
-        self.store = SeriesStore(series)
+        self.store = store
         self.length, self.stride, self.lead = length, stride, lead
         self.together = min(batch_size * world_size, total)
         self._windows = min(total, most or total)
         whole, rest = divmod(self._windows, self.together)
         self._length = whole + (rest >= world_size)
         self._begin = np.zeros(0, dtype=np.int64)
-        self._series = np.repeat(np.arange(len(series)), self._counts)
+        self._series = np.repeat(np.arange(len(lengths)), self._counts)
         self._number = np.concatenate([np.arange(count) for count in self._counts])
 
     def __len__(self) -> int:

@@ -189,8 +189,6 @@ class _Member:
         """The scores of the last step, (batch, horizon, output.size)."""
         graph, network = self.graph, self.network
         base = linear(graph, network.linear, self.windows.last, f"{self.prefix}linear")
-        anchor = self._anchor()
-        base = base if anchor is None else graph.op("Add", base, anchor)
         spread = graph.weight(f"{self.prefix}spread", network.spread)
         base = graph.op("Unsqueeze", base, graph.integers(2))
         size = network.output.size
@@ -203,15 +201,6 @@ class _Member:
         said = linear(graph, network.head, outputs, f"{self.prefix}head")
         scores = graph.op("Add", scores, graph.op("Reshape", said, graph.integers(0, network.horizon, size)))
         return scores if self.future is None else graph.op("Add", scores, self._from_future(outputs))
-
-    def _anchor(self) -> str | None:
-        network, last = self.network, self.windows.last
-        if network.anchor == "level":
-            return None
-        if network.anchor == "last" or network.season == 1:
-            return part(self.graph, last, -1, END, 1)
-        places = network.window - network.season + np.arange(network.horizon, dtype=np.int64) % network.season
-        return self.graph.op("Gather", last, self.graph.weight("season_before", places), axis=1)
 
     def _recurrent(self, reader: Recurrent, initial: list[str] | None) -> str:
         graph, network = self.graph, self.network

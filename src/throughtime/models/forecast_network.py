@@ -18,7 +18,6 @@ from throughtime.nn import Recurrent
 READERS = ("recurrent", "feed-forward", "linear")
 LEAST_SCALE = 0.05
 """Below this share of a series' usual error of the naive forecast, a window is taken for constant."""
-ANCHORS = ("last", "level", "seasonal")
 FUTURE_FEATURES = 16
 
 
@@ -70,7 +69,6 @@ class ForecastNetwork(nn.Module):
     window around it, so that the network sees the same whether a series is large or small (Hewamalage et al. 2021,
     https://arxiv.org/abs/1909.00590). The forecast is the sum of
 
-    - an anchor without weights: the last value, the value a season before, or the level;
     - a linear map of the window (the highway of LSTNet, Lai et al. 2018, https://arxiv.org/abs/1703.07015);
     - what the reader adds: recurrent layers, whose state goes from step to step, or a feed-forward network on the
       window alone.
@@ -82,7 +80,6 @@ class ForecastNetwork(nn.Module):
         horizon: steps that are forecast.
         output: what is said of each.
         season: steps of a season; 1 for none.
-        anchor: "last", "seasonal" or "level".
         past_size, future_size, static_size: how many covariates there are of each kind.
         reader: "recurrent", "feed-forward", or "linear" for neither.
         cell: a name in CELLS.
@@ -101,7 +98,6 @@ class ForecastNetwork(nn.Module):
         output: ForecastOutput,
         *,
         season: int = 1,
-        anchor: str = "last",
         past_size: int = 0,
         future_size: int = 0,
         static_size: int = 0,
@@ -114,12 +110,11 @@ class ForecastNetwork(nn.Module):
         super().__init__()
         for name, value in (("window", window), ("horizon", horizon), ("season", season)):
             check_positive_integer(name, value)
-        check_choice("anchor", anchor, ANCHORS)
         check_choice("reader", reader, READERS)
         check_range("dropout", dropout, low=0, high=1, high_open=True)
         self.window, self.horizon, self.output = window, horizon, output
         self.season = season if season <= window else 1
-        self.anchor, self.reader_name = anchor, reader
+        self.reader_name = reader
         self.linear = nn.Linear(window, horizon)
         self.spread = nn.Parameter(torch.zeros(horizon, output.size))
         nn.init.zeros_(self.linear.weight)
@@ -165,15 +160,6 @@ class ForecastNetwork(nn.Module):
         scale = centred.square().mean(-1).add(LEAST_SCALE**2).sqrt()
         return centred / scale.unsqueeze(-1), Locale(level, scale)
 
-    def anchored(self, windows: Tensor) -> Tensor:
-        """The anchor of each step of the horizon, in local units, shape (time, batch, horizon)."""
-        if self.anchor == "level":
-            return windows.new_zeros(*windows.shape[:-1], self.horizon)
-        if self.anchor == "last" or self.season == 1:
-            return windows[..., -1:].expand(*windows.shape[:-1], self.horizon)
-        steps = torch.arange(self.horizon, device=windows.device) % self.season
-        return windows[..., self.window - self.season + steps]
-
     def forward(self, past: Past, state: State | Tensor | None = None) -> Forecasts:
         """Forecast after each step.
 
@@ -182,7 +168,7 @@ class ForecastNetwork(nn.Module):
             state: of the reader before the first step; zero if None.
         """
         windows, locale = self.windows(past.target)
-        base = self.anchored(windows) + self.linear(windows)
+        base = self.linear(windows)
         scores = self.spread.expand(*base.shape, -1)
         if self.reader is not None and self.head is not None:
             features = [windows, locale.scale.log().unsqueeze(-1)]
@@ -239,23 +225,15 @@ class ForecastEnsemble(nn.Module):
         """Those of all members."""
         return [weight for member in self.members for weight in cast("ForecastNetwork", member).hidden_matrices()]
 
-    def set_anchor(self, anchor: str) -> None:
-        """Let all members add to this anchor."""
-        check_choice("anchor", anchor, ANCHORS)
-        for module in self.members:
-            cast("ForecastNetwork", module).anchor = anchor
-
     @torch.no_grad()
-    def start_from(self, weight: Tensor, bias: Tensor, spread: Tensor, anchor: str) -> None:
+    def start_from(self, weight: Tensor, bias: Tensor, spread: Tensor) -> None:
         """Let all members begin with a linear forecast.
 
         Args:
             weight: shape (horizon, window).
             bias: shape (horizon,).
             spread: quantiles 0.01 to 0.99 of its errors, in local units, shape (horizon, 99).
-            anchor: what it adds to.
         """
-        self.set_anchor(anchor)
         for module in self.members:
             member = cast("ForecastNetwork", module)
             member.linear.weight.copy_(weight)

@@ -2,7 +2,8 @@
 
 What a single linear layer on a window can do is much (Zeng et al. 2023, https://arxiv.org/abs/2205.13504), and least
 squares finds it at once (Toner & Darlow 2024, https://arxiv.org/abs/2403.14587). Strength of the penalty, length of
-the window and anchor are chosen by cross-validation over blocks of time.
+the window are chosen by cross-validation over blocks of time. What is shrunk to is no zero but exponential smoothing,
+which few values suffice for.
 """
 
 from __future__ import annotations
@@ -13,12 +14,19 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from throughtime.models.forecast_network import ANCHORS, ForecastNetwork
+from throughtime.models.exponential_smoothing import smoothing_forecasts
+from throughtime.models.forecast_network import ForecastNetwork
 from throughtime.models.forecast_outputs import PointOutput
 
 BLOCKS = 4
 PENALTIES = tuple(10.0**power for power in (-5, -4, -3.5, -3, -2.5, -2, -1.5, -1, -0.5, 0, 0.5, 1, 1.5, 2, 4))
 LAST_SPREAD = 99
+MOST_COMPARED = 3_000
+"""Examples on which exponential smoothings are compared."""
+INDIFFERENCE = 0.05
+"""An exponential smoothing whose error is larger than the least by this share weighs a factor of e less."""
+MOSTLY = 0.5
+"""The share of a window's values that must be known."""
 
 
 @dataclass(frozen=True)
@@ -30,12 +38,18 @@ class WindowSample:
         known: whether each value is known, of that shape.
         time: where in its series each example lies, from 0 to 1, shape (examples,).
         reach: how far the steps that it foretells go on from there, in the same measure, shape (examples,).
+        begins: bool, whether the window begins within its series, shape (examples,).
     """
 
     values: Tensor
     known: Tensor
     time: Tensor
     reach: Tensor
+    begins: Tensor
+
+    def chosen(self, rows: Tensor) -> WindowSample:
+        """Some of the examples."""
+        return WindowSample(*(part[rows] for part in (self.values, self.known, self.time, self.reach, self.begins)))
 
 
 @dataclass(frozen=True)
@@ -44,8 +58,8 @@ class LinearForecast:
 
     Attributes:
         window: values that it reads.
-        anchor: what it adds to; see ``ForecastNetwork``.
-        weight: shape (horizon, window).
+        smoothing: the exponential smoothing that it adds to, shape (horizon, window).
+        weight: of both together, shape (horizon, window).
         bias: shape (horizon,).
         spread: quantiles 0.01 to 0.99 of the errors in local units, of examples that it was not fitted on, shape
             (horizon, 99).
@@ -53,7 +67,7 @@ class LinearForecast:
     """
 
     window: int
-    anchor: str
+    smoothing: Tensor
     weight: Tensor
     bias: Tensor
     spread: Tensor
@@ -66,64 +80,87 @@ def fit_linear(
     """Fit the regression for each length of the window and keep the best.
 
     Args:
-        sample: gives the examples for a length of the window.
+        sample: gives the examples for a length of the window, the same ones for each.
         windows: the lengths to try.
         horizon: steps to forecast.
         season: steps of a season.
     """
-    found = [_fit(sample(window), window, horizon, season) for window in windows]
+    usable = _usable(sample(max(windows)), horizon)
+    found = [_fit(sample(window).chosen(usable), window, horizon, season) for window in windows]
     return min(found, key=lambda one: one.error)
+
+
+def _usable(sample: WindowSample, horizon: int) -> Tensor:
+    """Which examples begin within their series, as far as there are any, and are known for the most part."""
+    window = sample.values.shape[1] - horizon
+    known = (sample.known[:, :window].double().mean(1) >= MOSTLY) & sample.known[:, window:].any(1)
+    whole = known & sample.begins
+    return whole if bool(whole.any()) else known
 
 
 def _fit(sample: WindowSample, window: int, horizon: int, season: int) -> LinearForecast:
     shape = ForecastNetwork(window, horizon, PointOutput(), season=season, reader="linear")
-    known = sample.known[:, window:].all(1) & (sample.known[:, :window].float().mean(1) >= 0.5)
-    values, time, reach = sample.values[known].double(), sample.time[known], sample.reach[known]
+    values = sample.values.double()
     inputs, locale = shape.windows(values[:, :window].T)
     inputs, level, scale = inputs[0], locale.level[0], locale.scale[0]
     targets = (values[:, window:] - level[:, None]) / scale[:, None]
+    known = sample.known[:, window:]
+    smoothing = _smoothing(inputs, targets, known, scale, shape.season)
+    errors = torch.where(known, targets - inputs @ smoothing.T, torch.nan)
     design = torch.cat([inputs, torch.ones(len(inputs), 1, dtype=inputs.dtype)], 1)
     weights = (scale / scale.mean()).clamp(0.1, 10)
-    best: LinearForecast | None = None
-    for anchor in ANCHORS if shape.season > 1 else ("last", "level"):
-        shape.anchor = anchor
-        wanted = targets - shape.anchored(inputs)
-        penalty, error, errors = _cross_validated(design, wanted, weights, scale, (time, reach))
-        if best is None or error < best.error:
-            solution = _solved(*_products(design, wanted, weights), [penalty])[0]
-            quantiles = torch.linspace(0.01, 0.99, LAST_SPREAD, dtype=errors.dtype)
-            spread = torch.quantile(errors[:20_000], quantiles, dim=0).T
-            best = LinearForecast(window, anchor, solution[:-1].T.float(), solution[-1].float(), spread.float(), error)
-    if best is None:
-        raise ValueError("there is no anchor")
-    return best
+    solution = inputs.new_zeros(window + 1, horizon)
+    whole = known.all(1)
+    if int(whole.sum()) > 2 * BLOCKS:
+        parts = _rows(whole, design, errors, weights, scale)
+        penalty, kept = _cross_validated(*parts, places=(sample.time[whole], sample.reach[whole]))
+        solution = _solved(*_products(*parts[:3]), [penalty])[0]
+        errors[whole] = kept
+    quantiles = torch.linspace(0.01, 0.99, LAST_SPREAD, dtype=errors.dtype)
+    spread = torch.nanquantile(errors[:20_000], quantiles, dim=0).T
+    spread = spread - spread[:, LAST_SPREAD // 2, None]
+    error = float((errors.abs() * scale[:, None]).nanmean(0).nanmean())
+    weight = (smoothing + solution[:-1].T).float()
+    return LinearForecast(window, smoothing.float(), weight, solution[-1].float(), spread.nan_to_num().float(), error)
+
+
+def _smoothing(inputs: Tensor, targets: Tensor, known: Tensor, scale: Tensor, season: int) -> Tensor:
+    """The mean of all exponential smoothings, those that err little weighing more, a matrix (horizon, window)."""
+    candidates = smoothing_forecasts(inputs.shape[1], targets.shape[1], season)
+    every = slice(None, None, -(-len(inputs) // MOST_COMPARED))
+    read, wanted, size = inputs[every].float(), targets[every].float(), scale[every, None].float() * known[every]
+    size = size / known[every].sum(0).clamp_min(1)
+    errors = torch.stack([((wanted - read @ one.float().T).abs() * size).sum() for one in candidates]).double()
+    worse = errors / errors.min().clamp_min(1e-9) - 1
+    return torch.einsum("phw,p->hw", candidates, torch.softmax(-worse / INDIFFERENCE, 0))
 
 
 def _cross_validated(
-    design: Tensor, targets: Tensor, weights: Tensor, scale: Tensor, places: tuple[Tensor, Tensor]
-) -> tuple[float, float, Tensor]:
-    """The best penalty, its error in units of the series, and its errors in local units, (examples, horizon).
+    design: Tensor, targets: Tensor, weights: Tensor, scale: Tensor, *, places: tuple[Tensor, Tensor]
+) -> tuple[float, Tensor]:
+    """The best penalty, and its errors in local units, (examples, horizon).
 
     Each block of time is foretold by what was learned of the others, without the examples whose steps reach into it:
     neighbours are nearly the same, and would tell what is to be foretold.
     """
-    time, reach = places
+    first, span = places[0].min(), (places[0].max() - places[0].min()).clamp_min(1e-9)
+    time, reach = (places[0] - first) / span, places[1] / span
     whole = _products(design, targets, weights)
     totals = torch.zeros(BLOCKS, len(PENALTIES), dtype=design.dtype)
-    kept: list[list[Tensor]] = [[] for _ in PENALTIES]
+    kept = [torch.empty_like(targets) for _ in PENALTIES]
     for number in range(BLOCKS):
         begin, end = number / BLOCKS, (number + 1) / BLOCKS
-        own = (time >= begin) & (time < end)
+        own = (time >= begin) & ((time < end) | (number == BLOCKS - 1))
         near = (time + reach >= begin) & (time - reach < end)
         others = [
             all_of - part for all_of, part in zip(whole, _products(*_rows(near, design, targets, weights)), strict=True)
         ]
         for place, solution in enumerate(_solved(others[0], others[1], PENALTIES)):
             errors = targets[own] - design[own] @ solution
-            kept[place].append(errors)
+            kept[place][own] = errors
             totals[number, place] = (errors.abs() * scale[own, None]).sum() / max(targets.numel(), 1)
     best = _strongest(totals)
-    return PENALTIES[best], float(totals[:, best].sum()), torch.cat(kept[best])
+    return PENALTIES[best], kept[best]
 
 
 def _strongest(errors: Tensor) -> int:

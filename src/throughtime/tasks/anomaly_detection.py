@@ -20,7 +20,7 @@ from throughtime.data.recordings import Recording, recordings_of
 from throughtime.data.series import SeriesTable
 from throughtime.data.series_columns import SeriesColumns
 from throughtime.data.series_files import read_series
-from throughtime.data.series_windows import SeriesWindows
+from throughtime.data.series_windows import SeriesStore, SeriesWindows
 from throughtime.errors import DataError
 from throughtime.models import RecurrentAutoencoder
 from throughtime.tasks.anomaly_scores import Numbers, window_begins
@@ -246,7 +246,7 @@ def fit(network: RecurrentAutoencoder, data: AnomalyData, settings: Settings, ru
         both = np.concatenate([data.scaled(recording), recording.present], axis=1)
         parts.append(both[:steps].astype(np.float32))
     batches = SeriesWindows(
-        parts,
+        SeriesStore(parts),
         length=window,
         stride=max(1, window // 8),
         batch_size=settings.batch_size,

@@ -157,7 +157,7 @@ def pasts(
         data.encoder.columns(one, table, data.scale(one), more, (ahead or {}).get(one.unique_id))
         for one in table.series
     ]
-    store = SeriesStore(columns)
+    store = SeriesStore(columns, season=data.settings.complete("season"))
     window, time = data.settings.complete("window"), data.settings.complete("context")
     for part in torch.arange(len(origins)).split(batch_size):
         rows = torch.from_numpy(origins.series)[part]

@@ -68,7 +68,7 @@ def window_lengths(settings: Settings, table: SeriesTable) -> list[int]:
         return [settings.window]
     season, horizon = settings.complete("season"), settings.steps_ahead
     usual = int(np.median([len(one) for one in table.series])) - settings.complete("validation")
-    longest = max(2, min(LONGEST_WINDOW, (usual - horizon) // 2))
+    longest = max(2, min(LONGEST_WINDOW, max((usual - horizon) // 2, min(2 * season, usual - 3))))
     unit = season if season > 1 else max(4, horizon // 2)
     wanted = {unit + 1, 2 * unit, 3 * unit, 4 * unit, 8 * unit, 14 * unit}
     found = sorted(length for length in wanted if length <= longest)
@@ -87,5 +87,5 @@ def _season(frequency: Frequency, usual: int) -> int:
 
 
 def _validation(usual: int, horizon: int) -> int:
-    """A tenth of the series, and at least one horizon, as far as half is left to learn from."""
-    return max(1, min(max(horizon, usual // 10), usual // 2))
+    """A tenth of the series, and at least one horizon, as far as three quarters are left to learn from."""
+    return max(1, min(max(horizon, usual // 10), usual // 4))

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from throughtime.data.series import Series, SeriesTable
+from throughtime.data.series_windows import SeriesStore
 from throughtime.errors import ArgumentError
 from throughtime.models.forecast_network import ForecastEnsemble
 from throughtime.tasks.forecast_backtest import interval_probabilities
@@ -101,9 +102,9 @@ class ForecastStream:
         need = window - 1 + time
         recent = one.between(max(one.end - need, one.first), one.end)
         columns = data.encoder.columns(recent, self.table, self.scale, horizon)
-        if len(recent) < need:
-            columns = np.concatenate([np.repeat(columns[:1], need - len(recent), axis=0), columns])
-        past, _, _ = data.encoder.split(torch.from_numpy(columns)[:, None], window, time)
+        store = SeriesStore([columns], season=data.settings.complete("season"))
+        steps = store.windows(torch.tensor([0]), torch.tensor([len(recent) - need]), need + horizon)
+        past, _, _ = data.encoder.split(steps.values, window, time)
         found = self.network(past.to(next(self.network.parameters()).device), self._states)
         self._states = found.state
         scores, locale = found.scores[-1], found.locale.at(-1)

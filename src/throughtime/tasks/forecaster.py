@@ -119,7 +119,6 @@ class Forecaster(TrainedModel[ForecastEnsemble, Settings]):
                 settings = resumed_settings(folder, TASK, settings)
                 data = open_data(folder, settings)
                 network = new_network(settings, data.encoder, run)
-                network.set_anchor(_anchor(folder))
             else:
                 data, network = begin_run(source, settings, run)
             settings = data.settings
@@ -139,7 +138,6 @@ class Forecaster(TrainedModel[ForecastEnsemble, Settings]):
         data = open_data(place, settings)
         chosen = choose_device(device)
         network = build_model(settings, data.encoder)
-        network.set_anchor(_anchor(place))
         place.load_weights(network, chosen)
         return cls(network, data, settings, place, chosen)
 
@@ -153,7 +151,7 @@ class Forecaster(TrainedModel[ForecastEnsemble, Settings]):
         save_copy(self.folder, target, self.network)
         target.tokens.mkdir()
         self.data.table.save(target.tokens)
-        write_settings(target, TASK, self.settings, anchor=self.network.first.anchor)
+        write_settings(target, TASK, self.settings)
 
     @property
     def name(self) -> str:
@@ -369,7 +367,7 @@ class Forecaster(TrainedModel[ForecastEnsemble, Settings]):
         data = replace(self.data, settings=settings)
         network = build_model(settings, data.encoder)
         fitted = start_linear(data, [settings.complete("window")])
-        network.start_from(fitted.weight, fitted.bias, fitted.spread, fitted.anchor)
+        network.start_from(fitted.weight, fitted.bias, fitted.spread)
         return Forecaster(network, data, settings, self.folder, self.device)
 
     def _levels(self, level: Sequence[float] | None) -> tuple[float, ...]:
@@ -390,7 +388,3 @@ class Forecaster(TrainedModel[ForecastEnsemble, Settings]):
             static=tuple(roles.series[0].static),
             start=columns.start,
         )
-
-
-def _anchor(folder: ModelFolder) -> str:
-    return str(folder.read_config().get("anchor", "last"))

@@ -35,9 +35,9 @@ def begin_run(source: Any, settings: Settings, run: Run) -> tuple[ForecastData, 
         settings = settings.replaced(window=linear.window)
         data = replace(data, settings=settings)
         network = new_network(settings, data.encoder, run)
-        network.start_from(linear.weight, linear.bias, linear.spread, linear.anchor)
+        network.start_from(linear.weight, linear.bias, linear.spread)
     if run.processes.is_main:
-        write_settings(run.folder, TASK, settings, anchor=linear.anchor)
+        write_settings(run.folder, TASK, settings)
     run.processes.wait()
     for line in _described(settings, network):
         run.display.line(line)

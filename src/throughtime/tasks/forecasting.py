@@ -77,7 +77,7 @@ class ForecastData:
     @cached_property
     def store(self) -> SeriesStore:
         """What is read of all steps; validations come often."""
-        return SeriesStore(self.columns(self.table))
+        return SeriesStore(self.columns(self.table), season=self.settings.complete("season"))
 
     def columns(self, table: SeriesTable) -> list[NDArray[np.float32]]:
         """What is read of each series."""
@@ -161,9 +161,9 @@ def start_linear(data: ForecastData, windows: Sequence[int]) -> LinearForecast:
     """Fit the linear forecast that the networks begin with, for the window among some that serves it best."""
     settings, train = data.settings, data.train
     columns = [one[:, :2] for one in data.columns(train)]
-    store = SeriesStore(columns)
+    store = SeriesStore(columns, season=settings.complete("season"))
     horizon = settings.steps_ahead
-    counts = [max(len(one) - horizon - 1, 1) for one in columns]
+    counts = [max(len(one) - 2, 1) for one in columns]
     series = np.repeat(np.arange(len(columns)), counts)
     origin = np.concatenate([np.arange(1, count + 1) for count in counts])
     share = np.concatenate([np.arange(count) / count for count in counts])
@@ -175,9 +175,12 @@ def start_linear(data: ForecastData, windows: Sequence[int]) -> LinearForecast:
     def sample(window: int) -> WindowSample:
         begin = torch.from_numpy(origin - window + 1)
         found = store.windows(torch.from_numpy(series), begin, window + horizon)
-        # Before its first value a series is taken to have been what it was then.
-        known = (found.values[..., 1] > 0) & (found.valid | (torch.arange(window + horizon) < window).unsqueeze(1))
-        return WindowSample(found.values[..., 0].T, known.T, torch.from_numpy(share), torch.from_numpy(reach))
+        ahead = torch.arange(window + horizon).unsqueeze(1) >= window
+        # Before its first value a series is taken to have been what it was a season later.
+        known = (found.values[..., 1] > 0) & (found.valid | ~ahead)
+        return WindowSample(
+            found.values[..., 0].T, known.T, torch.from_numpy(share), torch.from_numpy(reach), begin >= 0
+        )
 
     return fit_linear(sample, windows, horizon, settings.complete("season"))
 
@@ -196,7 +199,7 @@ class ForecastBatches:
         self.window, self.horizon = settings.complete("window"), settings.steps_ahead
         self.time = settings.complete("context")
         self.windows = SeriesWindows(
-            data.columns(data.train),
+            SeriesStore(data.columns(data.train), season=settings.complete("season")),
             length=self.window - 1 + self.time + self.horizon,
             stride=self.time,
             lead=max(self.window - 2, 0),
