@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,18 +26,21 @@ from throughtime import (
     SequenceBatch,
     VideoClassifier,
     VideoPredictor,
+    VisualQuestionAnswerer,
     load,
 )
-from throughtime.data import sample_digits
+from throughtime.data import sample_digits, sample_questions
 from throughtime.data.sample_signals import sample_signals
+from throughtime.data.visual_question_batches import QuestionSequences
 from throughtime.errors import ArgumentError
-from throughtime.inspection import gradient_flow, inspect_model, record_gates
+from throughtime.inspection import giving, gradient_flow, inspect_model, record_gates
 from throughtime.inspection.anomaly_figures import plot_latent_map, plot_reconstruction_lags, plot_score_parts
 from throughtime.inspection.anomaly_report import reconstruction_lags
 from throughtime.inspection.caption_report import caption_saliency
 from throughtime.inspection.image_report import image_saliency
 from throughtime.inspection.picture_gates import most_varied_units, plot_picture_gates
 from throughtime.inspection.picture_saliency import plot_picture_saliency
+from throughtime.inspection.question_report import question_saliency
 from throughtime.inspection.video_report import plot_video_saliency, video_saliency
 from throughtime.inspection.videos import plot_frames
 from throughtime.models import FramePredictor, RecurrentAutoencoder
@@ -77,6 +81,11 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     Captioner.fit(patches(30), output=place / "blind", attention="none", **captions)
     VideoClassifier.fit(running_bar(10), output=place / "videos", frame_size=5, **small)
     VideoClassifier.fit(running_bar(10), output=place / "convolutional", recurrence="convolutional", **small)
+    questions: dict[str, Any] = {**captions, "joint_size": 6}
+    VisualQuestionAnswerer.fit(sample_questions(12, side=16), output=place / "answers", **questions)
+    VisualQuestionAnswerer.fit(
+        sample_questions(12, side=16), output=place / "written", answers="sequence", combination="joined", **questions
+    )
     VideoPredictor.fit(running_bar(10), output=place / "frames", hidden_channels=4, num_layers=1, **QUICK)
     return {path.name: path for path in place.iterdir()}
 
@@ -99,6 +108,8 @@ EXPECTED = {
     "videos": ["Saliency", *SECTIONS],
     "convolutional": ["Saliency", *SECTIONS],
     "frames": ["Predicted frames", *SECTIONS],
+    "answers": ["Attention", "Saliency", *SECTIONS],
+    "written": ["Attention", "Saliency", *SECTIONS],
 }
 
 
@@ -146,6 +157,10 @@ def test_a_model_is_looked_at_with_what_it_is_given(
         assert (status, error) == (0, ""), name
         found = json.loads(printed)
         assert len(found.get("saliency", [0])) == 1
+    report = inspect_model(folders["answers"], ["what shape is it?", "is it red?"], files=[picture], device="cpu")
+    asked = [one["question"] for one in report.numbers["saliency"]]
+    assert asked == ["what shape is it?", "is it red?"]
+    assert len(report.numbers["saliency"][1]["words"]) == len(report.numbers["saliency"][1]["pieces"]) == 4
     report = inspect_model(folders["detector"], files=[table], device="cpu")
     assert "Score" in [section.title for section in report.sections]
     for name, arguments, message in (
@@ -157,6 +172,7 @@ def test_a_model_is_looked_at_with_what_it_is_given(
         ("detector", ["--input", table, "--input", table], "reads one file of series, got 2"),
         ("frames", ["--input", tmp_path / "none.gif"], "none.gif"),
         ("images", ["--input", table], "series.csv"),
+        ("answers", ["--input", picture], "say by --text what to ask about them"),
     ):
         status, _, error = run(capsys, "inspect", folders[name], "-o", tmp_path / "none", *arguments, "--device", "cpu")
         assert status == 1
@@ -190,6 +206,35 @@ def test_saliency_of_pixels_adds_up_to_the_score(folders: dict[str, Path]) -> No
     place = videos.targets.classes.index(found.label)
     assert found.by_frame.sum() == pytest.approx((one - other)[place].item(), rel=2e-2, abs=2e-3)
     assert found.by_frame.shape == (6,)
+
+
+@pytest.mark.parametrize("name", ["answers", "written"])
+def test_saliency_of_an_answer_adds_up_to_its_score(name: str, folders: dict[str, Path]) -> None:
+    model: Any = load(folders[name], device="cpu")
+    picture = np.random.default_rng(0).integers(256, size=(16, 16, 3), dtype=np.uint8)
+    question = "what shape is in the picture ?"
+    sequences = QuestionSequences(model.reader.frames([picture]), np.array([0]), [model.tokenizer.encode(question)])
+    (given,) = model.answers.give(model.network, sequences, 1)
+    answer = next(iter(given.probabilities))
+    found = question_saliency(model, sequences, 0, question, answer)
+    batch, network = sequences.batch([0]), model.network
+
+    def score(own: Any) -> float:
+        with torch.no_grad():
+            if name == "answers":
+                return network(own)[0, model.answers.names.index(answer)].item()
+            end = network.end
+            target = torch.tensor([end, *model.answers.tokenizer.encode(answer).tolist(), end])
+            scores = network(own, target[:-1, None])[:, 0].log_softmax(-1)
+            return scores.gather(1, target[1:, None]).sum().item()
+
+    whole = score(batch)
+    mean = (255 * network.encoder.images.mean).expand(batch.pictures.shape)
+    assert found.places.sum() == pytest.approx(whole - score(replace(batch, pictures=mean)), rel=2e-2, abs=2e-3)
+    with giving(network.encoder.embedding, torch.zeros(len(batch.values), 1, 4)):
+        silent = score(batch)
+    assert found.words.sum() == pytest.approx(whole - silent, rel=1e-3, abs=1e-4)
+    assert len(found.pieces) == len(found.words)
 
 
 def test_saliency_of_a_caption_adds_up_to_its_log_probability(folders: dict[str, Path]) -> None:

@@ -22,6 +22,7 @@ from throughtime.inspection.neurons import (
 )
 from throughtime.inspection.picture_gates import most_varied_units, plot_picture_gates
 from throughtime.inspection.picture_saliency import picture_saliency, plot_picture_saliency
+from throughtime.inspection.question_report import QuestionSaliency, question_saliency
 from throughtime.inspection.recurrent_matrices import RecurrentMatrix, recurrent_matrices
 from throughtime.inspection.recurrent_report import flow_numbers, flow_of
 from throughtime.inspection.report import Report, flow_reading, inspect_model, inspect_vectors
@@ -41,6 +42,7 @@ from throughtime.inspection.videos import plot_frames
 from throughtime.nn.gradient_flow import GradientFlow, gradient_flow
 from throughtime.tasks.alignment_figures import plot_alignments
 from throughtime.tasks.attention_overlays import plot_overlays
+from throughtime.tasks.question_reading import answer_reading, question_reading
 from throughtime.tasks.reading import (
     Reading,
     autoencoder_readings,
@@ -60,6 +62,7 @@ __all__ = [
     "ImageSaliency",
     "MemorySpan",
     "Neuron",
+    "QuestionSaliency",
     "RankedNeuron",
     "Reading",
     "RecurrentMatrix",
@@ -67,6 +70,7 @@ __all__ = [
     "TextSaliency",
     "TranslationSaliency",
     "VideoSaliency",
+    "answer_reading",
     "autoencoder_readings",
     "bracket_depth",
     "caption_saliency",
@@ -116,6 +120,8 @@ __all__ = [
     "plot_sequence_saliency",
     "plot_video_saliency",
     "plot_words",
+    "question_reading",
+    "question_saliency",
     "rank_by_features",
     "rank_neurons",
     "reconstruction_lags",

@@ -55,11 +55,14 @@ class Seen:
             raise ArgumentError(f"{folder.path} keeps no validation pictures to look at; give some by --input")
         array = open_pictures(folder, "valid").array
         rows = spread(len(array), most)
-        frames = Frames(np.ascontiguousarray(array[rows]))
-        if reader.gives_pixels:
-            return cls(frames, list(frames.array), are_known=True, rows=tuple(rows))
+        return cls.of_frames(Frames(np.ascontiguousarray(array[rows])), reader, tuple(rows))
+
+    @classmethod
+    def of_frames(cls, frames: Frames, reader: PictureReader, rows: tuple[int, ...] = ()) -> Seen:
+        """Those that stand in a model's folder, as its network gets them."""
         grey = np.full((SIDE, SIDE, 1), GREY, np.uint8)
-        return cls(frames, [grey] * len(rows), are_known=False, rows=tuple(rows))
+        pixels = list(frames.array) if reader.gives_pixels else [grey] * len(frames.array)
+        return cls(frames, pixels, reader.gives_pixels, rows)
 
     def remark(self) -> str | None:
         """What is to be said of them, if anything."""

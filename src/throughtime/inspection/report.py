@@ -19,6 +19,7 @@ from throughtime.inspection import (
     frame_report,
     image_report,
     language_report,
+    question_report,
     sequence_report,
     translation_report,
     video_report,
@@ -40,6 +41,7 @@ from throughtime.tasks import (
     text_classification,
     translation,
     video_classification,
+    visual_question_answering,
 )
 from throughtime.tasks.anomaly_detector import AnomalyDetector
 from throughtime.tasks.captioner import Captioner
@@ -53,6 +55,7 @@ from throughtime.tasks.text_classifier import TextClassifier
 from throughtime.tasks.translator import Translator
 from throughtime.tasks.video_classifier import VideoClassifier
 from throughtime.tasks.video_predictor import VideoPredictor
+from throughtime.tasks.visual_question_answerer import VisualQuestionAnswerer
 from throughtime.tasks.word2vec_model import Word2Vec
 from throughtime.training import ModelFolder
 from throughtime.word2vec import WordVectors
@@ -142,11 +145,7 @@ def inspect_model(
         if beside:
             raise ArgumentError("word vectors have no gradient flow to show beside others; leave out `beside`")
         return inspect_vectors(loaded.vectors, texts, title=str(model))
-    kind = next((kind for kind in _LOOKS if isinstance(loaded, kind)), None)
-    if kind is None:
-        task = ModelFolder(model).read_config()["task"]
-        raise ArgumentError(f"{model}: holds a model for {task}, which this throughtime can't look inside yet")
-    look = _LOOKS[kind]
+    look = next(own for kind, own in _LOOKS.items() if isinstance(loaded, kind))
     numbers: Numbers = {"model": str(model), "task": look.task}
     names = [Path(other).name for other in beside]
     alike = len({Path(model).name, *names}) <= len(names)
@@ -285,6 +284,12 @@ _LOOKS: dict[type[Any], _Look] = {
         next_frame.TASK,
         frame_report.frame_sections,
         frame_report.flow_reading,
+        lambda model: model.name,
+    ),
+    VisualQuestionAnswerer: _Look(
+        visual_question_answering.TASK,
+        question_report.question_sections,
+        question_report.flow_reading,
         lambda model: model.name,
     ),
 }

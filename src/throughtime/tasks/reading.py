@@ -98,7 +98,7 @@ def classifier_reading(
     steps = readable.batch(rows)
     device = next(network.parameters()).device
     scores: list[Tensor] = []
-    on_device = SequenceBatch(steps.values.to(device), steps.lengths)
+    on_device = steps.to(device)
     inputs, state = heard(layer, lambda: scores.append(network(on_device)))
     chosen = scores[0].argmax(-1)
 
@@ -131,7 +131,7 @@ def translation_readings(
     device = next(network.parameters()).device
     source = pad_sequences(list(sources))
     states: list[Any] = []
-    on_device = SequenceBatch(source.values.to(device), source.lengths)
+    on_device = source.to(device)
     read, initial = heard(network.encoder.recurrent, lambda: states.append(network.encode(on_device)))
     encoder = Reading("encoder", network.encoder.recurrent, read, initial, None, frozen(source_pieces))
     return encoder, decoder_reading(network, states[0], targets, target_pieces)
