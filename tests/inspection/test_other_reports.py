@@ -43,8 +43,16 @@ from throughtime.inspection.picture_saliency import plot_picture_saliency
 from throughtime.inspection.question_report import question_saliency
 from throughtime.inspection.video_report import plot_video_saliency, video_saliency
 from throughtime.inspection.videos import plot_frames
-from throughtime.models import FramePredictor, RecurrentAutoencoder
+from throughtime.models import (
+    ConvolutionalEncoder,
+    FramePredictor,
+    QuestionEncoder,
+    RecurrentAutoencoder,
+    VisualQuestionNetwork,
+)
 from throughtime.nn import ConvLSTM
+from throughtime.sequence import QuestionBatch
+from throughtime.tasks.question_reading import question_reading
 from throughtime.tasks.reading import autoencoder_readings
 from throughtime.tasks.video_readings import frame_reading
 
@@ -344,3 +352,17 @@ def test_what_cannot_be_drawn_is_refused() -> None:
     ):
         with pytest.raises(ArgumentError, match=message):
             draw()
+
+
+def test_a_reader_of_the_whole_question_has_the_loss_of_the_network() -> None:
+    torch.manual_seed(4)
+    encoder = QuestionEncoder(ConvolutionalEncoder((8, 8, 3), channels=(4,)), 9, embedding_size=4, hidden_size=5)
+    network = VisualQuestionNetwork(encoder, 6).eval()
+    pictures = torch.randint(256, (2, 8, 8, 3), dtype=torch.uint8)
+    questions = QuestionBatch(torch.randint(9, (1, 3)), pictures=pictures, which=torch.tensor([1, 0, 1]))
+    reading = question_reading(network, questions)
+    assert reading.loss is not None
+    outputs, _ = reading.layer(reading.inputs.values)
+    scores = network(questions)
+    found = reading.loss(outputs[0], torch.zeros(3, dtype=torch.int64))
+    torch.testing.assert_close(found, torch.nn.functional.cross_entropy(scores, scores.argmax(-1), reduction="none"))

@@ -201,23 +201,18 @@ class QuestionEncoder(nn.Module):
             The places of the pictures, shape (pictures, places, place_size), and what picture and question say
             together, shape (batch, output_size).
         """
-        places, asked = self.look_and_read(questions)
-        return places, self.together(places, asked, questions.which)
-
-    def together(self, places: Tensor, asked: Tensor, which: Tensor) -> Tensor:
-        """What pictures and questions say together, shape (batch, output_size), from what ``look_and_read`` gives."""
-        seen, asked = self.combination(places, which, asked), torch.tanh(self.asked(asked))
-        return relu(self.hidden(self.dropout(torch.cat([seen, asked, seen * asked], -1))))
+        places, asked = self._look_and_read(questions)
+        seen, asked = self.combination(places, questions.which, asked), torch.tanh(self.asked(asked))
+        return places, relu(self.hidden(self.dropout(torch.cat([seen, asked, seen * asked], -1))))
 
     def looks(self, questions: QuestionBatch) -> Tensor | None:
         """Where stacked attention goes, shape (batch, hops, places); None where there is another combination."""
         if not isinstance(self.combination, StackedAttention):
             return None
-        places, asked = self.look_and_read(questions)
+        places, asked = self._look_and_read(questions)
         return self.combination.look(places, questions.which, asked)[1]
 
-    def look_and_read(self, questions: QuestionBatch) -> tuple[Tensor, Tensor]:
-        """The places of the pictures, (pictures, places, place_size), and the questions' vectors, (batch, size)."""
+    def _look_and_read(self, questions: QuestionBatch) -> tuple[Tensor, Tensor]:
         places = with_coordinates(self.images(questions.pictures), self.images.grid)
         outputs, _ = self.recurrent(SequenceBatch(self.embedding(questions.values), questions.lengths))
         return places, self.last(outputs)

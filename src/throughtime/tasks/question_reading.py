@@ -29,15 +29,17 @@ def question_reading(
         pieces: the text of each question's tokens.
     """
     encoder = network.encoder
-    inputs, state = heard(encoder.recurrent, lambda: encoder(questions))
+    places: list[Tensor] = []
+    inputs, state = heard(encoder.recurrent, lambda: places.append(encoder(questions)[0]))
     if isinstance(network, AnswerWriter):
         return Reading("question encoder", encoder.recurrent, inputs, state, None, frozen(pieces))
-    places, _ = encoder.look_and_read(questions)
     chosen = network(questions).argmax(-1)
 
     def loss(outputs: Tensor, _: Tensor) -> Tensor:
-        scores = network.output(encoder.together(places, outputs, questions.which))
-        return functional.cross_entropy(scores, chosen, reduction="none")
+        seen = encoder.combination(places[0], questions.which, outputs)
+        asked = torch.tanh(encoder.asked(outputs))
+        said = functional.relu(encoder.hidden(torch.cat([seen, asked, seen * asked], -1)))
+        return functional.cross_entropy(network.output(said), chosen, reduction="none")
 
     return Reading("question encoder", encoder.recurrent, inputs, state, loss, frozen(pieces))
 
