@@ -61,7 +61,7 @@ def load_data(sources: Sequence[CaptionedVideos | Path | str], settings: Setting
     )
     check_enough(splits.train)
     frames = {name: AllFrames(part) for name, part in splits.parts().items()}
-    reader = choose_reader(frames["train"], settings, spatial=True)
+    reader = choose_reader(frames["train"], settings, spatial=False)
     prepare_pictures(reader, {name: (own, own.places) for name, own in frames.items()}, settings, run)
     keep_captions(splits, reader, settings, run)
 
