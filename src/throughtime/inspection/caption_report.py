@@ -19,7 +19,8 @@ from throughtime.inspection.recurrent_report import Numbers, recurrent_sections
 from throughtime.nn.gradient_flow import GradientFlow
 from throughtime.sequence import SequenceBatch
 from throughtime.tasks.attention_overlays import plot_overlays
-from throughtime.tasks.captioner import Caption, Captioner
+from throughtime.tasks.captioner import Captioner
+from throughtime.tasks.captioning_model import Caption
 from throughtime.tasks.reading import Reading, decoder_reading
 from throughtime.training import read_metrics
 

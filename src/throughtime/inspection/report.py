@@ -145,7 +145,10 @@ def inspect_model(
         if beside:
             raise ArgumentError("word vectors have no gradient flow to show beside others; leave out `beside`")
         return inspect_vectors(loaded.vectors, texts, title=str(model))
-    look = next(own for kind, own in _LOOKS.items() if isinstance(loaded, kind))
+    look = next((own for kind, own in _LOOKS.items() if isinstance(loaded, kind)), None)
+    if look is None:
+        task = ModelFolder(model).read_config()["task"]
+        raise ArgumentError(f"{model}: holds a model for {task}, which this throughtime can't look inside yet")
     numbers: Numbers = {"model": str(model), "task": look.task}
     names = [Path(other).name for other in beside]
     alike = len({Path(model).name, *names}) <= len(names)
