@@ -327,11 +327,7 @@ class AnomalyDetector(TrainedModel[RecurrentAutoencoder, Settings]):
         return table
 
     def scaled(self, recording: Recording) -> Numbers:
-        """A recording as the network reads it, shape (time, channel).
-
-        Raises:
-            DataError: where it is shorter than a window, or has other channels than the model reads.
-        """
+        """A recording as the network reads it, (time, channel); DataError where it is shorter than a window."""
         scale = scale_for(self.scales, recording, len(self.channels))
         if len(recording) < self.window:
             raise DataError(
