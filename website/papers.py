@@ -60,6 +60,23 @@ def white_paper() -> Generator[None]:
         plt.close("all")
 
 
+@contextmanager
+def saved_figures() -> Generator[list[Figure]]:
+    """Collect the figures that are saved while this is open."""
+    saved: list[Figure] = []
+    savefig = Figure.savefig
+
+    def noted(figure: Figure, *arguments: Any, **options: Any) -> None:
+        saved.append(figure)
+        savefig(figure, *arguments, **options)
+
+    Figure.savefig = noted
+    try:
+        yield saved
+    finally:
+        Figure.savefig = savefig
+
+
 def on_both(figure: Figure) -> tuple[bytes, bytes]:
     """A figure as SVG on white paper and on dark; it is dark afterwards."""
     light = as_svg(figure)
@@ -74,6 +91,7 @@ def described(figure: Figure) -> str:
     for axes in figure.axes:
         named = [name for name in (axes.get_title() or axes.get_title("left"), axes.get_ylabel()) if name]
         text = ": ".join(named) + (f" against {axes.get_xlabel()}" if axes.get_xlabel() else "")
+        text = text or ", ".join(label.get_text() for label in axes.texts)
         if text and text not in parts:
             parts.append(text)
     return "; ".join(parts) or "A figure"
