@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import matplotlib as mpl
 from matplotlib import pyplot as plt
@@ -22,7 +24,7 @@ _TO_DARK = {
         *zip(LIGHT.lines, DARK.lines, strict=True),
     ]
 }
-_COLOURS = ("color", "facecolor", "edgecolor")
+_COLOURS = ("color", "facecolor", "edgecolor", "markerfacecolor", "markeredgecolor")
 
 
 @contextmanager
@@ -62,19 +64,17 @@ def white_paper() -> Generator[None]:
 
 @contextmanager
 def saved_figures() -> Generator[list[Figure]]:
-    """Collect the figures that are saved while this is open."""
+    """Collect the figures that are saved into the current folder while this is open."""
     saved: list[Figure] = []
     savefig = Figure.savefig
 
-    def noted(figure: Figure, *arguments: Any, **options: Any) -> None:
-        saved.append(figure)
-        savefig(figure, *arguments, **options)
+    def noted(figure: Figure, file: Any, *arguments: Any, **options: Any) -> None:
+        if isinstance(file, str | Path) and Path(file).resolve().parent == Path.cwd():
+            saved.append(figure)
+        savefig(figure, file, *arguments, **options)
 
-    Figure.savefig = noted
-    try:
+    with patch.object(Figure, "savefig", noted):
         yield saved
-    finally:
-        Figure.savefig = savefig
 
 
 def on_both(figure: Figure) -> tuple[bytes, bytes]:
