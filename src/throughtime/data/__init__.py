@@ -10,7 +10,9 @@ from throughtime.data.batching import (
 )
 from throughtime.data.caption_batches import CaptionBatches
 from throughtime.data.caption_files import CaptionColumns, find_captioned
-from throughtime.data.captioned_images import CaptionedImage, CaptionedImages, split_captioned, split_pictures
+from throughtime.data.captioned_examples import CaptionedExamples, split_captioned
+from throughtime.data.captioned_images import CaptionedImage, CaptionedImages
+from throughtime.data.captioned_videos import CaptionedVideos, find_captioned_videos
 from throughtime.data.corpus import Corpus, CorpusSource, Words, open_corpus
 from throughtime.data.example_batches import ExampleBatch, ExampleBatches
 from throughtime.data.feature_cache import FeatureCache, open_features
@@ -30,6 +32,7 @@ from throughtime.data.long_term_sequences import (
     GeneratedBatch,
     LongTermSequences,
 )
+from throughtime.data.moving_shapes import moving_shapes
 from throughtime.data.normalisation import normalised
 from throughtime.data.pair_batches import PairBatch, PairBatches
 from throughtime.data.parallel_files import find_parallel, find_sentences
@@ -44,7 +47,7 @@ from throughtime.data.sample_world import little_world, little_world_analogies
 from throughtime.data.samples import captioned_scenes, python_language_reference, sample_digits
 from throughtime.data.scene_captions import is_right, mentions, scene_captions
 from throughtime.data.sentence_tokenizer import SentenceTokenizer, with_ends
-from throughtime.data.sequence_files import find_sequences, holds_sequences, split_sequences
+from throughtime.data.sequence_files import find_sequences, holds_sequences, read_sequences, split_sequences
 from throughtime.data.sequence_tables import SequenceColumns
 from throughtime.data.sequences import Sequences, TokenSequences, evaluation_batches, pad_sequences, sequences_of
 from throughtime.data.splits import PARTS, Splits, chosen_part, load_splits, save_splits
@@ -62,8 +65,16 @@ from throughtime.data.token_decoders import Decoder
 from throughtime.data.token_files import TokenCounts, TokenFile, write_tokens
 from throughtime.data.tokenizer import Ids, Tokenizer
 from throughtime.data.tokenizers import train_tokenizer
-from throughtime.data.video_files import find_videos, split_videos
-from throughtime.data.videos import AllFrames, LabelledVideos, Video, VideoSequences, frames_of, save_animation
+from throughtime.data.video_files import find_videos, read_videos, split_videos
+from throughtime.data.videos import (
+    AllFrames,
+    LabelledVideos,
+    Video,
+    VideoSequences,
+    animation_of,
+    frames_of,
+    save_animation,
+)
 from throughtime.data.visual_question_batches import (
     QuestionBatches,
     QuestionSequences,
@@ -80,8 +91,10 @@ __all__ = [
     "AllFrames",
     "CaptionBatches",
     "CaptionColumns",
+    "CaptionedExamples",
     "CaptionedImage",
     "CaptionedImages",
+    "CaptionedVideos",
     "Columns",
     "CopyTask",
     "Corpus",
@@ -141,6 +154,7 @@ __all__ = [
     "VisualQuestion",
     "VisualQuestions",
     "Words",
+    "animation_of",
     "best_answer",
     "captioned_scenes",
     "checked_pixels",
@@ -148,6 +162,7 @@ __all__ = [
     "evaluation_batches",
     "evaluation_windows",
     "find_captioned",
+    "find_captioned_videos",
     "find_images",
     "find_labelled",
     "find_parallel",
@@ -171,6 +186,7 @@ __all__ = [
     "load_splits",
     "mentions",
     "moving_digits",
+    "moving_shapes",
     "normalised",
     "normalised_answer",
     "open_corpus",
@@ -180,7 +196,9 @@ __all__ = [
     "python_language_reference",
     "read_labelled",
     "read_picture",
+    "read_sequences",
     "read_text_file",
+    "read_videos",
     "sample_digits",
     "sample_gestures",
     "sample_numbers",
@@ -197,7 +215,6 @@ __all__ = [
     "split_labelled",
     "split_off",
     "split_parallel",
-    "split_pictures",
     "split_questions",
     "split_sequences",
     "split_videos",

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
-from typing import ClassVar, NamedTuple, overload
+from typing import ClassVar, NamedTuple, Protocol, overload
 
 import numpy as np
 import torch
 
 from throughtime.data.frames import Frames
-from throughtime.data.images import SUFFIXES, Picture, Pixels, checked_pixels, converted, open_image, with_pillow
+from throughtime.data.images import SUFFIXES, Picture, Pixels, checked_pixels, converted, opened_image, with_pillow
 from throughtime.data.labelled_examples import LabelledExamples
 from throughtime.data.tokenizer import Ids
 from throughtime.errors import ArgumentError, ModelFolderError, data_error
@@ -108,6 +109,26 @@ class LabelledVideos(LabelledExamples[VideoExample]):
         return cls(tuple(examples), name)
 
 
+class VideoWithFrames(Protocol):
+    """A video that has frames, whatever is known of it beside."""
+
+    @property
+    def video(self) -> Video | None: ...  # noqa: D102
+    @property
+    def place(self) -> str: ...  # noqa: D102
+    @property
+    def frames(self) -> int: ...  # noqa: D102
+
+
+class Videos(Protocol):
+    """Videos, with labels, captions or neither."""
+
+    @property
+    def examples(self) -> Sequence[VideoWithFrames]: ...  # noqa: D102
+    @property
+    def lengths(self) -> Ids: ...  # noqa: D102
+
+
 class AllFrames(Sequence[Picture]):
     """The frames of all videos, one video after the other, each read when it is asked for.
 
@@ -115,7 +136,7 @@ class AllFrames(Sequence[Picture]):
         videos: with their frames.
     """
 
-    def __init__(self, videos: LabelledVideos) -> None:
+    def __init__(self, videos: Videos) -> None:
         self.videos = videos
         self._ends = np.cumsum(videos.lengths)
         self._open: tuple[int, Sequence[Picture]] = (-1, ())
@@ -161,13 +182,13 @@ class VideoSequences:
         self.lengths = lengths
 
     @classmethod
-    def whole(cls, frames: Frames, videos: LabelledVideos) -> VideoSequences:
+    def whole(cls, frames: Frames, videos: Videos) -> VideoSequences:
         """Each video from its beginning to its end."""
         lengths = videos.lengths
         return cls(frames, np.cumsum(lengths) - lengths, lengths)
 
     @classmethod
-    def windows(cls, frames: Frames, videos: LabelledVideos, window: int) -> VideoSequences:
+    def windows(cls, frames: Frames, videos: Videos, window: int) -> VideoSequences:
         """Parts of ``window`` frames at most, one after the other; a single frame at a video's end is left out."""
         begins: list[int] = []
         lengths: list[int] = []
@@ -182,6 +203,15 @@ class VideoSequences:
     def __len__(self) -> int:
         """How many sequences."""
         return len(self.begins)
+
+    def chosen(self, rows: Sequence[int]) -> VideoSequences:
+        """These sequences alone."""
+        return VideoSequences(self.frames, self.begins[list(rows)], self.lengths[list(rows)])
+
+    @property
+    def middle_frames(self) -> Frames:
+        """The frame in the middle of each, as a picture."""
+        return Frames(self.frames.array, self.begins + self.lengths // 2)
 
     def batch(self, rows: Sequence[int]) -> SequenceBatch:
         """Some of them, values of shape (time, batch, height, width, channel); zeros after the end of a sequence."""
@@ -224,7 +254,7 @@ def frames_of(video: Video, place: str = "") -> Sequence[Picture]:
         if not files:
             raise data_error(video, "has no pictures in it; a video is a folder with a picture for each frame")
         return files
-    return _animation(video)
+    return read_animation(video, str(video))
 
 
 def is_frame(path: Path) -> bool:
@@ -239,22 +269,43 @@ def _by_number(path: Path) -> tuple[str, int, str]:
     return stem, int(digits or 0), path.name
 
 
-def _animation(path: Path) -> list[Pixels]:
-    open_image(path)  # has a sentence for whatever is wrong with it
-    from PIL import Image as Images  # noqa: PLC0415 - an extra
-    from PIL import ImageSequence  # noqa: PLC0415
+def read_animation(source: Path | bytes, place: str, *, most_pixels: int | None = None) -> list[Pixels]:
+    """The frames of an animated GIF, each of shape (height, width, 3).
 
-    with Images.open(path) as file:
-        return [np.asarray(converted(frame.copy(), 3)) for frame in ImageSequence.Iterator(file)]
+    Args:
+        source: the file, or its content.
+        place: what it is called in messages.
+        most_pixels: of all frames together; what has more is refused before it is unpacked.
+
+    Raises:
+        DataError: where it is missing, broken, no picture, or too large.
+        MissingExtraError: where Pillow is not installed.
+    """
+    with opened_image(BytesIO(source) if isinstance(source, bytes) else source, place) as file:
+        from PIL import ImageSequence  # noqa: PLC0415 - an extra
+
+        frames: list[Pixels] = []
+        for frame in ImageSequence.Iterator(file):
+            pixels = (len(frames) + 1) * file.width * file.height
+            if most_pixels is not None and pixels > most_pixels:
+                raise data_error(place, f"has too many pixels; make it smaller, {most_pixels:,} are read at most")
+            frames.append(np.asarray(converted(frame.copy(), 3)))
+        return frames
 
 
 def save_animation(frames: Pixels, path: Path, *, milliseconds: int = 100) -> None:
     """Write frames of shape (time, height, width, channel) as an animated GIF that begins again at its end."""
+    content = animation_of(frames, milliseconds=milliseconds)
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def animation_of(frames: Pixels, *, milliseconds: int = 100) -> bytes:
+    """The content of the file that ``save_animation`` writes."""
     with_pillow()
     from PIL import Image as Images  # noqa: PLC0415 - an extra
 
     pictures = [Images.fromarray(frame[..., 0] if frame.shape[-1] == 1 else frame) for frame in frames]
-    with replacing(path) as temporary:
-        pictures[0].save(
-            temporary, format="GIF", save_all=True, append_images=pictures[1:], duration=milliseconds, loop=0
-        )
+    content = BytesIO()
+    pictures[0].save(content, format="GIF", save_all=True, append_images=pictures[1:], duration=milliseconds, loop=0)
+    return content.getvalue()
