@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from throughtime.data.images import Pixels
 from throughtime.data.labelled_images import LabelledImages
-from throughtime.errors import data_error
+from throughtime.errors import counted, data_error
 
 _IDX_TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 IMAGE_NAMES = ("images", "x", "image", "data", "imgs")
@@ -178,7 +178,7 @@ def _labelled(pixels: Pixels, labels: npt.NDArray[Any], path: Path, how: str) ->
         raise data_error(path, f"has {len(pixels):,} pictures and labels of shape {labels.shape}; one each is needed")
     images = LabelledImages.of(list(pixels), flat[:, 0].tolist(), str(path))
     shape = " x ".join(map(str, pixels.shape[1:3]))
-    remark = f"{path}: {len(pixels):,} pictures of {shape} pixels, {_colours(pixels)}, {how}"
+    remark = f"{path}: {counted(len(pixels), 'picture')} of {shape} pixels, {_colours(pixels)}, {how}"
     return LabelledImages(images.examples, str(path), (remark,))
 
 
