@@ -96,32 +96,34 @@ class ScoreScale:
         """Measure it on errors of shape (time, channel) of each recording, where nothing is wrong."""
         deviation = np.maximum(np.concatenate(list(errors)).std(axis=0), SMALLEST)
         unscaled = cls(tuple(deviation.tolist()), 0.0, 1.0, (1.0, 1.0, 1.0), smoothing)
-        levels = np.concatenate([unscaled._parts(one)[1] for one in errors])
+        levels = np.concatenate([unscaled._own_and_together(one)[1] for one in errors])
         level, spread = float(levels.mean()), max(float(levels.std()), SMALLEST)
         centred = cls(unscaled.error, level, spread, (1.0, 1.0, 1.0), smoothing)
-        parts = np.concatenate([np.stack(centred._three(one), axis=1) for one in errors])
+        parts = np.concatenate([np.stack(centred.parts(one), axis=1) for one in errors])
         high, together, low = np.maximum(np.quantile(parts, CALIBRATION, axis=0), SMALLEST).tolist()
         return cls(unscaled.error, level, spread, (high, together, low), smoothing)
 
     def scores(self, errors: Numbers) -> Numbers:
         """The score of each step, shape (time,), from errors of shape (time, channel)."""
-        return np.max([part / limit for part, limit in zip(self._three(errors), self.limits, strict=True)], axis=0)
+        return np.max(self.parts(errors), axis=0)
+
+    def parts(self, errors: Numbers) -> tuple[Numbers, Numbers, Numbers]:
+        """The three numbers of which the largest is the score, each divided by its limit, shape (time,) each."""
+        own, together = self._own_and_together(errors)
+        centred = (together - self.level) / self.spread
+        high, many, low = self.limits
+        return own / high, centred / many, -centred / low
 
     def blame(self, errors: Numbers) -> NDArray[np.int64]:
         """The channel with the largest error at each step, shape (time,)."""
         return np.abs(errors / np.array(self.error)).argmax(axis=1)
 
-    def _parts(self, errors: Numbers) -> tuple[Numbers, Numbers]:
+    def _own_and_together(self, errors: Numbers) -> tuple[Numbers, Numbers]:
         relative = errors / np.array(self.error)
         own = np.abs(relative).max(axis=1)
         squares = np.minimum(relative**2, MOST_DEVIATIONS**2).mean(axis=1)
         together = np.log(mean_around(squares, self.smoothing) + SMALLEST)
         return own, together
-
-    def _three(self, errors: Numbers) -> tuple[Numbers, Numbers, Numbers]:
-        own, together = self._parts(errors)
-        centred = (together - self.level) / self.spread
-        return own, centred, -centred
 
 
 @dataclass(frozen=True)

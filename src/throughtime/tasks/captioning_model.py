@@ -180,6 +180,10 @@ class CaptioningModel(TrainableModel[Network, Settings, Examples], ABC, Generic[
         self.reader.save(target)
         write_settings(target, self.TASK, self.settings)
 
+    def captions_of(self, seen: Seen, *, attention: bool = False, **search: Any) -> list[Caption]:
+        """Say what is in pictures or videos as the network gets them; ``search`` as of ``caption``."""
+        return self._captions(seen, self._search(search), attention=attention)
+
     def evaluate(
         self,
         *data: Examples | Path | str,
