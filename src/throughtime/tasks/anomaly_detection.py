@@ -93,7 +93,7 @@ class Settings(TrainingSettings):
             time=self.time_column,
             unique_id=self.id_column,
             target=self.target,
-            past=() if self.label_column is None else (self.label_column,),
+            label=self.label_column,
             frequency=self.frequency,
             time_zone=self.time_zone,
             date_format=self.date_format,
