@@ -7,8 +7,8 @@
 DATA is any file of series that throughtime reads. Both learn from the same steps with one recurrent layer of the same
 size, read the same number of values before they forecast, see the same number of windows in an update, and lower the
 mean absolute error for as many updates; they forecast the same steps of the last part, which neither has learned from.
-They take turns, each with another seed; figures are medians. The time is that of the updates alone, without reading the
-data, without starting and without the last validation.
+They take turns, each with another seed; figures are medians. The time is that of the updates after the first ten,
+without reading the data, starting and validating.
 
 They differ in what an update learns: neuralforecast forecasts from the last step of each window, throughtime from every
 step of its second half in one pass. So there are two times: of an update, and of an epoch, in which each step that is
@@ -60,7 +60,7 @@ def main() -> None:
     for column in ("", "ms an update", "s an epoch", "MAE", "MSE", "MASE"):
         table.add_column(column, justify="right" if column else "left")
     for (name, cell), own in runs.items():
-        update = statistics.median(one.seconds for one in own) / work.updates
+        update = statistics.median(one.seconds for one in own)
         epoch = update * work.learned / own[0].origins
         error = [statistics.median(each) for each in zip(*(errors(one.frame, unit) for one in own), strict=True)]
         table.add_row(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import tempfile
+import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,6 +20,9 @@ from throughtime.data.series import ID, TARGET, TIME, SeriesTable
 from throughtime.tasks.forecast_backtest import CUTOFF, Found, Origins, forecast_frame
 from throughtime.tasks.forecaster import Forecaster
 from throughtime.tasks.forecasting_settings import Settings
+
+EVERY = 10
+"""Updates between two looks at the clock."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ class Outcome:
     """What came of a run.
 
     Attributes:
-        seconds: of all updates.
+        seconds: of an update.
         origins: steps from which forecasts were learned, of one update.
         frame: unique_id, ds, cutoff, y, and the forecast.
     """
@@ -90,22 +94,34 @@ def ours(work: Work, cell: str, seed: int) -> Outcome:
     )
     with tempfile.TemporaryDirectory() as folder:
         model = Forecaster.train(work.table.without_last(work.test), settings, output=Path(folder) / "model")
-        lines = model.folder.metrics_file.read_text(encoding="utf-8").splitlines()
-        seconds = max(float(json.loads(line).get("seconds", 0)) for line in lines)
+        lines = map(json.loads, model.folder.metrics_file.read_text(encoding="utf-8").splitlines())
+        stamps = [(line["step"], line["seconds"]) for line in lines if "loss" in line]
         origins = Origins.rolling(work.table, work.horizon, [work.test] * len(work.table), work.stride)
         found = model.forecasts_from(work.table, origins, [])
     frame = forecast_frame(work.table, origins, found, name="forecast", level=(), with_cutoff=True)
-    return Outcome(seconds, work.batch * settings.complete("context"), frame)
+    return Outcome(_pace(stamps), work.batch * (work.read - window + 1), frame)
+
+
+def _pace(stamps: Sequence[tuple[int, float]]) -> float:
+    """Seconds of an update, from the first stamp to the last: without beginnings and endings."""
+    (first, begun), (last, ended) = stamps[0], stamps[-1]
+    return (ended - begun) / (last - first)
 
 
 def neuralforecast(work: Work, cell: str, seed: int) -> Outcome:
     """One layer of the same size and its decoder of the same; each update reads as many windows of as many values."""
     from neuralforecast import NeuralForecast, models  # noqa: PLC0415 - a peer that need not be there
     from neuralforecast.losses.pytorch import MAE  # noqa: PLC0415
-    from pytorch_lightning.callbacks import Timer  # noqa: PLC0415
+    from pytorch_lightning.callbacks import LambdaCallback  # noqa: PLC0415
 
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    timer = Timer()
+    logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
+    stamps: list[tuple[int, float]] = []
+
+    def note(trainer: Any, *_: Any) -> None:
+        if trainer.global_step % EVERY == 0:
+            stamps.append((trainer.global_step, time.perf_counter()))
+
     quiet = {"enable_progress_bar": False, "logger": False, "enable_checkpointing": False}
     network: Any = getattr(models, cell.upper())(
         h=work.horizon,
@@ -119,7 +135,8 @@ def neuralforecast(work: Work, cell: str, seed: int) -> Outcome:
         batch_size=min(work.batch, len(work.table)),
         random_seed=seed,
         alias="forecast",
-        callbacks=[timer],
+        callbacks=[LambdaCallback(on_train_batch_end=note)],
+        val_check_steps=work.updates,
         accelerator="cpu",
         enable_model_summary=False,
         **quiet,
@@ -130,7 +147,7 @@ def neuralforecast(work: Work, cell: str, seed: int) -> Outcome:
         crossed: Any = NeuralForecast([network], freq=1).cross_validation(
             frame, n_windows=None, test_size=work.test, val_size=work.validation, step_size=work.stride
         )
-    return Outcome(timer.time_elapsed("train"), work.batch, pl.DataFrame(crossed))
+    return Outcome(_pace(stamps), work.batch, pl.DataFrame(crossed))
 
 
 def seasonal(work: Work, season: int) -> pl.DataFrame:

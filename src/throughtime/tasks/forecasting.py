@@ -260,16 +260,18 @@ def fit(network: ForecastEnsemble, data: ForecastData, settings: Settings, run: 
 def _weigh(network: ForecastEnsemble, data: ForecastData, run: Run) -> None:
     """Keep of what the readers add to the linear forecast the least share that is no worse than the best beyond chance.
 
-    The one-standard-error rule (Breiman et al. 1984) on the stretches, each of a horizon, of the steps that were kept:
-    of one short series they are too few to tell that a network has learned more than its noise.
+    Student's t test, at 95 %, on the stretches, each of a horizon, of the steps that were kept: of one short series
+    they are too few to tell that a network has learned more than its noise.
     """
+    from scipy.special import stdtrit  # noqa: PLC0415 - slow to import
+
     run.folder.load_weights(network, run.processes.device)
     network.eval()
     losses = _stretches(network, data)
     worse = losses - losses[losses.sum(1).argmin()]
     count = losses.shape[1]
     # Of a single stretch the deviation is not known, and whatever was found may be chance.
-    chance = worse.std(1) * count**0.5 if count > 1 else losses.new_tensor(float("inf"))
+    chance = stdtrit(count - 1, 0.95) * count**0.5 * worse.std(1) if count > 1 else float("inf")
     place = int((worse.sum(1) <= chance).nonzero()[0])
     network.weigh(SHARES[place])
     run.folder.save_weights(network)
