@@ -1,8 +1,9 @@
-"""The one type that crosses rooms: a batch of sequences of different lengths."""
+"""The types that cross rooms: a batch of sequences of different lengths, and one of questions about pictures."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -40,6 +41,10 @@ class SequenceBatch:
         if batch and not (self.lengths.min() >= 1 and self.lengths.max() <= time):
             raise ArgumentError(f"`lengths` must lie between 1 and {time}, got {self.lengths.tolist()}")
 
+    def to(self, device: torch.device) -> Self:
+        """The batch with its values on that device."""
+        return replace(self, values=self.values.to(device))
+
     @classmethod
     def from_packed(cls, packed: PackedSequence) -> SequenceBatch:
         """Unpack a PackedSequence into the order of the caller's batch."""
@@ -63,3 +68,21 @@ class SequenceBatch:
             return None
         steps = torch.arange(self.values.shape[0]).unsqueeze(1)
         return (steps < self.lengths).to(self.values.device)
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuestionBatch(SequenceBatch):
+    """Questions about pictures: token ids, values of shape (time, batch), int64, and what each is about.
+
+    Attributes:
+        pictures: shape (pictures, ...), each once.
+        which: shape (batch,), int64, the picture of each question.
+    """
+
+    pictures: Tensor
+    which: Tensor
+
+    def to(self, device: torch.device) -> Self:
+        """The batch with its questions and pictures on that device."""
+        moved = {name: getattr(self, name).to(device) for name in ("values", "pictures", "which")}
+        return replace(self, **moved)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from throughtime.commands.training_runs import for_sample, lasting, output_folder, takes_sample
+from throughtime.commands.training_runs import for_sample, output_folder, takes_sample
 from throughtime.errors import ArgumentError
 from throughtime.tasks.network_training import TrainingSettings
 
@@ -22,8 +22,8 @@ def test_a_sample_is_for_runs_that_begin(tmp_path: Path) -> None:
 
 
 def test_what_the_user_says_of_the_length_stays() -> None:
-    assert lasting(TrainingSettings(), 3.0).epochs == 3.0
-    assert lasting(TrainingSettings(steps=7), 3.0).epochs is None
+    assert for_sample(TrainingSettings(), {"epochs": 3.0}).epochs == 3.0
+    assert for_sample(TrainingSettings(steps=7), {"epochs": 3.0}).epochs is None
     best = {"time_budget": "60s", "learning_rate": 0.5}
     chosen = for_sample(TrainingSettings(learning_rate=0.25), best)
     assert (chosen.time_budget, chosen.learning_rate) == ("60s", 0.25)

@@ -11,10 +11,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from throughtime.data import (
+    ExampleBatch,
     Frames,
+    PairBatch,
     QuestionBatches,
     QuestionColumns,
     QuestionSequences,
+    ScoredAnswers,
+    SpelledAnswers,
     VisualQuestions,
     find_questions,
     normalised_answer,
@@ -25,6 +29,7 @@ from throughtime.data import (
 from throughtime.data.sample_questions import CLEVR_COLOURS, CLEVR_SIDE
 from throughtime.data.visual_questions import soft_scores
 from throughtime.errors import ArgumentError, DataError, ModelFolderError
+from throughtime.sequence import QuestionBatch
 
 
 def picture(path: Path, shade: int = 0) -> Path:
@@ -171,17 +176,27 @@ def test_batches_look_at_a_picture_once_and_ask_everything_once() -> None:
     answers = [(np.array([row % 3]), np.array([1.0], np.float32)) for row in range(35)]
     tokens = [np.arange(1 + row % 4) for row in range(35)]
     pixels = np.arange(7, dtype=np.uint8).reshape(7, 1, 1, 1)
-    batches = QuestionBatches(QuestionSequences(Frames(pixels), rows, tokens, answers, 3), batch_size=10, together=5)
+    sequences = QuestionSequences(Frames(pixels), rows, tokens)
+    batches = QuestionBatches(sequences, ScoredAnswers(answers, 3), batch_size=10, together=5)
     assert len(batches) == 4
     asked: list[int] = []
     for index in range(len(batches)):
         chosen = batches.rows(1, index)
         batch = batches.batch(1, index)
-        assert len(batch.pictures) == len(set(rows[chosen].tolist()))
-        assert batch.pictures.flatten()[batch.which].tolist() == rows[chosen].tolist()
-        assert batch.targets is not None
+        assert isinstance(batch, ExampleBatch)
+        asked_of = batch.tokens
+        assert isinstance(asked_of, QuestionBatch)
+        assert len(asked_of.pictures) == len(set(rows[chosen].tolist()))
+        assert asked_of.pictures.flatten()[asked_of.which].tolist() == rows[chosen].tolist()
         assert batch.targets.argmax(-1).tolist() == [row % 3 for row in chosen]
         asked += chosen
     assert sorted(asked) == list(range(35))
     assert batches.rows(0, 0) != batches.rows(1, 0)
-    assert batches.rows(1, 0) == QuestionBatches(batches.sequences, batch_size=10, together=5).rows(1, 0)
+    spelled = SpelledAnswers([np.full(1 + row % 2, row % 3) for row in range(35)], 9)
+    written = QuestionBatches(sequences, spelled, batch_size=10, together=5)
+    assert batches.rows(1, 0) == written.rows(1, 0)
+    pair = written.batch(1, 0)
+    assert isinstance(pair, PairBatch)
+    for column, row in enumerate(written.rows(1, 0)):
+        answer = [9, *[row % 3] * (1 + row % 2), 9]
+        assert pair.target.values[: len(answer), column].tolist() == answer

@@ -73,6 +73,9 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "answers": VisualQuestionAnswerer.fit(
             sample_questions(12, side=16), output=place / "answers", joint_size=6, **small
         ),
+        "writer": VisualQuestionAnswerer.fit(
+            sample_questions(12, side=16), output=place / "writer", joint_size=6, answers="sequence", **small
+        ),
         "videos": VideoClassifier.fit(running_bar(10), output=place / "videos", frame_size=5, **small),
         "frames": VideoPredictor.fit(running_bar(10), output=place / "frames", **moving),
     }
@@ -84,6 +87,7 @@ FILES = {
     "images": {"model"},
     "captioner": {"encoder", "step"},
     "answers": {"model"},
+    "writer": {"encoder", "step"},
     "videos": {"model", "step"},
     "frames": {"model", "step"},
 }

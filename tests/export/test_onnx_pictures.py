@@ -17,6 +17,7 @@ from throughtime.export.onnx_pictures import image_classifier_files
 from throughtime.export.onnx_questions import question_files
 from throughtime.export.onnx_videos import frame_predictor_files, video_classifier_files
 from throughtime.models import (
+    AnswerWriter,
     Captioner,
     ConvolutionalEncoder,
     FramePredictor,
@@ -24,6 +25,7 @@ from throughtime.models import (
     GivenFeatures,
     ImageClassifier,
     ImageEncoder,
+    QuestionEncoder,
     RecurrentAutoencoder,
     RecurrentVideoClassifier,
     VisualQuestionNetwork,
@@ -64,7 +66,7 @@ def test_image_classifiers(kind: str, options: dict[str, Any]) -> None:
     "options",
     [
         {},
-        {"hard_attention": True},
+        {"hard_attention": "reinforce"},
         {"attention": None, "cell": "gru", "num_layers": 2},
         {"attention": "dot", "attention_order": "after", "input_feeding": True},
         {"attention": "general", "attention_order": "after", "tied": False},
@@ -81,8 +83,12 @@ def test_captioners_encoder_and_step(kind: str, options: dict[str, Any]) -> None
 @pytest.mark.parametrize("kind", ["convolutional", "features"])
 def test_networks_that_answer_questions(kind: str, combination: str) -> None:
     options: dict[str, Any] = {"combination": combination, "embedding_size": 4, "hidden_size": 6, "joint_size": 7}
-    network = VisualQuestionNetwork(encoder(kind), 9, 5, **options).eval()
-    assert max(check_file(file) for file in question_files(network)) < 2e-6
+    reader = QuestionEncoder(encoder(kind), 9, **options)
+    assert max(check_file(file) for file in question_files(VisualQuestionNetwork(reader, 5).eval())) < 2e-6
+    writer = AnswerWriter(reader, 6, embedding_size=4, hidden_size=8).eval()
+    files = question_files(writer)
+    assert [file.name for file in files] == ["encoder", "step"]
+    assert max(check_file(file) for file in files) < 2e-6
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from throughtime.errors import ArgumentError
-from throughtime.models import ConvolutionalEncoder, VisualQuestionNetwork
+from throughtime.models import AnswerWriter, ConvolutionalEncoder, QuestionEncoder, VisualQuestionNetwork
 from throughtime.models.visual_question_answering import RelationNetwork, StackedAttention
 from throughtime.nn import AdditiveAttention
-from throughtime.sequence import SequenceBatch
+from throughtime.sequence import QuestionBatch, SequenceBatch
 from throughtime.training import answer_loss
 
 
@@ -54,21 +54,47 @@ def test_stacked_attention_is_what_the_paper_writes() -> None:
 def test_questions_about_a_picture_share_it_and_padding_means_nothing(combination: str) -> None:
     torch.manual_seed(0)
     images = ConvolutionalEncoder((8, 12, 3), channels=(4, 6))
-    network = VisualQuestionNetwork(images, 11, 5, combination=combination, joint_size=16, hidden_size=8).eval()
+    encoder = QuestionEncoder(images, 11, combination=combination, joint_size=16, hidden_size=8)
+    network = VisualQuestionNetwork(encoder, 5).eval()
     pictures = torch.randint(256, (2, 8, 12, 3), dtype=torch.uint8)
     tokens = torch.randint(11, (6, 3))
     lengths = torch.tensor([4, 6, 2])
-    scores = network(pictures, torch.tensor([1, 0, 1]), SequenceBatch(tokens, lengths))
+    scores = network(QuestionBatch(tokens, lengths, pictures=pictures, which=torch.tensor([1, 0, 1])))
     assert scores.shape == (3, 5)
     for row, (picture, length) in enumerate(zip([1, 0, 1], lengths.tolist(), strict=True)):
-        alone = network(
-            pictures[picture : picture + 1], torch.tensor([0]), SequenceBatch(tokens[:length, row : row + 1])
-        )
+        own = pictures[picture : picture + 1]
+        alone = network(QuestionBatch(tokens[:length, row : row + 1], pictures=own, which=torch.tensor([0])))
         torch.testing.assert_close(scores[row], alone[0], rtol=1e-4, atol=1e-5)
     hidden = {id(weight) for weight in network.hidden_matrices()}
     assert id(network.output.weight) not in hidden
-    assert id(network.embedding.weight) not in hidden
-    assert id(network.recurrent.get_parameter("weight_hh_l0")) in hidden
+    assert id(encoder.embedding.weight) not in hidden
+    assert id(encoder.recurrent.get_parameter("weight_hh_l0")) in hidden
+
+
+def test_a_written_answer_depends_on_its_picture_and_its_question_alone() -> None:
+    torch.manual_seed(0)
+    encoder = QuestionEncoder(ConvolutionalEncoder((8, 12, 3), channels=(4, 6)), 11, joint_size=16, hidden_size=8)
+    writer = AnswerWriter(encoder, 7, embedding_size=5, hidden_size=6).eval()
+    pictures = torch.randint(256, (2, 8, 12, 3), dtype=torch.uint8)
+    tokens, which = torch.randint(11, (6, 3)), torch.tensor([1, 0, 1])
+    target = torch.tensor([[6, 6, 6], [1, 2, 3]])
+    scores = writer(QuestionBatch(tokens, pictures=pictures, which=which), target)
+    assert scores.shape == (2, 3, 7)
+    other = pictures.clone()
+    other[1] = 255 - other[1]
+    moved = writer(QuestionBatch(tokens, pictures=other, which=which), target)
+    torch.testing.assert_close(moved[:, 1], scores[:, 1])
+    assert (moved[:, [0, 2]] - scores[:, [0, 2]]).abs().amax((0, 2)).min() > 1e-4
+    asked = tokens.clone()
+    asked[:, 2] = (asked[:, 2] + 1) % 11
+    changed = writer(QuestionBatch(asked, pictures=pictures, which=which), target)
+    torch.testing.assert_close(changed[:, :2], scores[:, :2])
+    assert (changed[:, 2] - scores[:, 2]).abs().max() > 1e-4
+    hidden = {id(weight) for weight in writer.hidden_matrices()}
+    assert id(encoder.embedding.weight) not in hidden
+    assert id(encoder.hidden.weight) in hidden
+    with pytest.raises(ArgumentError, match="must come with the pictures that they are about"):
+        writer.encode(SequenceBatch(tokens))
 
 
 def test_the_loss_is_cross_entropy_and_leaves_out_what_cannot_be_answered() -> None:
@@ -86,8 +112,8 @@ def test_the_loss_is_cross_entropy_and_leaves_out_what_cannot_be_answered() -> N
 def test_bad_numbers_are_named() -> None:
     images = ConvolutionalEncoder((8, 8, 3), channels=(4,))
     with pytest.raises(ArgumentError, match="did you mean 'relation'"):
-        VisualQuestionNetwork(images, 5, 5, combination="relations")
+        QuestionEncoder(images, 5, combination="relations")
     with pytest.raises(ArgumentError, match="`num_answers` must be a positive integer"):
-        VisualQuestionNetwork(images, 5, 0)
+        VisualQuestionNetwork(QuestionEncoder(images, 5), 0)
     with pytest.raises(ArgumentError, match="`relation_layers` must be"):
-        VisualQuestionNetwork(images, 5, 5, combination="relation", relation_layers=1)
+        QuestionEncoder(images, 5, combination="relation", relation_layers=1)

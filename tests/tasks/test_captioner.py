@@ -118,7 +118,7 @@ def test_wrong_use_is_refused_in_one_sentence(trained: Captioner, tmp_path: Path
     with pytest.raises(ArgumentError, match=r"`search` must be one of .*did you mean 'beam_size'"):
         trained.caption([], beam_sise=2)
     with pytest.raises(ArgumentError, match="`hard_attention` needs `attention`, which is 'none'"):
-        Captioner.fit(patches(10), attention="none", hard_attention=True)
+        Captioner.fit(patches(10), attention="none", hard_attention="reinforce")
     with pytest.raises(DataError, match="has 2 pictures to learn from, at least 4 are needed"):
         Captioner.fit(patches(3))
 

@@ -71,6 +71,61 @@ def test_a_network_learns_to_look(combination: str) -> None:
     assert answerer.answer(np.zeros((8, 8), np.uint8), ["is it green?"])[0].unknown == ("green",)
 
 
+@pytest.fixture(scope="module")
+def writer(tmp_path_factory: pytest.TempPathFactory) -> VisualQuestionAnswerer:
+    """A model that writes its answers, of two words or of one."""
+    questions = black_or_white(40)
+    written = [
+        (one.picture, one.question, "it is so" if one.answers == ("yes",) else "no") for one in questions.examples
+    ]
+    folder = tmp_path_factory.mktemp("writer") / "model"
+    return VisualQuestionAnswerer.fit(
+        VisualQuestions.of(questions.pictures, written), answers="sequence", epochs=60, hidden_size=16, joint_size=16,
+        channels=[4], batch_size=16, embedding_size=8, dropout=0.0, learning_rate=0.02, precision="32", patience=None,
+        combination="joined", output=folder, validations=3,
+    )  # fmt: skip
+
+
+def test_answers_are_written_word_by_word(writer: VisualQuestionAnswerer, tmp_path: Path) -> None:
+    white = np.full((8, 8), 255, np.uint8)
+    found = writer.answer(white, ["is it white?", "is it black?"], attention=True)
+    assert [one.answer for one in found] == ["it is so", "no"]
+    assert found[0].pieces == ("it", "is", "so")
+    assert found[0].attention is not None
+    assert found[0].attention.shape == (4, 4, 4)  # a grid for each word and for the end
+    np.testing.assert_allclose(found[0].attention.sum((1, 2)), 1, rtol=1e-5)
+    assert found[0].probabilities["it is so"] == max(found[0].probabilities.values()) > 0.5
+    assert [row.accuracy for row in writer.evaluate().rows[:2]] == [1.0, 0.5]
+    writer.save(tmp_path / "saved")
+    loaded = load(tmp_path / "saved")
+    assert isinstance(loaded, VisualQuestionAnswerer)
+    assert loaded.answer(white, ["is it white?"])[0].answer == "it is so"
+    (tmp_path / "saved" / "answers.json").unlink()
+    with pytest.raises(ModelFolderError, match=r"answers.json"):
+        load(tmp_path / "saved")
+
+
+def test_where_it_looked_is_drawn(
+    writer: VisualQuestionAnswerer, model: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture = data / "images" / "0.png"
+    for number, folder in enumerate((model, writer.folder.path)):
+        drawn = tmp_path / f"{number}.png"
+        code, _, err = run(capsys, "vqa", "predict", folder, picture, "is it white?", "what?", "--attention", drawn)
+        assert code == 0, err
+        with Image.open(drawn) as overlay:
+            assert overlay.size[0] > 400
+    joined = VisualQuestionAnswerer.fit(
+        black_or_white(20), combination="joined", steps=1, hidden_size=8, joint_size=8, channels=[4],
+        output=tmp_path / "joined",
+    )  # fmt: skip
+    assert not joined.has_attention
+    code, _, err = run(
+        capsys, "vqa", "predict", tmp_path / "joined", picture, "is it?", "--attention", tmp_path / "n.png"
+    )
+    assert (code, "--attention needs a model that has attention" in err) == (1, True)
+
+
 def losses(folder: Path) -> list[tuple[int, float]]:
     """What the log of a run says of its steps and validations."""
     records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]

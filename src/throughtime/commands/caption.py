@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from json import dumps
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.table import Table
 
 from throughtime.commands.image import picture_files
-from throughtime.commands.results import check_columns_have_data, print_json, training_result
-from throughtime.commands.training_runs import Output, for_sample, output_folder, takes_sample
-from throughtime.data import CaptionedImages, captioned_scenes, sample_scenes
+from throughtime.commands.results import check_columns_have_data, print_json
+from throughtime.commands.training_runs import Output, Sample, tell_training, train_model
+from throughtime.data import captioned_scenes, sample_scenes
 from throughtime.data.captioned_images import picture_name
 from throughtime.errors import ArgumentError, check_positive_integer
 from throughtime.files import check_output_file, write_text
@@ -23,25 +23,27 @@ from throughtime.tasks.attention_overlays import check_overlay_file, save_overla
 from throughtime.tasks.caption_evaluation import Evaluation, summary
 from throughtime.tasks.captioner import Caption, Captioner
 from throughtime.tasks.captioning import Settings
-from throughtime.training import Display, keep_freed_memory
 
 app = App(name="caption", help="Captioning: learn to say what is in pictures, caption, judge, show where it looked.")
 
 CaptionerSettings = Annotated[Settings, Parameter(name="*")]
 DEFAULTS = Settings()
-SAMPLE_SETTINGS = {
-    "channels": (24, 48),
-    "hidden_size": 96,
-    "embedding_size": 48,
-    "attention": "general",
-    "attention_penalty": 0.0,
-    "dropout": 0.0,
-    "learning_rate": 6e-3,
-    "together": 2,
-    "validation_pictures": 100,
-    "validations": 5,
-    "time_budget": "60s",
-}
+SAMPLE = Sample(
+    lambda: captioned_scenes(sample_scenes(1_500, side=32, objects=(1, 1))),
+    {
+        "channels": (24, 48),
+        "hidden_size": 96,
+        "embedding_size": 48,
+        "attention": "general",
+        "attention_penalty": 0.0,
+        "dropout": 0.0,
+        "learning_rate": 6e-3,
+        "together": 2,
+        "validation_pictures": 100,
+        "validations": 5,
+        "time_budget": "60s",
+    },
+)
 
 
 @app.command
@@ -68,22 +70,17 @@ def train(
         json: Print the result as JSON.
         settings: The model and its training.
     """
-    keep_freed_memory()
-    folder = output_folder(output)
-    sources: Sequence[CaptionedImages | Path] = data
-    if takes_sample(folder, sample=sample, has_data=bool(data), resume=resume):
-        sources = [captioned_scenes(sample_scenes(1_500, side=32, objects=(1, 1)))]
-        settings = for_sample(settings, SAMPLE_SETTINGS)
-    model = Captioner.train(sources, settings, output=folder, resume=resume, display=Display(quiet=quiet))
-    if not model.is_main:
-        return 0
-    evaluation = model.evaluate(beam_size=3, examples=5)
-    if json:
-        print_json(training_result(model.folder, summary(evaluation)))
-        return 0
-    _print_evaluation(evaluation, "validation")
-    print(f"\nThe model is in {output}; go on with: throughtime caption predict {output} photo.jpg")
-    return 0
+    model = train_model(
+        Captioner, data, settings, SAMPLE if sample else None, output=output, resume=resume, quiet=quiet
+    )
+    return tell_training(
+        model,
+        partial(model.evaluate, beam_size=3, examples=5),
+        summary,
+        partial(_print_evaluation, title="validation"),
+        json=json,
+        go_on=f"caption predict {output} photo.jpg",
+    )
 
 
 @app.command

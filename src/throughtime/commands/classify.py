@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as json_format
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from json import dumps
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,9 +18,9 @@ from rich.text import Text
 from throughtime.appearance import check_figure_file
 from throughtime.commands import STANDARD_INPUT
 from throughtime.commands.classification_results import print_evaluation, print_prediction
-from throughtime.commands.results import check_columns_have_data, given_paths, print_json, training_result
+from throughtime.commands.results import check_columns_have_data, given_paths, print_json
 from throughtime.commands.standard_input import some_lines, standard_input_lines
-from throughtime.commands.training_runs import Output, goes_on, lasting
+from throughtime.commands.training_runs import Output, for_sample, goes_on, tell_training
 from throughtime.data import find_sequences, read_text_file, sample_gestures, sample_reviews
 from throughtime.errors import ArgumentError, ThroughTimeError, data_error
 from throughtime.tasks import sequence_classification, text_classification
@@ -82,7 +83,7 @@ def train(
     classifier = classifier_for(sources, settings.sequence_columns) if begins or output is None else _kind_of(output)
     own = _own_settings(settings, classifier)
     if samples and begins:
-        own = lasting(own, SAMPLE_EPOCHS)
+        own = for_sample(own, {"epochs": SAMPLE_EPOCHS})
     if folds is not None:
         if output is not None or resume:
             raise ArgumentError("--folds trains models that are not kept; leave out --output and --resume")
@@ -90,16 +91,15 @@ def train(
     if output is None:
         raise ArgumentError("give --output, the model folder to write, or --folds to cross-validate")
     model = classifier.train(sources, own, output=output, resume=resume, display=Display(quiet=quiet))
-    if not model.is_main:
-        return 0
-    evaluation = model.evaluate()
-    if json:
-        print_json(training_result(model.folder, summary(evaluation)))
-        return 0
-    print_evaluation(evaluation, "validation", unit=_unit(classifier))
     example = "'a text'" if classifier is TextClassifier else "DATA"
-    print(f"\nThe model is in {output}; go on with: throughtime classify predict {output} {example}")
-    return 0
+    return tell_training(
+        model,
+        model.evaluate,
+        summary,
+        partial(print_evaluation, title="validation", unit=_unit(classifier)),
+        json=json,
+        go_on=f"classify predict {output} {example}",
+    )
 
 
 def _kind_of(folder: Path) -> AnyClassifier:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from json import dumps
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,21 +12,20 @@ from cyclopts import App, Parameter
 
 from throughtime.appearance import check_figure_file
 from throughtime.commands.classification_results import print_evaluation, print_prediction
-from throughtime.commands.results import check_columns_have_data, print_json, training_result
-from throughtime.commands.training_runs import Output, lasting, output_folder, takes_sample
-from throughtime.data import LabelledImages, is_picture, sample_digits
+from throughtime.commands.results import check_columns_have_data, print_json
+from throughtime.commands.training_runs import Output, Sample, tell_training, train_model
+from throughtime.data import is_picture, sample_digits
 from throughtime.errors import ArgumentError, DataError
 from throughtime.tasks.classification_evaluation import summary
 from throughtime.tasks.classification_figures import plot_confusion
 from throughtime.tasks.image_classification import Settings
 from throughtime.tasks.image_classifier import ImageClassifier
-from throughtime.training import Display, keep_freed_memory
 
 app = App(name="image", help="Image classification: learn labels of pictures, judge, predict.")
 
 ImageClassifierSettings = Annotated[Settings, Parameter(name="*")]
 DEFAULTS = Settings()
-SAMPLE_EPOCHS = 15.0
+SAMPLE = Sample(sample_digits, {"epochs": 15.0})
 
 
 @app.command
@@ -52,22 +52,17 @@ def train(
         json: Print the result as JSON.
         settings: The model and its training.
     """
-    keep_freed_memory()
-    folder = output_folder(output)
-    sources: Sequence[LabelledImages | Path] = data
-    if takes_sample(folder, sample=sample, has_data=bool(data), resume=resume):
-        sources = [sample_digits()]
-        settings = lasting(settings, SAMPLE_EPOCHS)
-    model = ImageClassifier.train(sources, settings, output=folder, resume=resume, display=Display(quiet=quiet))
-    if not model.is_main:
-        return 0
-    evaluation = model.evaluate()
-    if json:
-        print_json(training_result(model.folder, summary(evaluation)))
-        return 0
-    print_evaluation(evaluation, "validation", unit="pictures")
-    print(f"\nThe model is in {output}; go on with: throughtime image predict {output} picture.png")
-    return 0
+    model = train_model(
+        ImageClassifier, data, settings, SAMPLE if sample else None, output=output, resume=resume, quiet=quiet
+    )
+    return tell_training(
+        model,
+        model.evaluate,
+        summary,
+        partial(print_evaluation, title="validation", unit="pictures"),
+        json=json,
+        go_on=f"image predict {output} picture.png",
+    )
 
 
 @app.command

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,19 +11,17 @@ from cyclopts import App, Parameter
 from rich.console import Console
 from rich.table import Table
 
-from throughtime.commands.results import given_paths, print_json, training_result
-from throughtime.commands.training_runs import Output, lasting, output_folder, takes_sample
-from throughtime.data import LabelledVideos, moving_digits, save_animation
+from throughtime.commands.results import given_paths, print_json
+from throughtime.commands.training_runs import Output, Sample, tell_training, train_model
+from throughtime.data import moving_digits, save_animation
 from throughtime.errors import check_positive_integer
 from throughtime.files import check_output_file
 from throughtime.tasks.next_frame import Settings
 from throughtime.tasks.video_predictor import FrameEvaluation, VideoPredictor
-from throughtime.training import Display, keep_freed_memory
 
 PredictorSettings = Annotated[Settings, Parameter(name="*")]
 DEFAULTS = Settings()
-SAMPLE_VIDEOS = 400
-SAMPLE_EPOCHS = 10.0
+SAMPLE = Sample(lambda: moving_digits(300, frames=12), {"hidden_channels": 32, "epochs": 20.0})
 SHOWN = (1, 2, 5, 10, 20)
 
 app = App(name="next-frame", help="Videos: learn to predict each next frame, judge, let a video go on.")
@@ -53,22 +52,17 @@ def train(
         json: Print the result as JSON.
         settings: The model and its training.
     """
-    keep_freed_memory()
-    folder = output_folder(output)
-    sources: list[LabelledVideos | Path] = [*given_paths(data)]
-    if takes_sample(folder, sample=sample, has_data=bool(data), resume=resume):
-        sources = [moving_digits(SAMPLE_VIDEOS)]
-        settings = lasting(settings, SAMPLE_EPOCHS)
-    model = VideoPredictor.train(sources, settings, output=folder, resume=resume, display=Display(quiet=quiet))
-    if not model.is_main:
-        return 0
-    evaluation = model.evaluate()
-    if json:
-        print_json(training_result(model.folder, asdict(evaluation)))
-        return 0
-    _print_evaluation(evaluation, "validation")
-    print(f"\nThe model is in {output}; go on with: throughtime next-frame predict {output} video.gif -o future.gif")
-    return 0
+    model = train_model(
+        VideoPredictor, data, settings, SAMPLE if sample else None, output=output, resume=resume, quiet=quiet
+    )
+    return tell_training(
+        model,
+        model.evaluate,
+        asdict,
+        partial(_print_evaluation, title="validation"),
+        json=json,
+        go_on=f"next-frame predict {output} video.gif -o future.gif",
+    )
 
 
 @app.command

@@ -6,6 +6,7 @@ import os
 import stat
 import sys
 from collections.abc import Iterator, Sequence
+from functools import partial
 from json import dumps
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,10 +17,10 @@ from rich.console import Console
 from rich.table import Table
 
 from throughtime.commands import STANDARD_INPUT
-from throughtime.commands.results import given_paths, print_json, training_result
+from throughtime.commands.results import given_paths, print_json
 from throughtime.commands.standard_input import some_lines, standard_input_lines
-from throughtime.commands.training_runs import Output, for_sample, output_folder, takes_sample
-from throughtime.data import ParallelText, read_text_file, sample_numbers
+from throughtime.commands.training_runs import Output, Sample, tell_training, train_model
+from throughtime.data import read_text_file, sample_numbers
 from throughtime.errors import ArgumentError, check_positive_integer
 from throughtime.files import replacing
 from throughtime.tasks.alignment_figures import check_alignment_file, save_alignments
@@ -27,7 +28,6 @@ from throughtime.tasks.sentence_neighbours import nearest_rows
 from throughtime.tasks.translation import Settings
 from throughtime.tasks.translation_evaluation import Evaluation, summary
 from throughtime.tasks.translator import Translation, Translator
-from throughtime.training import Display, keep_freed_memory
 
 app = App(name="translate", help="Translation: learn it from pairs of sentences, translate, judge, show the alignment.")
 
@@ -35,23 +35,26 @@ TranslatorSettings = Annotated[Settings, Parameter(name="*")]
 DEFAULTS = Settings()
 AT_ONCE = 64
 
-SAMPLE_SETTINGS = {
-    "source_tokens": "char",
-    "target_tokens": "word",
-    "hidden_size": 128,
-    "embedding_size": 32,
-    "dropout": 0.0,
-    "label_smoothing": 0.0,
-    "learning_rate": 1e-2,
-    "matrix_learning_rate": 0.05,
-    "warmup": 20,
-    "batch_tokens": 400,
-    "validations": 6,
-    "validation_pairs": 200,
-    "average": 1,
-    "precision": "32",
-    "time_budget": "45s",
-}
+SAMPLE = Sample(
+    sample_numbers,
+    {
+        "source_tokens": "char",
+        "target_tokens": "word",
+        "hidden_size": 128,
+        "embedding_size": 32,
+        "dropout": 0.0,
+        "label_smoothing": 0.0,
+        "learning_rate": 1e-2,
+        "matrix_learning_rate": 0.05,
+        "warmup": 20,
+        "batch_tokens": 400,
+        "validations": 6,
+        "validation_pairs": 200,
+        "average": 1,
+        "precision": "32",
+        "time_budget": "45s",
+    },
+)
 
 
 @app.default
@@ -162,23 +165,18 @@ def train(
         json: Print the result as JSON.
         settings: The model and its training.
     """
-    keep_freed_memory()
-    folder = output_folder(output)
-    sources: Sequence[ParallelText | Path] = given_paths(data)
-    if takes_sample(folder, sample=sample, has_data=bool(data), resume=resume):
-        sources = [sample_numbers()]
-        settings = for_sample(settings, SAMPLE_SETTINGS)
-    model = Translator.train(sources, settings, output=folder, resume=resume, display=Display(quiet=quiet))
-    if not model.is_main:
-        return 0
-    evaluation = model.evaluate()
-    if json:
-        print_json(training_result(model.folder, summary(evaluation)))
-        return 0
-    _print_evaluation(evaluation, "validation")
+    model = train_model(
+        Translator, data, settings, SAMPLE if sample else None, output=output, resume=resume, quiet=quiet
+    )
     verb = "encode " if model.settings.autoencode else ""
-    print(f"\nThe model is in {output}; go on with: throughtime translate {verb}{output} < sentences.txt")
-    return 0
+    return tell_training(
+        model,
+        model.evaluate,
+        summary,
+        partial(_print_evaluation, title="validation"),
+        json=json,
+        go_on=f"translate {verb}{output} < sentences.txt",
+    )
 
 
 @app.command

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from json import dumps
 from pathlib import Path
 from typing import Annotated, Literal
@@ -9,19 +10,17 @@ from typing import Annotated, Literal
 from cyclopts import App, Parameter
 
 from throughtime.commands.classification_results import print_evaluation, print_prediction
-from throughtime.commands.results import given_paths, print_json, training_result
-from throughtime.commands.training_runs import Output, lasting, output_folder, takes_sample
-from throughtime.data import LabelledVideos, gliding_digits
+from throughtime.commands.results import given_paths, print_json
+from throughtime.commands.training_runs import Output, Sample, tell_training, train_model
+from throughtime.data import gliding_digits
 from throughtime.errors import ArgumentError
 from throughtime.tasks.classification_evaluation import summary
 from throughtime.tasks.video_classification import Settings
 from throughtime.tasks.video_classifier import VideoClassifier
-from throughtime.training import Display, keep_freed_memory
 
 ClassifierSettings = Annotated[Settings, Parameter(name="*")]
 DEFAULTS = Settings()
-SAMPLE_VIDEOS = 400
-SAMPLE_EPOCHS = 12.0
+SAMPLE = Sample(lambda: gliding_digits(400), {"epochs": 12.0})
 
 app = App(name="video", help="Video classification: learn labels from videos, judge, predict.")
 
@@ -51,22 +50,17 @@ def train(
         json: Print the result as JSON.
         settings: The model and its training.
     """
-    keep_freed_memory()
-    folder = output_folder(output)
-    sources: list[LabelledVideos | Path] = [*given_paths(data)]
-    if takes_sample(folder, sample=sample, has_data=bool(data), resume=resume):
-        sources = [gliding_digits(SAMPLE_VIDEOS)]
-        settings = lasting(settings, SAMPLE_EPOCHS)
-    model = VideoClassifier.train(sources, settings, output=folder, resume=resume, display=Display(quiet=quiet))
-    if not model.is_main:
-        return 0
-    evaluation = model.evaluate()
-    if json:
-        print_json(training_result(model.folder, summary(evaluation)))
-        return 0
-    print_evaluation(evaluation, "validation", unit="videos")
-    print(f"\nThe model is in {output}; go on with: throughtime video predict {output} video.gif")
-    return 0
+    model = train_model(
+        VideoClassifier, data, settings, SAMPLE if sample else None, output=output, resume=resume, quiet=quiet
+    )
+    return tell_training(
+        model,
+        model.evaluate,
+        summary,
+        partial(print_evaluation, title="validation", unit="videos"),
+        json=json,
+        go_on=f"video predict {output} video.gif",
+    )
 
 
 @app.command

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from json import dumps
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,21 +12,23 @@ from cyclopts import App, Parameter
 from rich.console import Console
 from rich.table import Table
 
-from throughtime.commands.results import check_columns_have_data, given_paths, print_json, training_result
+from throughtime.commands.results import check_columns_have_data, given_paths, print_json
 from throughtime.commands.standard_input import standard_input_lines
-from throughtime.commands.training_runs import Output, lasting, output_folder, takes_sample
-from throughtime.data import QuestionColumns, VisualQuestions, sample_questions
+from throughtime.commands.training_runs import Output, Sample, tell_training, train_model
+from throughtime.data import QuestionColumns, sample_questions
 from throughtime.data.images import open_image
+from throughtime.errors import ArgumentError
 from throughtime.tasks.answer_evaluation import AnswerEvaluation, answer_summary
+from throughtime.tasks.attention_overlays import check_overlay_file, save_overlays
 from throughtime.tasks.visual_question_answerer import Answer, VisualQuestionAnswerer
-from throughtime.tasks.visual_question_answering import Settings
-from throughtime.training import Display, keep_freed_memory
+from throughtime.tasks.visual_question_settings import Settings
 
 QuestionSettings = Annotated[Settings, Parameter(name="*")]
 DEFAULTS = Settings()
-SAMPLE_PICTURES = 600
-SAMPLE_CHANNELS = (16, 32, 64)
-SAMPLE_EPOCHS = 15.0
+SAMPLE = Sample(
+    lambda: sample_questions(600, side=32),
+    {"channels": (16, 32), "hidden_size": 64, "joint_size": 128, "batch_size": 64, "epochs": 30.0},
+)
 MOST_KINDS = 15
 
 app = App(name="vqa", help="Questions about pictures: learn to answer them, judge, ask.")
@@ -56,24 +59,17 @@ def train(
         json: Print the result as JSON.
         settings: The model and its training.
     """
-    keep_freed_memory()
-    folder = output_folder(output)
-    sources: list[VisualQuestions | Path] = [*given_paths(data)]
-    if takes_sample(folder, sample=sample, has_data=bool(data), resume=resume):
-        sources = [sample_questions(SAMPLE_PICTURES)]
-        settings = lasting(settings, SAMPLE_EPOCHS)
-        if "channels" not in settings.model_fields_set:
-            settings = settings.replaced(channels=SAMPLE_CHANNELS)
-    model = VisualQuestionAnswerer.train(sources, settings, output=folder, resume=resume, display=Display(quiet=quiet))
-    if not model.is_main:
-        return 0
-    evaluation = model.evaluate()
-    if json:
-        print_json(training_result(model.folder, answer_summary(evaluation)))
-        return 0
-    _print_evaluation(evaluation, "validation")
-    print(f"\nThe model is in {output}; go on with: throughtime vqa predict {output} picture.png 'what is it?'")
-    return 0
+    model = train_model(
+        VisualQuestionAnswerer, data, settings, SAMPLE if sample else None, output=output, resume=resume, quiet=quiet
+    )
+    return tell_training(
+        model,
+        model.evaluate,
+        answer_summary,
+        partial(_print_evaluation, title="validation"),
+        json=json,
+        go_on=f"vqa predict {output} picture.png 'what is it?'",
+    )
 
 
 @app.command
@@ -110,7 +106,14 @@ def evaluate(
 
 
 @app.command
-def predict(model: Path, picture: Path, *question: str, device: str = "auto", json: bool = False) -> int:
+def predict(
+    model: Path,
+    picture: Path,
+    *question: str,
+    attention: Path | None = None,
+    device: str = "auto",
+    json: bool = False,
+) -> int:
     """Answer questions about a picture.
 
     Without a question, standard input is read and answered line by line.
@@ -119,20 +122,29 @@ def predict(model: Path, picture: Path, *question: str, device: str = "auto", js
         model: The model folder.
         picture: The file of the picture.
         question: Questions about it.
+        attention: A PNG file that shows where the network looked for each answer.
         device: Where to compute: auto, cpu, cuda, mps.
         json: Print one JSON object a line.
     """
+    if attention is not None:
+        check_overlay_file(attention)
     loaded = VisualQuestionAnswerer.load(model, device=device)
+    if attention is not None and not loaded.has_attention:
+        raise ArgumentError(f"--attention needs a model that has attention; this one is {loaded.name}")
     open_image(picture)  # Before questions are waited for.
+    answers: list[Answer] = []
     for one in question or standard_input_lines():
         if one.strip():
-            _print_answer(one, loaded.answer(picture, [one])[0], json=json)
+            answers += loaded.answer(picture, [one], attention=attention is not None)
+            _print_answer(answers[-1], json=json)
+    if attention is not None and answers:
+        save_overlays([loaded.reader.preprocessing.pixels(picture)] * len(answers), answers, attention)
     return 0
 
 
-def _print_answer(question: str, answer: Answer, *, json: bool) -> None:
+def _print_answer(answer: Answer, *, json: bool) -> None:
     if json:
-        content = {"question": question, "answer": answer.answer, "probabilities": answer.probabilities}
+        content = {"question": answer.question, "answer": answer.answer, "probabilities": answer.probabilities}
         print(dumps(content, ensure_ascii=False), flush=True)
         return
     shown = "  ".join(f"{name} {probability:.1%}" for name, probability in list(answer.probabilities.items())[:3])

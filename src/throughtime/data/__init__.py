@@ -64,7 +64,12 @@ from throughtime.data.tokenizer import Ids, Tokenizer
 from throughtime.data.tokenizers import train_tokenizer
 from throughtime.data.video_files import find_videos, split_videos
 from throughtime.data.videos import AllFrames, LabelledVideos, Video, VideoSequences, frames_of, save_animation
-from throughtime.data.visual_question_batches import QuestionBatch, QuestionBatches, QuestionSequences
+from throughtime.data.visual_question_batches import (
+    QuestionBatches,
+    QuestionSequences,
+    ScoredAnswers,
+    SpelledAnswers,
+)
 from throughtime.data.visual_question_files import QuestionColumns, find_questions, split_questions
 from throughtime.data.visual_questions import VisualQuestion, VisualQuestions, best_answer, kind_of, normalised_answer
 
@@ -108,16 +113,17 @@ __all__ = [
     "Picture",
     "Pixels",
     "Preprocessing",
-    "QuestionBatch",
     "QuestionBatches",
     "QuestionColumns",
     "QuestionSequences",
     "Scene",
     "SceneObject",
+    "ScoredAnswers",
     "SentenceTokenizer",
     "SequenceColumns",
     "SequenceExample",
     "Sequences",
+    "SpelledAnswers",
     "Splits",
     "StandardInput",
     "Text",

@@ -3,35 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from throughtime.data.example_batches import ExampleBatch
 from throughtime.data.frames import Frames
+from throughtime.data.pair_batches import PairBatch
+from throughtime.data.sentence_tokenizer import with_ends
 from throughtime.data.sequences import pad_sequences
 from throughtime.data.shuffled_batches import ShuffledBatches
 from throughtime.data.tokenizer import Ids
 from throughtime.errors import check_positive_integer
-from throughtime.sequence import SequenceBatch
-
-
-@dataclass(frozen=True)
-class QuestionBatch:
-    """Some questions about pictures.
-
-    Attributes:
-        pictures: shape (pictures, ...), each once.
-        which: shape (batch,), int64, the picture of each question.
-        questions: token ids, values of shape (time, batch), int64.
-        targets: shape (batch, answers), float32, how right each answer is; None where it isn't known.
-    """
-
-    pictures: Tensor
-    which: Tensor
-    questions: SequenceBatch
-    targets: Tensor | None = None
+from throughtime.sequence import QuestionBatch
 
 
 @dataclass(frozen=True)
@@ -42,35 +29,34 @@ class QuestionSequences:
         pictures: a row for each picture.
         rows: which picture each question is about, shape (questions,).
         questions: token ids of each, shape (length,).
-        answers: for each question its answers' numbers and how right they are, shape (right answers,) both; empty
-            where they aren't known.
-        num_answers: how many answers there are.
     """
 
     pictures: Frames
     rows: Ids
     questions: Sequence[Ids]
-    answers: Sequence[tuple[Ids, np.ndarray[tuple[int], np.dtype[np.float32]]]] = ()
-    num_answers: int = 0
 
     def __len__(self) -> int:
         """How many questions."""
         return len(self.questions)
 
-    def batch(self, chosen: Sequence[int]) -> QuestionBatch:
+    @property
+    def lengths(self) -> Ids:
+        """Tokens of each question, shape (questions,)."""
+        return np.array([len(tokens) for tokens in self.questions], dtype=np.int64)
+
+    def chosen(self, rows: Sequence[int]) -> QuestionSequences:
+        """These questions alone."""
+        return replace(self, rows=self.rows[list(rows)], questions=[self.questions[row] for row in rows])
+
+    def batch(self, rows: Sequence[int]) -> QuestionBatch:
         """Some of the questions, with their pictures."""
-        different, which = np.unique(self.rows[list(chosen)], return_inverse=True)
-        targets = None
-        if self.answers:
-            targets = torch.zeros(len(chosen), self.num_answers)
-            for row, question in enumerate(chosen):
-                numbers, scores = self.answers[question]
-                targets[row, torch.from_numpy(numbers)] = torch.from_numpy(scores)
+        different, which = np.unique(self.rows[list(rows)], return_inverse=True)
+        asked = pad_sequences([self.questions[row] for row in rows])
         return QuestionBatch(
-            self.pictures.batch(different.tolist()).values[0],
-            torch.from_numpy(which),
-            pad_sequences([self.questions[question] for question in chosen]),
-            targets,
+            asked.values,
+            asked.lengths,
+            pictures=self.pictures.batch(different.tolist()).values[0],
+            which=torch.from_numpy(which),
         )
 
     def batches(self, batch_size: int) -> Iterator[tuple[Ids, QuestionBatch]]:
@@ -81,6 +67,56 @@ class QuestionSequences:
             yield chosen, self.batch(chosen.tolist())
 
 
+class Answers(Protocol):
+    """The answers to questions, as what a network is to give."""
+
+    def beside(self, questions: QuestionBatch, rows: Sequence[int]) -> ExampleBatch | PairBatch:
+        """The questions of those rows, with what is to be answered."""
+        ...
+
+
+@dataclass(frozen=True)
+class ScoredAnswers:
+    """Answers of a list, of which each is right to some degree.
+
+    Attributes:
+        scores: for each question the numbers of its answers and how right they are, shape (right answers,) both.
+        count: how many answers there are in the list.
+    """
+
+    scores: Sequence[tuple[Ids, np.ndarray[tuple[int], np.dtype[np.float32]]]]
+    count: int
+
+    def targets(self, rows: Sequence[int]) -> Tensor:
+        """How right each answer is to some questions, shape (questions, count), float32."""
+        targets = torch.zeros(len(rows), self.count)
+        for place, row in enumerate(rows):
+            numbers, scores = self.scores[row]
+            targets[place, torch.from_numpy(numbers)] = torch.from_numpy(scores)
+        return targets
+
+    def beside(self, questions: QuestionBatch, rows: Sequence[int]) -> ExampleBatch:
+        """The questions of those rows, with how right each answer is."""
+        return ExampleBatch(questions, self.targets(rows))
+
+
+@dataclass(frozen=True)
+class SpelledAnswers:
+    """Answers token by token.
+
+    Attributes:
+        tokens: of the answer to each question, shape (length,), without ends.
+        end: the id of the end of an answer.
+    """
+
+    tokens: Sequence[Ids]
+    end: int
+
+    def beside(self, questions: QuestionBatch, rows: Sequence[int]) -> PairBatch:
+        """The questions of those rows, with their answers between two ends."""
+        return PairBatch(questions, pad_sequences([with_ends(self.tokens[row], self.end) for row in rows]))
+
+
 class QuestionBatches(ShuffledBatches):
     """Questions with answers in random batches that can be made again from their epoch and index.
 
@@ -89,6 +125,7 @@ class QuestionBatches(ShuffledBatches):
 
     Args:
         sequences: the questions.
+        answers: to them.
         batch_size: questions of a batch, of each process.
         together: questions about a picture that come together, at most.
         seed: of the orders.
@@ -102,6 +139,7 @@ class QuestionBatches(ShuffledBatches):
     def __init__(
         self,
         sequences: QuestionSequences,
+        answers: Answers,
         *,
         batch_size: int,
         together: int = 4,
@@ -113,6 +151,7 @@ class QuestionBatches(ShuffledBatches):
         check_positive_integer("together", together)
         super().__init__(len(sequences), seed=seed, rank=rank, world_size=world_size)
         self.sequences = sequences
+        self.answers = answers
         self.all_together = batch_size * world_size
         self.together = together
         whole, rest = divmod(len(sequences), self.all_together)
@@ -122,9 +161,10 @@ class QuestionBatches(ShuffledBatches):
         """Batches in an epoch."""
         return self._length
 
-    def batch(self, epoch: int, index: int) -> QuestionBatch:
+    def batch(self, epoch: int, index: int) -> ExampleBatch | PairBatch:
         """Make the batch at that place; see ``rows``."""
-        return self.sequences.batch(self.rows(epoch, index))
+        rows = self.rows(epoch, index)
+        return self.answers.beside(self.sequences.batch(rows), rows)
 
     def draw(self, generator: np.random.Generator) -> list[Ids]:  # noqa: D102
         shuffled = generator.permutation(len(self.sequences))

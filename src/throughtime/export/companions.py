@@ -27,7 +27,7 @@ TOKENIZER = "tokenizer.json"
 
 
 def write_companions(model: Any, folder: Path) -> dict[str, Any]:
-    """Write the vocabulary into a folder, if the model has one.
+    """Write the vocabulary into a folder, if the model has one, and the answers that it gives.
 
     Returns:
         What config.json is to say beside the files' inputs and outputs.
@@ -36,6 +36,8 @@ def write_companions(model: Any, folder: Path) -> dict[str, Any]:
         model.tokenizer.save(folder / TOKENIZER)
     elif isinstance(model, Captioner | VisualQuestionAnswerer):
         model.tokenizer.tokenizer.save(folder / TOKENIZER)
+        if isinstance(model, VisualQuestionAnswerer):
+            model.answers.save(ModelFolder(folder))
     elif isinstance(model, Translator):
         save_tokenizers(ModelFolder(folder), model.source, model.target)
     said = {name: of(model) for name, kinds, of in _SAID if isinstance(model, kinds)}
@@ -89,7 +91,8 @@ def _series(model: Forecaster) -> dict[str, Any]:
 _SEES = (Captioner, ImageClassifier, VideoClassifier, VideoPredictor, VisualQuestionAnswerer)
 _SAID: list[tuple[str, tuple[type[Any], ...], Callable[[Any], object]]] = [
     ("end", (Translator, Captioner), lambda model: model.network.end),
-    ("grid", (Captioner, VisualQuestionAnswerer), lambda model: model.network.images.grid),
+    ("grid", (Captioner,), lambda model: model.network.images.grid),
+    ("grid", (VisualQuestionAnswerer,), lambda model: model.network.encoder.images.grid),
     ("pictures", _SEES, lambda model: _pictures(model.reader)),
     ("channels", (SequenceClassifier, AnomalyDetector), lambda model: model.channels),
     (
@@ -97,6 +100,5 @@ _SAID: list[tuple[str, tuple[type[Any], ...], Callable[[Any], object]]] = [
         (TextClassifier, SequenceClassifier, ImageClassifier, VideoClassifier),
         lambda model: model.targets.classes,
     ),
-    ("answers", (VisualQuestionAnswerer,), lambda model: model.answers),
 ]
 """What config.json says under which name, and of which models."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from throughtime.data import (
     LabelledText,
     LabelledVideos,
     ParallelText,
+    QuestionSequences,
     Sequences,
     TokenFile,
     VideoSequences,
@@ -28,12 +29,15 @@ from throughtime.data import (
     with_ends,
 )
 from throughtime.errors import ArgumentError
-from throughtime.export.onnx_file import Arrays, arrays, run_onnx
+from throughtime.export.onnx_file import Arrays, run_onnx
 from throughtime.export.onnx_forecaster import COVARIATES
 from throughtime.export.onnx_pictures import picture_name
-from throughtime.models import DecodingNetwork
+from throughtime.export.onnx_questions import question_arrays
+from throughtime.models import AnswerWriter, DecodingNetwork
 from throughtime.tasks.anomaly_detection import kept_windows, open_data
 from throughtime.tasks.anomaly_detector import AnomalyDetector
+from throughtime.tasks.answer_evaluation import accuracy_of
+from throughtime.tasks.answer_forms import ListedAnswers, WrittenAnswers
 from throughtime.tasks.captioner import Captioner
 from throughtime.tasks.class_targets import ClassTargets
 from throughtime.tasks.forecast_backtest import Origins, pasts
@@ -49,7 +53,7 @@ from throughtime.tasks.translator import Translator
 from throughtime.tasks.video_classifier import VideoClassifier
 from throughtime.tasks.video_predictor import VideoPredictor
 from throughtime.tasks.visual_question_answerer import VisualQuestionAnswerer
-from throughtime.tasks.visual_question_answering import accuracy_of, sequences_of_questions
+from throughtime.tasks.visual_question_answering import sequences_of_questions
 
 LANES, WINDOW, MOST_PAIRS, MOST_ORIGINS, MOST_VIDEOS = 16, 256, 64, 256, 32
 SIZE_OF_BATCH = 64
@@ -158,18 +162,29 @@ def _written(network: DecodingNetwork, read: Sequence[tuple[Arrays, Ids]], sessi
 
 
 def _answers(model: VisualQuestionAnswerer, sessions: Sessions) -> tuple[float, int]:
-    part = VisualQuestions.load(_part(model.folder.tokens / "valid.jsonl"), "valid")
-    questions = sequences_of_questions(part, open_pictures(model.folder, "valid"), model.tokenizer)
-    name = picture_name(model.network.images)
+    part, questions = _questions(model)
+    listed = cast("ListedAnswers", model.answers)
     answers = [""] * len(part)
     for rows, batch in questions.batches(SIZE_OF_BATCH):
-        asked = batch.questions
-        lengths = asked.lengths if asked.lengths is not None else torch.full((len(rows),), len(asked.values))
-        given = arrays(**{name: batch.pictures}, which=batch.which, tokens=asked.values, lengths=lengths)
-        likely = run_onnx(sessions["model"], given)["scores"].argmax(-1)
+        likely = run_onnx(sessions["model"], question_arrays(model.network.encoder, batch))["scores"].argmax(-1)
         for row, best in zip(rows.tolist(), likely.tolist(), strict=True):
-            answers[row] = model.answers[best]
+            answers[row] = listed.names[best]
     return accuracy_of(answers, part), len(part)
+
+
+def _written_answers(model: VisualQuestionAnswerer, sessions: Sessions) -> tuple[float, int]:
+    part, questions = _questions(model)
+    network, written = cast("AnswerWriter", model.network), cast("WrittenAnswers", model.answers)
+    spelled, rows = written.encoded(part)
+    read: list[tuple[Arrays, Ids]] = []
+    for row, tokens in list(zip(rows, spelled.tokens, strict=True))[:MOST_PAIRS]:
+        read.append((question_arrays(network.encoder, questions.batch([row])), tokens))
+    return _written(network, read, sessions)
+
+
+def _questions(model: VisualQuestionAnswerer) -> tuple[VisualQuestions, QuestionSequences]:
+    part = VisualQuestions.load(_part(model.folder.tokens / "valid.jsonl"), "valid")
+    return part, sequences_of_questions(part, open_pictures(model.folder, "valid"), model.tokenizer)
 
 
 def _frames(model: VideoPredictor, sessions: Sessions) -> tuple[float, int]:
@@ -233,4 +248,6 @@ _MEASURES: dict[type[Any], tuple[str, _Measure]] = {
 
 def measure_for(model: Any) -> tuple[str, _Measure]:
     """What is measured of a model, and the function that measures it, which also says over how many things."""
+    if isinstance(model, VisualQuestionAnswerer) and isinstance(model.answers, WrittenAnswers):
+        return "nats per token", _written_answers
     return next(own for kind, own in _MEASURES.items() if isinstance(model, kind))

@@ -23,7 +23,7 @@ from throughtime.export.onnx_layers import (
 )
 from throughtime.export.onnx_pictures import looked_at, picture_input, picture_name, placed, random_pictures
 from throughtime.export.onnx_recurrent import add_recurrent, valid_steps
-from throughtime.models import Captioner, DecoderState, DecodingNetwork, EncoderDecoder
+from throughtime.models import Captioner, DecoderState, DecodingNetwork, DescribingNetwork, EncoderDecoder
 from throughtime.models.bridge import Bridge
 from throughtime.models.decoder import Decoder
 from throughtime.nn import AdditiveAttention, Attention
@@ -40,7 +40,7 @@ def translator_files(network: EncoderDecoder) -> list[OnnxFile]:
         tokens = torch.randint(count, (time, batch), generator=generator)
         lengths = random_lengths(time, batch, generator)
         state = network.encode(SequenceBatch(tokens, lengths))
-        given = _known(network, state)
+        given = known_first(network, state)
         if state.memory is not None:
             padding = state.memory.padding
             none = torch.zeros(batch, time, dtype=torch.bool)
@@ -59,18 +59,33 @@ def captioner_files(network: Captioner) -> list[OnnxFile]:
         del time  # a picture has no length
         pictures = random_pictures(network.images, (batch,), generator)
         state = network.encode(SequenceBatch(pictures.unsqueeze(0)))
-        return state, arrays(**{picture_name(network.images): pictures}), _known(network, state)
+        return state, arrays(**{picture_name(network.images): pictures}), known_first(network, state)
 
-    step = decoder_step(network.decoder, network.images.places, padded=False)
-    return _files(network, encoded, picture_encoder_graph(network), step, generator)
+    return describing_files(network, encoded, picture_encoder_graph(network), network.images.places, generator)
 
 
-_Encoded = Callable[[int, int], tuple[DecoderState, Arrays, dict[str, Tensor]]]
+Encoded = Callable[[int, int], tuple[DecoderState, Arrays, dict[str, Tensor]]]
 """For a length and a batch size: what the network made of a source, the source as inputs, and the former by name."""
 
 
+def describing_files(
+    network: DescribingNetwork, encoded: Encoded, encoder: Any, vectors: int | str, generator: torch.Generator
+) -> list[OnnxFile]:
+    """The files of a network that writes about something seen.
+
+    Args:
+        network: the network.
+        encoded: makes a source and what the network makes of it.
+        encoder: the graph that does so.
+        vectors: how many there are to look at, or what that axis is called.
+        generator: of the decoder's tokens.
+    """
+    step = decoder_step(network.decoder, vectors, padded=False)
+    return _files(network, encoded, encoder, step, generator)
+
+
 def _files(
-    network: DecodingNetwork, encoded: _Encoded, encoder: Any, decoder: Any, generator: torch.Generator
+    network: DecodingNetwork, encoded: Encoded, encoder: Any, decoder: Any, generator: torch.Generator
 ) -> list[OnnxFile]:
     def encode(time: int, batch: int) -> tuple[Arrays, Arrays]:
         _, inputs, given = encoded(time, batch)
@@ -91,7 +106,7 @@ def _files(
     return [OnnxFile("encoder", encoder, encode), OnnxFile("step", decoder, step)]
 
 
-def _known(network: DecodingNetwork, state: DecoderState) -> dict[str, Tensor]:
+def known_first(network: DecodingNetwork, state: DecoderState) -> dict[str, Tensor]:
     """What a decoder knows before its first step, but for padding."""
     known = named_states(network.decoder.recurrent, state.recurrent)
     if state.memory is not None:
@@ -133,23 +148,35 @@ def encoder_graph(network: EncoderDecoder) -> Any:
 
 def picture_encoder_graph(network: Captioner) -> Any:
     """A captioner's encoder: pictures (batch, ...) to what the decoder needs, as ``encoder_graph`` gives it."""
-    graph, images, decoder = OnnxGraph(), network.images, network.decoder
+    graph, images = OnnxGraph(), network.images
     vectors = looked_at(graph, images, picture_input(graph, images, ["batch"]))
     if network.is_spatial:
         vectors = placed(graph, vectors, images)
     places = graph.op("Relu", linear(graph, network.places, vectors, "places"))
-    start = graph.op("ReduceMean", places, axes=[1], keepdims=0)
-    layer = decoder.recurrent
+    begin(graph, network, graph.op("ReduceMean", places, axes=[1], keepdims=0), places, images.places)
+    return graph.model("encoder")
+
+
+def begin(graph: OnnxGraph, network: DescribingNetwork, start: str, seen: str, vectors: int | str) -> None:
+    """Give out what a decoder needs that starts from a vector, as ``encoder_graph`` does.
+
+    Args:
+        graph: of the encoder.
+        network: whose decoder it is.
+        start: shape (batch, start_size).
+        seen: what it may look at, shape (batch, vectors, hidden_size).
+        vectors: how many, or what that axis is called.
+    """
+    decoder, layer = network.decoder, network.decoder.recurrent
     kinds = len(layer.cell.states)
     for place, (name, size) in enumerate(zip(layer.cell.states, layer.state_sizes, strict=True)):
         graph.op("Identity", _bridged(graph, network.bridge, [start] * layer.num_layers, place, kinds), name=name)
         graph.output(name, "FLOAT", [layer.num_layers, "batch", size])
     if decoder.attention is not None:
-        values = graph.op("Identity", places, name="values")
-        graph.output(values, "FLOAT", ["batch", images.places, decoder.attention.value_size])
+        values = graph.op("Identity", seen, name="values")
+        graph.output(values, "FLOAT", ["batch", vectors, decoder.attention.value_size])
         graph.op("Identity", projected_keys(graph, decoder.attention, values, "attention"), name="keys")
-        graph.output("keys", "FLOAT", ["batch", images.places, _key_size(decoder.attention)])
-    return graph.model("encoder")
+        graph.output("keys", "FLOAT", ["batch", vectors, _key_size(decoder.attention)])
 
 
 def decoder_step(decoder: Decoder, source: int | str = "source", *, padded: bool = True) -> Any:

@@ -5,38 +5,72 @@ from __future__ import annotations
 from typing import Any, cast
 
 import torch
+from torch import Tensor
 
-from throughtime.export.onnx_decoders import averaged, energies_of, projected_keys
+from throughtime.export.onnx_decoders import averaged, begin, describing_files, energies_of, known_first, projected_keys
 from throughtime.export.onnx_file import Arrays, OnnxFile, arrays, random_lengths
 from throughtime.export.onnx_graph import OnnxGraph
 from throughtime.export.onnx_layers import embedded, linear, pooled
 from throughtime.export.onnx_pictures import looked_at, picture_input, picture_name, placed, random_pictures
 from throughtime.export.onnx_recurrent import add_recurrent, valid_steps
-from throughtime.models import VisualQuestionNetwork
+from throughtime.models import AnswerWriter, DecoderState, QuestionEncoder, VisualQuestionNetwork
 from throughtime.models.visual_question_answering import Joined, RelationNetwork, StackedAttention
 from throughtime.nn import AdditiveAttention
-from throughtime.sequence import SequenceBatch
+from throughtime.sequence import QuestionBatch
 
 
-def question_files(network: VisualQuestionNetwork) -> list[OnnxFile]:
-    """The file of a network that answers questions."""
+def question_files(network: VisualQuestionNetwork | AnswerWriter) -> list[OnnxFile]:
+    """The files of a network that answers questions: of a list at once, or word by word."""
+    return _listing_files(network) if isinstance(network, VisualQuestionNetwork) else _writing_files(network)
+
+
+def question_arrays(encoder: QuestionEncoder, questions: QuestionBatch) -> Arrays:
+    """Questions about pictures as the files take them."""
+    tokens, lengths = questions.values, questions.lengths
+    if lengths is None:
+        lengths = torch.full(tokens.shape[1:], len(tokens))
+    pictures = {picture_name(encoder.images): questions.pictures}
+    return arrays(**pictures, which=questions.which, tokens=tokens, lengths=lengths)
+
+
+def _listing_files(network: VisualQuestionNetwork) -> list[OnnxFile]:
     generator = torch.Generator().manual_seed(0)
 
     @torch.no_grad()
     def whole(time: int, batch: int) -> tuple[Arrays, Arrays]:
-        pictures = random_pictures(network.images, (batch + 1,), generator)
-        which = torch.randint(batch + 1, (batch,), generator=generator)
-        tokens = torch.randint(network.embedding.num_embeddings, (time, batch), generator=generator)
-        lengths = random_lengths(time, batch, generator)
-        questions = SequenceBatch(tokens, lengths)
-        expected = {"scores": network(pictures, which, questions)}
-        if isinstance(network.combination, StackedAttention):
-            places, asked = network.look_and_read(pictures, questions)
-            expected["weights"] = network.combination.look(places, which, asked)[1]
-        name = picture_name(network.images)
-        return arrays(**{name: pictures}, which=which, tokens=tokens, lengths=lengths), arrays(**expected)
+        questions = _random_questions(network.encoder, time, batch, generator)
+        expected = {"scores": network(questions)}
+        looks = network.encoder.looks(questions)
+        if looks is not None:
+            expected["weights"] = looks
+        return question_arrays(network.encoder, questions), arrays(**expected)
 
     return [OnnxFile("model", question_graph(network), whole)]
+
+
+def _writing_files(network: AnswerWriter) -> list[OnnxFile]:
+    generator = torch.Generator().manual_seed(0)
+
+    @torch.no_grad()
+    def encoded(time: int, batch: int) -> tuple[DecoderState, Arrays, dict[str, Tensor]]:
+        questions = _random_questions(network.encoder, time, batch, generator)
+        state = network.encode(questions)
+        return state, question_arrays(network.encoder, questions), known_first(network, state)
+
+    graph, count = OnnxGraph(), network.encoder.images.places
+    places, which, said = _read(graph, network.encoder)
+    seen = graph.op("Gather", graph.op("Relu", linear(graph, network.places, places, "places")), which, axis=0)
+    begin(graph, network, said, seen, count)
+    return describing_files(network, encoded, graph.model("encoder"), count, generator)
+
+
+def _random_questions(encoder: QuestionEncoder, time: int, batch: int, generator: torch.Generator) -> QuestionBatch:
+    return QuestionBatch(
+        torch.randint(encoder.embedding.num_embeddings, (time, batch), generator=generator),
+        random_lengths(time, batch, generator),
+        pictures=random_pictures(encoder.images, (batch + 1,), generator),
+        which=torch.randint(batch + 1, (batch,), generator=generator),
+    )
 
 
 def question_graph(network: VisualQuestionNetwork) -> Any:
@@ -45,45 +79,51 @@ def question_graph(network: VisualQuestionNetwork) -> Any:
     It reads the pictures (pictures, ...); ``which`` (batch,), int64, the picture that each question is about; and
     ``tokens`` (time, batch) and ``lengths`` (batch,), int64. The looks' ``weights`` are (batch, hops, places).
     """
-    graph, images = OnnxGraph(), network.images
+    graph = OnnxGraph()
+    said = _read(graph, network.encoder, tells_looks=True)[2]
+    graph.op("Identity", linear(graph, network.output, said, "output"), name="scores")
+    graph.output("scores", "FLOAT", ["batch", network.num_answers])
+    return graph.model("visual_question_answering")
+
+
+def _read(graph: OnnxGraph, encoder: QuestionEncoder, *, tells_looks: bool = False) -> tuple[str, str, str]:
+    """The places of the pictures, which of these the questions are about, and what they say together."""
+    images = encoder.images
     pictures = picture_input(graph, images, ["pictures"])
     which = graph.input("which", "INT64", ["batch"])
     tokens = graph.input("tokens", "INT64", ["time", "batch"])
     lengths = graph.input("lengths", "INT64", ["batch"])
     places = placed(graph, looked_at(graph, images, pictures), images)
-    vectors = embedded(graph, network.embedding, tokens)
-    outputs, _ = add_recurrent(graph, network.recurrent, vectors, lengths=lengths)
-    question = pooled(graph, network.last, outputs, valid_steps(graph, outputs, lengths), lengths)
-    seen = _combined(graph, network, places, which, question)
-    asked = graph.op("Tanh", linear(graph, network.asked, question, "asked"))
+    vectors = embedded(graph, encoder.embedding, tokens)
+    outputs, _ = add_recurrent(graph, encoder.recurrent, vectors, lengths=lengths)
+    question = pooled(graph, encoder.last, outputs, valid_steps(graph, outputs, lengths), lengths)
+    seen, looks = _combined(graph, encoder, places, which, question)
+    if looks and tells_looks:
+        graph.op("Concat", *looks, axis=1, name="weights")
+        graph.output("weights", "FLOAT", ["batch", len(looks), images.places])
+    asked = graph.op("Tanh", linear(graph, encoder.asked, question, "asked"))
     values = graph.op("Concat", seen, asked, graph.op("Mul", seen, asked), axis=-1)
-    hidden = graph.op("Relu", linear(graph, network.hidden, values, "hidden"))
-    graph.op("Identity", linear(graph, network.output, hidden, "output"), name="scores")
-    graph.output("scores", "FLOAT", ["batch", network.num_answers])
-    return graph.model("visual_question_answering")
+    return places, which, graph.op("Relu", linear(graph, encoder.hidden, values, "hidden"))
 
 
-def _combined(graph: OnnxGraph, network: VisualQuestionNetwork, places: str, which: str, question: str) -> str:
-    """What was seen, (batch, size)."""
-    combination = network.combination
+def _combined(
+    graph: OnnxGraph, encoder: QuestionEncoder, places: str, which: str, question: str
+) -> tuple[str, list[str]]:
+    """What was seen, (batch, size); and with attention the weights of each look, (batch, 1, places)."""
+    combination = encoder.combination
     if isinstance(combination, StackedAttention):
-        return _attended(graph, network, combination, places, which, question)
+        return _attended(graph, combination, places, which, question)
     if isinstance(combination, RelationNetwork):
-        return _related(graph, combination, places, which, question)
+        return _related(graph, combination, places, which, question), []
     own = cast("Joined", combination)
     flat = graph.op("Reshape", places, graph.integers(0, -1))
     seen = graph.op("Relu", linear(graph, own.picture, flat, "picture"))
-    return graph.op("Gather", seen, which, axis=0)
+    return graph.op("Gather", seen, which, axis=0), []
 
 
 def _attended(
-    graph: OnnxGraph,
-    network: VisualQuestionNetwork,
-    combination: StackedAttention,
-    places: str,
-    which: str,
-    question: str,
-) -> str:
+    graph: OnnxGraph, combination: StackedAttention, places: str, which: str, question: str
+) -> tuple[str, list[str]]:
     seen = graph.op("Gather", graph.op("Tanh", linear(graph, combination.place, places, "place")), which, axis=0)
     asked = graph.op("Tanh", linear(graph, combination.question, question, "question"))
     looks: list[str] = []
@@ -94,9 +134,7 @@ def _attended(
         weights = graph.op("Softmax", energies_of(graph, attention, asked, keys, name), axis=-1)
         asked = graph.op("Add", asked, averaged(graph, weights, seen))
         looks.append(graph.op("Unsqueeze", weights, graph.integers(1)))
-    graph.op("Concat", *looks, axis=1, name="weights")
-    graph.output("weights", "FLOAT", ["batch", len(looks), network.images.places])
-    return asked
+    return asked, looks
 
 
 def _related(graph: OnnxGraph, combination: RelationNetwork, places: str, which: str, question: str) -> str:

@@ -1,9 +1,11 @@
 """One network for each problem, and the simple models that they are compared with."""
 
+from throughtime.models.answer_writer import AnswerWriter
 from throughtime.models.captioner import Captioner
 from throughtime.models.classifying_network import ClassifyingNetwork
 from throughtime.models.decoder import DecoderState
 from throughtime.models.decoding_network import DecodingNetwork
+from throughtime.models.describing_network import DescribingNetwork
 from throughtime.models.encoder_decoder import EncoderDecoder
 from throughtime.models.frame_predictor import FramePredictor
 from throughtime.models.image_classifier import ImageClassifier
@@ -23,14 +25,16 @@ from throughtime.models.sequence_autoencoder import RecurrentAutoencoder
 from throughtime.models.sequence_classifier import RecurrentSequenceClassifier
 from throughtime.models.text_classifier import RecurrentTextClassifier
 from throughtime.models.video_classifier import RecurrentVideoClassifier
-from throughtime.models.visual_question_answering import VisualQuestionNetwork
+from throughtime.models.visual_question_answering import QuestionEncoder, VisualQuestionNetwork
 
 __all__ = [
+    "AnswerWriter",
     "Captioner",
     "ClassifyingNetwork",
     "ConvolutionalEncoder",
     "DecoderState",
     "DecodingNetwork",
+    "DescribingNetwork",
     "EncoderDecoder",
     "FramePredictor",
     "FullyConnectedEncoder",
@@ -39,6 +43,7 @@ __all__ = [
     "ImageEncoder",
     "NGramModel",
     "PretrainedEncoder",
+    "QuestionEncoder",
     "RecurrentAutoencoder",
     "RecurrentClassifier",
     "RecurrentLanguageModel",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -12,6 +13,7 @@ from throughtime.errors import ArgumentError, check_choice
 from throughtime.nn import (
     Attention,
     Embedding,
+    Look,
     LoopLinear,
     Memory,
     Recurrent,
@@ -66,11 +68,13 @@ class Decoded:
         readouts: what the scores are computed from, (target, rows, readout_size).
         weights: of attention, (target, rows, source); None without attention.
         state: after the last step.
+        probabilities: that the weights were drawn with, (target, rows, source); see ``Look``.
     """
 
     readouts: Tensor
     weights: Tensor | None
     state: DecoderState
+    probabilities: Tensor | None = None
 
 
 class Decoder(nn.Module):
@@ -95,7 +99,8 @@ class Decoder(nn.Module):
         input_feeding: whether the readout of a step is part of the next one's input; with attention after the step.
         dropout: probability that a unit is dropped after the embedding, between the layers and in the readout.
         tied: whether the output layer shares the embedding's weights; the readout is then of the embedding's size.
-        hard_attention: whether attention looks at one step of the source at a time; see ``Attention``.
+        hard_attention: how attention that looks at one step of the source at a time gets its gradient; None for soft
+            attention. See ``Attention``.
 
     Raises:
         ArgumentError: for sizes or settings that don't go together.
@@ -114,7 +119,7 @@ class Decoder(nn.Module):
         input_feeding: bool,
         dropout: float,
         tied: bool,
-        hard_attention: bool = False,
+        hard_attention: str | None = None,
     ) -> None:
         super().__init__()
         check_choice("attention_order", attention_order, ORDERS)
@@ -193,8 +198,8 @@ class Decoder(nn.Module):
         """
         if self.attention is None:
             return self.readout(hidden)
-        contexts, _ = self._attend(hidden.unsqueeze(0), state)
-        return torch.tanh(self.readout(torch.cat([contexts[0], hidden], -1)))
+        seen = self._attend(hidden.unsqueeze(0), state)
+        return torch.tanh(self.readout(torch.cat([seen.contexts[0], hidden], -1)))
 
     def _whole(self, embedded: Tensor, state: DecoderState) -> Decoded:
         """All steps in one call of the recurrent layers, then all queries at once."""
@@ -203,9 +208,9 @@ class Decoder(nn.Module):
         recurrent = (final,) if isinstance(final, Tensor) else final
         if self.attention is None:
             return Decoded(self.readout(hidden), None, replace(state, recurrent=recurrent))
-        contexts, weights = self._attend(hidden, state)
-        readouts = torch.tanh(self.readout(torch.cat([contexts, hidden], -1)))
-        return _decoded(readouts, weights, replace(state, recurrent=recurrent))
+        seen = self._attend(hidden, state)
+        readouts = torch.tanh(self.readout(torch.cat([seen.contexts, hidden], -1)))
+        return _decoded(readouts, [seen], replace(state, recurrent=recurrent))
 
     def _feed_readouts(self, embedded: Tensor, state: DecoderState) -> Decoded:
         """Step by step: attention comes after the step, and what came of it enters the next one."""
@@ -213,50 +218,52 @@ class Decoder(nn.Module):
         mix = LoopLinear(self.readout.get_parameter("weight"))
         fed = embedded.new_zeros(embedded.shape[1], self.fed_size) if state.fed is None else state.fed
         readouts: list[Tensor] = []
-        weights: list[Tensor] = []
+        looks: list[Look] = []
         for t in range(len(embedded)):
             hidden, layers = loop.step(t, fed, layers)
-            context, looked = self._attend(hidden.unsqueeze(0), state)
-            fed = torch.tanh(mix(torch.cat([context[0], hidden], -1)))
+            looks.append(self._attend(hidden.unsqueeze(0), state))
+            fed = torch.tanh(mix(torch.cat([looks[-1].contexts[0], hidden], -1)))
             readouts.append(fed)
-            weights.append(looked)
         after = replace(state, fed=fed, recurrent=_by_state(layers))
-        return _decoded(torch.stack(readouts), torch.cat(weights), after)
+        return _decoded(torch.stack(readouts), looks, after)
 
     def _feed_contexts(self, embedded: Tensor, state: DecoderState) -> Decoded:
         """Step by step: attention comes before the step and enters it."""
         loop, layers = RecurrentLoop(self.recurrent, embedded), _by_layer(state.recurrent)
         hidden = state.recurrent[0][-1]
         hiddens: list[Tensor] = []
-        contexts: list[Tensor] = []
-        weights: list[Tensor] = []
+        looks: list[Look] = []
         for t in range(len(embedded)):
-            context, looked = self._attend(hidden.unsqueeze(0), state)
-            hidden, layers = loop.step(t, context[0], layers)
+            looks.append(self._attend(hidden.unsqueeze(0), state))
+            hidden, layers = loop.step(t, looks[-1].contexts[0], layers)
             hiddens.append(hidden)
-            contexts.append(context)
-            weights.append(looked)
-        both = torch.cat([torch.cat(contexts), torch.stack(hiddens)], -1)
+        both = torch.cat([torch.cat([seen.contexts for seen in looks]), torch.stack(hiddens)], -1)
         after = replace(state, recurrent=_by_state(layers))
-        return _decoded(torch.tanh(self.readout(both)), torch.cat(weights), after)
+        return _decoded(torch.tanh(self.readout(both)), looks, after)
 
-    def _attend(self, hidden: Tensor, state: DecoderState) -> tuple[Tensor, Tensor]:
-        """Contexts (target, rows, source_size) and weights (target, rows, source) for hidden (target, rows, size)."""
+    def _attend(self, hidden: Tensor, state: DecoderState) -> Look:
+        """What is seen for hidden (target, rows, size), its parts of shape (target, rows, ...)."""
         if self.attention is None or state.memory is None:
             raise ArgumentError("the decoder has attention, so its state must hold a memory")
         steps, rows, _ = hidden.shape
         sources = len(state.memory.values)
         # The rows of a source ask together: its memory is never copied for each of them.
         queries = hidden.unflatten(1, (sources, -1)).permute(1, 0, 2, 3).flatten(1, 2)
-        contexts, weights = self.attention(queries, state.memory)
-        shape = (sources, steps, rows // sources)
-        contexts, weights = (part.unflatten(1, shape[1:]).transpose(0, 1).flatten(1, 2) for part in (contexts, weights))
-        return contexts, weights
+        seen = self.attention.look(queries, state.memory)
+
+        def by_step(part: Tensor) -> Tensor:
+            return part.unflatten(1, (steps, rows // sources)).transpose(0, 1).flatten(1, 2)
+
+        probabilities = None if seen.probabilities is None else by_step(seen.probabilities)
+        return Look(by_step(seen.contexts), by_step(seen.weights), probabilities)
 
 
-def _decoded(readouts: Tensor, weights: Tensor, after: DecoderState) -> Decoded:
+def _decoded(readouts: Tensor, looks: Sequence[Look], after: DecoderState) -> Decoded:
+    weights = torch.cat([seen.weights for seen in looks])
+    drawn = [seen.probabilities for seen in looks if seen.probabilities is not None]
     coverage = weights.sum(0) if after.coverage is None else after.coverage + weights.sum(0)
-    return Decoded(readouts, weights, replace(after, weights=weights[-1], coverage=coverage))
+    state = replace(after, weights=weights[-1], coverage=coverage)
+    return Decoded(readouts, weights, state, torch.cat(drawn) if drawn else None)
 
 
 def _by_layer(recurrent: State) -> list[State]:

@@ -12,7 +12,7 @@ from torch.nn.functional import relu
 from throughtime.errors import check_choice, check_positive_integer, check_range
 from throughtime.models.image_encoder import ImageEncoder, with_coordinates
 from throughtime.nn import AdditiveAttention, Embedding, Pooling, Recurrent
-from throughtime.sequence import SequenceBatch
+from throughtime.sequence import QuestionBatch, SequenceBatch
 
 COMBINATIONS = ("joined", "attention", "relation")
 
@@ -129,26 +129,29 @@ class RelationNetwork(Combination):
         return values.mean(1)
 
 
-class VisualQuestionNetwork(nn.Module):
-    """A convolutional network looks, a recurrent one reads the question, what they say is combined and classified.
+class QuestionEncoder(nn.Module):
+    """A convolutional network looks, a recurrent one reads the question, and what they say is combined.
 
-    What was seen s and the question q meet once more before the last layers, in [s; tanh(W q); s ⊙ tanh(W q)]: whether
-    the colour that is asked for is the one that is seen, a product tells at once, and sums hardly ever learn.
+    What was seen s and the question q meet once more at the end, in [s; tanh(W q); s ⊙ tanh(W q)]: whether the colour
+    that is asked for is the one that is seen, a product tells at once, and sums hardly ever learn.
 
     Args:
         images: from pictures to vectors of their places.
         vocabulary_size: tokens of the questions.
-        num_answers: how many there are.
         combination: "joined", "attention" (stacked), or "relation" (all pairs of places).
         embedding_size: features of a token's vector.
         cell: a name in CELLS.
         hidden_size: units of the recurrent layer that reads the question.
         num_layers: recurrent layers.
-        joint_size: units of what combines the two, and of the layers after it.
+        joint_size: units of what combines the two, and of the layer after it.
         hops: how often attention looks.
         relation_layers: of the network of a pair of places.
-        dropout: probability that a unit is dropped before the last layers.
+        dropout: probability that a unit is dropped before that layer.
         **recurrent_options: more keyword arguments for ``Recurrent``.
+
+    Attributes:
+        place_size: features of a place's vector, its coordinates among them.
+        output_size: features of what picture and question say together.
 
     Raises:
         ArgumentError: for a size below 1, an unknown name, or a probability outside [0, 1).
@@ -158,7 +161,6 @@ class VisualQuestionNetwork(nn.Module):
         self,
         images: ImageEncoder,
         vocabulary_size: int,
-        num_answers: int,
         *,
         combination: str = "attention",
         embedding_size: int = 64,
@@ -174,46 +176,75 @@ class VisualQuestionNetwork(nn.Module):
         super().__init__()
         check_choice("combination", combination, COMBINATIONS)
         check_range("dropout", dropout, low=0, high=1, high_open=True)
-        for name, size in (("num_answers", num_answers), ("joint_size", joint_size)):
-            check_positive_integer(name, size)
-        self.num_answers = num_answers
+        check_positive_integer("joint_size", joint_size)
         self.images = images
         self.embedding = Embedding(vocabulary_size, embedding_size)
         nn.init.normal_(self.embedding.weight, std=0.1)
         self.recurrent = Recurrent(cell, embedding_size, hidden_size, num_layers, **recurrent_options)
         self.last = Pooling("last", self.recurrent.output_size)
-        size, asked = images.output_size + 2, self.recurrent.output_size
+        self.place_size, asked = images.output_size + 2, self.recurrent.output_size
         if combination == "joined":
-            self.combination: Combination = Joined(images.places, size, joint_size)
+            self.combination: Combination = Joined(images.places, self.place_size, joint_size)
         elif combination == "attention":
-            self.combination = StackedAttention(size, asked, joint_size, hops)
+            self.combination = StackedAttention(self.place_size, asked, joint_size, hops)
         else:
-            self.combination = RelationNetwork(size, asked, joint_size, relation_layers)
+            self.combination = RelationNetwork(self.place_size, asked, joint_size, relation_layers)
         self.asked = nn.Linear(asked, self.combination.output_size)
         self.hidden = nn.Linear(3 * self.combination.output_size, joint_size)
         self.dropout = nn.Dropout(dropout)
-        self.output = nn.Linear(joint_size, num_answers)
+        self.output_size = joint_size
 
-    def hidden_matrices(self) -> list[nn.Parameter]:
-        """The matrices that are neither embedding nor output: what the Muon optimiser may move."""
-        inner = (self.recurrent, self.combination, self.asked, self.hidden)
-        return [weight for part in inner for weight in part.parameters() if weight.ndim == 2 and min(weight.shape) > 1]
+    def forward(self, questions: QuestionBatch) -> tuple[Tensor, Tensor]:
+        """Look and read.
 
-    def forward(self, pictures: Tensor, which: Tensor, questions: SequenceBatch) -> Tensor:
-        """Unnormalised log-probabilities of the answers, shape (batch, num_answers).
-
-        Args:
-            pictures: shape (pictures, ...), each once.
-            which: shape (batch,), int64, the picture of each question.
-            questions: token ids, values of shape (time, batch), int64.
+        Returns:
+            The places of the pictures, shape (pictures, places, place_size), and what picture and question say
+            together, shape (batch, output_size).
         """
-        places, asked = self.look_and_read(pictures, questions)
-        seen, asked = self.combination(places, which, asked), torch.tanh(self.asked(asked))
-        values = self.dropout(torch.cat([seen, asked, seen * asked], -1))
-        return self.output(self.dropout(relu(self.hidden(values))))
+        places, asked = self._look_and_read(questions)
+        seen, asked = self.combination(places, questions.which, asked), torch.tanh(self.asked(asked))
+        return places, relu(self.hidden(self.dropout(torch.cat([seen, asked, seen * asked], -1))))
 
-    def look_and_read(self, pictures: Tensor, questions: SequenceBatch) -> tuple[Tensor, Tensor]:
-        """The places of the pictures, (pictures, places, size), and the vectors of the questions, (batch, size)."""
-        places = with_coordinates(self.images(pictures), self.images.grid)
+    def looks(self, questions: QuestionBatch) -> Tensor | None:
+        """Where stacked attention goes, shape (batch, hops, places); None where there is another combination."""
+        if not isinstance(self.combination, StackedAttention):
+            return None
+        places, asked = self._look_and_read(questions)
+        return self.combination.look(places, questions.which, asked)[1]
+
+    def _look_and_read(self, questions: QuestionBatch) -> tuple[Tensor, Tensor]:
+        places = with_coordinates(self.images(questions.pictures), self.images.grid)
         outputs, _ = self.recurrent(SequenceBatch(self.embedding(questions.values), questions.lengths))
         return places, self.last(outputs)
+
+
+class VisualQuestionNetwork(nn.Module):
+    """A classifier of questions about pictures, whose classes are the answers.
+
+    Args:
+        encoder: of questions and their pictures.
+        num_answers: how many there are.
+        dropout: probability that a unit is dropped before the output.
+
+    Raises:
+        ArgumentError: for a number below 1, or a probability outside [0, 1).
+    """
+
+    def __init__(self, encoder: QuestionEncoder, num_answers: int, *, dropout: float = 0.3) -> None:
+        super().__init__()
+        check_positive_integer("num_answers", num_answers)
+        check_range("dropout", dropout, low=0, high=1, high_open=True)
+        self.num_answers = num_answers
+        self.encoder = encoder
+        self.dropout = nn.Dropout(dropout)
+        self.output = nn.Linear(encoder.output_size, num_answers)
+
+    def hidden_matrices(self) -> list[nn.Parameter]:
+        """The matrices that are neither of pictures, embedding nor output: what the Muon optimiser may move."""
+        own = self.encoder
+        inner = (own.recurrent, own.combination, own.asked, own.hidden)
+        return [weight for part in inner for weight in part.parameters() if weight.ndim == 2 and min(weight.shape) > 1]
+
+    def forward(self, questions: QuestionBatch) -> Tensor:
+        """Unnormalised log-probabilities of the answers, shape (batch, num_answers)."""
+        return self.output(self.dropout(self.encoder(questions)[1]))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from throughtime.nn.attention import (
     ATTENTIONS,
+    HARD_ATTENTIONS,
     AdditiveAttention,
     Attention,
     DotAttention,
     GeneralAttention,
+    Look,
     Memory,
     build_attention,
 )
@@ -32,6 +34,7 @@ from throughtime.nn.streaming import Streaming
 __all__ = [
     "ATTENTIONS",
     "GRU",
+    "HARD_ATTENTIONS",
     "LSTM",
     "RNN",
     "AdditiveAttention",
@@ -48,6 +51,7 @@ __all__ = [
     "GradientNorms",
     "LSTMCell",
     "LockedDropout",
+    "Look",
     "LoopLinear",
     "Memory",
     "OneHot",

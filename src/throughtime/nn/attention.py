@@ -33,6 +33,22 @@ class Memory:
         return replace(self, values=self.values[rows], keys=self.keys[rows], padding=padding)
 
 
+@dataclass(frozen=True)
+class Look:
+    """What attention saw.
+
+    Attributes:
+        contexts: the average of the values under the weights, shape (batch, target, value size).
+        weights: shape (batch, target, source).
+        probabilities: that the weights were drawn with, of the same shape; None where they carry the gradient
+            themselves: in soft attention and straight through.
+    """
+
+    contexts: Tensor
+    weights: Tensor
+    probabilities: Tensor | None = None
+
+
 class Attention(nn.Module, ABC):
     """Weights over the source's steps for each query, and the average of the source's values under them.
 
@@ -40,16 +56,18 @@ class Attention(nn.Module, ABC):
     and how a query is compared with them if not by the inner product; ``memory`` prepares a batch of sources once,
     ``forward`` looks at it any number of times.
 
-    Hard attention (Xu et al. 2015) looks at one step of the source alone: in training at one that is drawn with the
-    weights' probabilities, and the gradient goes to the weights as if they had been used themselves (straight-through
-    estimator, Bengio et al. 2013, https://arxiv.org/abs/1308.3432); else at the one of the largest weight.
+    Hard attention looks at one step of the source alone: in training at one that is drawn with the weights'
+    probabilities, else at the one of the largest weight. Of what was drawn no gradient flows back. Either the objective
+    weighs the probabilities by what came of the draws ("reinforce", Xu et al. 2015, equations 11 to 13; see
+    ``training.ReinforcedObjective``), or the gradient goes to the weights as if they had been used themselves
+    ("straight-through", Bengio et al. 2013, https://arxiv.org/abs/1308.3432), which is biased and varies less.
 
     Args:
         query_size: features of a query.
         value_size: features of a source's step.
 
     Attributes:
-        hard: whether attention is hard; False unless it is set.
+        hard: "reinforce" or "straight-through" for hard attention; None, unless it is set, for soft attention.
 
     Raises:
         ArgumentError: for a size below 1.
@@ -61,7 +79,7 @@ class Attention(nn.Module, ABC):
         check_positive_integer("value_size", value_size)
         self.query_size = query_size
         self.value_size = value_size
-        self.hard = False
+        self.hard: str | None = None
 
     @abstractmethod
     def project_keys(self, values: Tensor) -> Tensor:
@@ -92,21 +110,28 @@ class Attention(nn.Module, ABC):
         Raises:
             ArgumentError: if the shape of the queries does not fit.
         """
+        seen = self.look(queries, memory)
+        return seen.contexts, seen.weights
+
+    def look(self, queries: Tensor, memory: Memory) -> Look:
+        """As ``forward``, with the probabilities of what was drawn, too."""
         check_shape("queries", queries.shape, (len(memory.values), "target", self.query_size))
         energies = self.compare(queries, memory.keys)
         if memory.padding is not None:
             energies = energies.masked_fill(memory.padding, -torch.inf)
-        weights = energies.softmax(-1)
-        if self.hard:
-            weights = self._one_place(weights)
-        return torch.bmm(weights.to(memory.values.dtype), memory.values), weights
+        weights, probabilities = energies.softmax(-1), None
+        if self.hard is not None:
+            drawn = self.draw(weights.detach()) if self.training else weights.argmax(-1)
+            single = one_hot(drawn, weights.shape[-1]).to(weights.dtype)
+            if self.hard == "reinforce":
+                weights, probabilities = single, weights
+            else:
+                weights = single + weights - weights.detach()
+        return Look(torch.bmm(weights.to(memory.values.dtype), memory.values), weights, probabilities)
 
-    def _one_place(self, weights: Tensor) -> Tensor:
-        """A single 1 in each row, where the gradient passes to the weights in training."""
-        if not self.training:
-            return one_hot(weights.argmax(-1), weights.shape[-1]).to(weights.dtype)
-        drawn = torch.multinomial(weights.detach().flatten(0, 1).float(), 1).view(weights.shape[:2])
-        return one_hot(drawn, weights.shape[-1]).to(weights.dtype) + weights - weights.detach()
+    def draw(self, probabilities: Tensor) -> Tensor:
+        """A step of the source for each query, shape (batch, target), int64, from (batch, target, source)."""
+        return torch.multinomial(probabilities.flatten(0, 1).float(), 1).view(probabilities.shape[:2])
 
     def extra_repr(self) -> str:
         """Describe the sizes in the module's repr."""
@@ -191,6 +216,9 @@ class GeneralAttention(Attention):
         return self.key(values)
 
 
+HARD_ATTENTIONS = ("reinforce", "straight-through")
+"""How hard attention gets its gradient."""
+
 ATTENTIONS: dict[str, type[Attention]] = {
     "additive": AdditiveAttention,
     "dot": DotAttention,
@@ -198,13 +226,15 @@ ATTENTIONS: dict[str, type[Attention]] = {
 }
 
 
-def build_attention(name: str, query_size: int, value_size: int, *, hard: bool = False) -> Attention:
-    """Make the attention of that name, hard or soft.
+def build_attention(name: str, query_size: int, value_size: int, *, hard: str | None = None) -> Attention:
+    """Make the attention of that name: soft, or hard with a gradient of that name.
 
     Raises:
         ArgumentError: for an unknown name, or sizes that it can't compare.
     """
     check_choice("attention", name, ATTENTIONS)
+    if hard is not None:
+        check_choice("hard_attention", hard, HARD_ATTENTIONS)
     attention = ATTENTIONS[name](query_size, value_size)
     attention.hard = hard
     return attention

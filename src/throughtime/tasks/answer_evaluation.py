@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass
 from throughtime.data import LabelledText, VisualQuestions, best_answer
 from throughtime.tasks.class_targets import ClassTargets
 from throughtime.tasks.classification_evaluation import tfidf_predictions
-from throughtime.tasks.visual_question_answering import accuracy_of
 
 
 @dataclass(frozen=True)
@@ -72,6 +71,12 @@ def evaluate_answers(
         tuple(rows),
         any(len(example.answers) > 1 for example in questions.examples),
     )
+
+
+def accuracy_of(answers: Sequence[str], questions: VisualQuestions) -> float:
+    """VQA's accuracy: the mean, over the questions, of how right the answers are."""
+    right = questions.answer_scores()
+    return sum(scores.get(answer, 0.0) for answer, scores in zip(answers, right, strict=True)) / len(right)
 
 
 def from_questions_alone(train: VisualQuestions, questions: VisualQuestions) -> list[str]:

@@ -1,4 +1,4 @@
-"""Pictures of attention: where a captioner looked for each word."""
+"""Pictures of attention: where a network looked for each word that it wrote, or before it answered."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ END = "■"
 
 
 class Looked(Protocol):
-    """A caption with its attention."""
+    """A caption or an answer with its attention."""
 
     @property
     def pieces(self) -> tuple[str, ...]: ...  # noqa: D102

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -46,7 +46,7 @@ from throughtime.tasks.image_features import (
 from throughtime.tasks.network_training import CellName, Run, optimizers_of, train_network
 from throughtime.tasks.sequence_search import teacher_forced_loss, write_greedily
 from throughtime.tasks.settings import Positive, Probability
-from throughtime.training import ModelFolder, Position, TranslationObjective, Validation
+from throughtime.training import ModelFolder, Position, ReinforcedObjective, TranslationObjective, Validation
 
 TASK = "captioning"
 FEWEST_PICTURES = 4
@@ -93,12 +93,14 @@ class Settings(ImageSettings):
     """How the decoder looks at the picture; none is Show and Tell."""
     attention_order: Literal["before", "after"] = "before"
     """Whether attention comes before the decoder's step, as in Show, Attend and Tell, or after it."""
-    hard_attention: bool = False
-    """Whether the decoder looks at one place at a time, which it draws in training."""
+    hard_attention: Literal["reinforce", "straight-through"] | None = None
+    """Look at one place at a time, which is drawn in training, and how to learn to draw; soft attention if None."""
+    entropy_weight: Annotated[float, Field(ge=0)] = 0.002
+    """How much it is worth in training that the places are drawn from many (reinforce)."""
     input_feeding: bool = False
     """Whether what attention gave is part of the next step's input (after)."""
     attention_penalty: Annotated[float, Field(ge=0)] = 0.1
-    """How much it costs not to have looked at each place once in all (doubly stochastic attention); 0 leaves it out."""
+    """How much it costs not to look at each place once in all (doubly stochastic attention); not with reinforce."""
     tied: bool = True
     """Whether the output layer shares the words' embedding."""
     dropout: Probability = 0.3
@@ -295,13 +297,6 @@ def fit(network: Captioner, data: CaptionData, settings: Settings, run: Run) -> 
         TrainingError: where the loss or the gradient is not finite.
     """
     frames, captions = data.train
-    objective = TranslationObjective(
-        network,
-        label_smoothing=settings.label_smoothing,
-        own_share=settings.scheduled_sampling,
-        own_after=settings.scheduled_sampling_after,
-        attention_penalty=settings.attention_penalty,
-    )
     batches = CaptionBatches(
         frames,
         captions,
@@ -315,7 +310,7 @@ def fit(network: Captioner, data: CaptionData, settings: Settings, run: Run) -> 
     trained = [weight for weight in network.parameters() if weight.requires_grad]
     return train_network(
         network,
-        objective,
+        objective_of(network, settings),
         batches,
         partial(validate, network, data, settings, run),
         settings,
@@ -323,6 +318,18 @@ def fit(network: Captioner, data: CaptionData, settings: Settings, run: Run) -> 
         optimizers=optimizers_of(trained, network.hidden_matrices(), settings),
         most_epochs=enough_epochs(len(frames)),
     )
+
+
+def objective_of(network: Captioner, settings: Settings) -> TranslationObjective:
+    """What training lowers."""
+    options: dict[str, Any] = {
+        "label_smoothing": settings.label_smoothing,
+        "own_share": settings.scheduled_sampling,
+        "own_after": settings.scheduled_sampling_after,
+    }
+    if settings.hard_attention == "reinforce":
+        return ReinforcedObjective(network, entropy_weight=settings.entropy_weight, **options)
+    return TranslationObjective(network, attention_penalty=settings.attention_penalty, **options)
 
 
 def enough_epochs(pictures: int) -> int:

@@ -13,7 +13,6 @@ from torch import Tensor
 from throughtime.data import ExampleBatches, Ids, LabelledExamples, Sequences, Splits, evaluation_batches
 from throughtime.errors import DataError
 from throughtime.models import ClassifyingNetwork
-from throughtime.sequence import SequenceBatch
 from throughtime.tasks.class_targets import ClassTargets, checked_class_weights
 from throughtime.tasks.classification_figures import accuracy, macro_f1
 from throughtime.tasks.network_training import CellName, Run, TrainingSettings, optimizers_of, train_network
@@ -230,6 +229,6 @@ def scores_of(
     scores = torch.zeros(len(sequences), network.num_classes)
     for rows, inputs in evaluation_batches(sequences, EVALUATION_BATCH):
         with autocast(precision, device):
-            found = network(SequenceBatch(inputs.values.to(device), inputs.lengths))
+            found = network(inputs.to(device))
         scores[torch.from_numpy(rows)] = found.float().cpu()
     return scores

@@ -9,7 +9,6 @@ from throughtime.models import (
     FramePredictor,
     ImageClassifier,
     RecurrentVideoClassifier,
-    VisualQuestionNetwork,
 )
 from throughtime.tasks import (
     captioning,
@@ -17,7 +16,9 @@ from throughtime.tasks import (
     next_frame,
     video_classification,
     visual_question_answering,
+    visual_question_settings,
 )
+from throughtime.tasks.answer_forms import AnsweringNetwork
 from throughtime.tasks.model_card import classifier_card, training_figures, weights_of, write_card
 from throughtime.training import ModelFolder
 
@@ -80,9 +81,9 @@ def captioner_card(
 
 def visual_question_card(
     folder: ModelFolder,
-    settings: visual_question_answering.Settings,
+    settings: visual_question_settings.Settings,
     data: visual_question_answering.QuestionData,
-    network: VisualQuestionNetwork,
+    network: AnsweringNetwork,
 ) -> None:
     """Write the model card of a network that answers questions about pictures into its folder."""
 
@@ -94,7 +95,7 @@ def visual_question_card(
         folder,
         "Answers to questions about pictures",
         f"{settings.network_name}; {weights_of(network)}, a vocabulary of {data.tokenizer.vocabulary_size:,}, "
-        f"{len(data.answers):,} answers, pictures of {how.height} x {how.width} pixels.",
+        f"{data.answers.told}, pictures of {how.height} x {how.width} pixels.",
         training_figures(folder, network, "Best validation", reached, decisive="accuracy"),
         data=[f"- {name}: {part.summary()}" for name, part in data.splits.parts().items()],
         settings=settings,

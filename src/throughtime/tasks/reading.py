@@ -91,7 +91,7 @@ def classifier_reading(
     steps = readable.batch(rows)
     device = next(network.parameters()).device
     scores: list[Tensor] = []
-    on_device = SequenceBatch(steps.values.to(device), steps.lengths)
+    on_device = steps.to(device)
     inputs, state = _heard(layer, lambda: scores.append(network(on_device)))
     chosen = scores[0].argmax(-1)
 
@@ -128,7 +128,7 @@ def translation_readings(
     target = pad_sequences([with_ends(tokens, network.end) for tokens in targets])
     values = target.values.to(device)
     states: list[Any] = []
-    on_device = SequenceBatch(source.values.to(device), source.lengths)
+    on_device = source.to(device)
     heard, initial = _heard(network.encoder.recurrent, lambda: states.append(network.encode(on_device)))
     encoder = Reading("encoder", network.encoder.recurrent, heard, initial, None, _frozen(source_pieces))
     inputs = network.decoder.recurrent_inputs(values[:-1], states[0])

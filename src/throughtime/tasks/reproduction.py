@@ -29,7 +29,7 @@ from throughtime.tasks.long_term_dependencies import compare
 from throughtime.tasks.scene_captioning import learn_scenes
 from throughtime.tasks.translator import Translator
 from throughtime.tasks.visual_question_answerer import VisualQuestionAnswerer
-from throughtime.tasks.visual_question_answering import Settings as QuestionSettings
+from throughtime.tasks.visual_question_settings import Settings as QuestionSettings
 from throughtime.training import Display
 
 HIGHER_IS_BETTER = frozenset({"accuracy", "macro_f1", "bleu", "chrf", "cider", "bleu_4", "right"})

@@ -211,8 +211,7 @@ def teacher_forced_loss(
 
 def encode(network: DecodingNetwork, tokens: SequenceBatch) -> DecoderState:
     """The decoder's state before its first step."""
-    device = next(network.parameters()).device
-    return network.encode(SequenceBatch(tokens.values.to(device), tokens.lengths))
+    return network.encode(tokens.to(next(network.parameters()).device))
 
 
 def write_greedily(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -12,7 +12,6 @@ import torch
 
 from throughtime.data import (
     PARTS,
-    Frames,
     Picture,
     QuestionColumns,
     SentenceTokenizer,
@@ -22,28 +21,28 @@ from throughtime.data import (
     find_questions,
     kind_of,
 )
-from throughtime.errors import ArgumentError, ModelFolderError, check_choice
-from throughtime.models import VisualQuestionNetwork
+from throughtime.errors import ArgumentError, check_choice, check_positive_integer
 from throughtime.tasks.answer_evaluation import AnswerEvaluation, evaluate_answers
-from throughtime.tasks.image_features import PictureReader, build_image_encoder, open_pictures
+from throughtime.tasks.answer_forms import ANSWER_FORMS, AnswerForm, AnsweringNetwork
+from throughtime.tasks.image_features import PictureReader, open_pictures
 from throughtime.tasks.model_card import weights_of
 from throughtime.tasks.model_runs import read_settings, save_copy, write_settings
 from throughtime.tasks.network_training import Run
 from throughtime.tasks.picture_cards import visual_question_card
+from throughtime.tasks.sequence_search import Alignment
 from throughtime.tasks.trainable_model import TrainableModel
 from throughtime.tasks.visual_question_answering import (
     TASK,
     QuestionData,
-    Settings,
     build_model,
     enough_epochs,
     fit,
     load_data,
     open_data,
     open_tokenizer,
-    scores_of_answers,
     sequences_of_questions,
 )
+from throughtime.tasks.visual_question_settings import Settings
 from throughtime.training import ModelFolder, choose_device, choose_precision
 
 
@@ -55,21 +54,33 @@ class Answer:
         answer: the likeliest one.
         probabilities: of the likeliest answers, the likeliest first.
         unknown: words of the question that no training question had.
+        question: that is answered.
+        pieces: for what the network looked at the picture: each look before it answers, or each word that it writes.
+        attention: how much it then looked at each place, shape (pieces, rows, columns), and where answers are written
+            once more for their end; None where it wasn't asked for, and without attention.
     """
 
     answer: str
     probabilities: dict[str, float]
     unknown: tuple[str, ...]
+    question: str
+    pieces: tuple[str, ...] = ()
+    attention: Alignment | None = None
+
+    @property
+    def text(self) -> str:
+        """Question and answer."""
+        return f"{self.question} {self.answer}"
 
 
-class VisualQuestionAnswerer(TrainableModel[VisualQuestionNetwork, Settings, VisualQuestions]):
+class VisualQuestionAnswerer(TrainableModel[AnsweringNetwork, Settings, VisualQuestions]):
     """A trained network that answers questions about pictures.
 
     Attributes:
-        network: gives a score for each answer.
+        network: scores answers, or writes them.
         reader: from pictures to what the network gets.
         tokenizer: of the questions.
-        answers: those to choose from.
+        answers: how they are given.
         settings: all settings that it was trained with.
         folder: where it stands on disk.
         device: where it computes.
@@ -82,10 +93,10 @@ class VisualQuestionAnswerer(TrainableModel[VisualQuestionNetwork, Settings, Vis
 
     def __init__(
         self,
-        network: VisualQuestionNetwork,
+        network: AnsweringNetwork,
         reader: PictureReader,
         tokenizer: SentenceTokenizer,
-        answers: tuple[str, ...],
+        answers: AnswerForm,
         settings: Settings,
         folder: ModelFolder,
         device: torch.device,
@@ -112,13 +123,12 @@ class VisualQuestionAnswerer(TrainableModel[VisualQuestionNetwork, Settings, Vis
         return open_data(folder, settings)
 
     @classmethod
-    def _network(cls, settings: Settings, data: QuestionData, run: Run) -> VisualQuestionNetwork:
+    def _network(cls, settings: Settings, data: QuestionData, run: Run) -> AnsweringNetwork:
         torch.manual_seed(settings.seed)
-        images = build_image_encoder(data.reader, settings)
-        return build_model(settings, images, data.tokenizer.vocabulary_size, len(data.answers)).to(run.processes.device)
+        return build_model(settings, data.reader, data.tokenizer, data.answers).to(run.processes.device)
 
     @classmethod
-    def _fresh(cls, data: QuestionData, settings: Settings, run: Run) -> tuple[Settings, VisualQuestionNetwork]:
+    def _fresh(cls, data: QuestionData, settings: Settings, run: Run) -> tuple[Settings, AnsweringNetwork]:
         changes: dict[str, object] = {"precision": choose_precision(settings.precision, run.processes.device)}
         if settings.epochs is settings.steps is settings.time_budget is None:
             changes["epochs"] = float(enough_epochs(len(data.splits.train)))
@@ -126,19 +136,15 @@ class VisualQuestionAnswerer(TrainableModel[VisualQuestionNetwork, Settings, Vis
         return settings, cls._network(settings, data, run)
 
     @classmethod
-    def _config(cls, data: QuestionData) -> Mapping[str, object]:
-        return {"answers": data.answers}
+    def _told(cls, network: AnsweringNetwork, data: QuestionData, settings: Settings) -> str:
+        return f"{settings.network_name}; {weights_of(network)}, {data.answers.told}"
 
     @classmethod
-    def _told(cls, network: VisualQuestionNetwork, data: QuestionData, settings: Settings) -> str:
-        return f"{settings.network_name}; {weights_of(network)}, {len(data.answers):,} answers to choose from"
-
-    @classmethod
-    def _fit(cls, network: VisualQuestionNetwork, data: QuestionData, settings: Settings, run: Run) -> object:
+    def _fit(cls, network: AnsweringNetwork, data: QuestionData, settings: Settings, run: Run) -> object:
         return fit(network, data, settings, run)
 
     @classmethod
-    def _made(cls, network: VisualQuestionNetwork, data: QuestionData, settings: Settings, run: Run) -> Self:
+    def _made(cls, network: AnsweringNetwork, data: QuestionData, settings: Settings, run: Run) -> Self:
         model = cls(network, data.reader, data.tokenizer, data.answers, settings, run.folder, run.processes.device)
         return model.finish(run, lambda: visual_question_card(run.folder, settings, data, network))
 
@@ -151,15 +157,11 @@ class VisualQuestionAnswerer(TrainableModel[VisualQuestionNetwork, Settings, Vis
         """
         place = ModelFolder(folder)
         settings = read_settings(place, TASK, Settings)
-        answers: object = place.read_config().get("answers")
-        if not isinstance(answers, list) or not answers:
-            raise ModelFolderError(f"{place.config_file}: its answers are missing or damaged")
-        known = tuple(str(answer) for answer in answers)
+        answers = ANSWER_FORMS[settings.answers].load(place, settings)
         reader, tokenizer, chosen = PictureReader.load(place), open_tokenizer(place), choose_device(device)
-        images = build_image_encoder(reader, settings)
-        network = build_model(settings, images, tokenizer.vocabulary_size, len(known))
+        network = build_model(settings, reader, tokenizer, answers)
         place.load_weights(network, chosen)
-        return cls(network, reader, tokenizer, known, settings, place, chosen)
+        return cls(network, reader, tokenizer, answers, settings, place, chosen)
 
     def save(self, folder: Path | str) -> None:
         """Write the model, without its training state and data, into a new folder.
@@ -170,21 +172,25 @@ class VisualQuestionAnswerer(TrainableModel[VisualQuestionNetwork, Settings, Vis
         target = ModelFolder(folder)
         save_copy(self.folder, target, self.network)
         self.tokenizer.tokenizer.save(target.tokenizer_file)
+        self.answers.save(target)
         self.reader.save(target)
-        write_settings(target, TASK, self.settings, answers=self.answers)
+        write_settings(target, TASK, self.settings)
 
     @property
     def name(self) -> str:
         """The network's parts, for tables."""
         return self.settings.network_name
 
-    def answer(self, picture: Picture | str, questions: Sequence[str], *, most: int = 5) -> list[Answer]:
+    def answer(
+        self, picture: Picture | str, questions: Sequence[str], *, most: int = 5, attention: bool = False
+    ) -> list[Answer]:
         """Answer questions about a picture.
 
         Args:
             picture: a file or its pixels.
             questions: any number.
             most: answers of which the probability is given.
+            attention: whether to tell where the network looked.
 
         Raises:
             ArgumentError: where one string is given in place of a list, or a question is empty.
@@ -195,23 +201,33 @@ class VisualQuestionAnswerer(TrainableModel[VisualQuestionNetwork, Settings, Vis
         for question in questions:
             if not question.strip():
                 raise ArgumentError("`questions` must be questions, got an empty one")
+        check_positive_integer("most", most)
         if not questions:
             return []
         own = Path(picture) if isinstance(picture, str) else picture
-        frames = self.reader.frames([own])
         asked = VisualQuestions(
             tuple(VisualQuestion(0, question, (), kind_of(question), "") for question in questions), (), (), ""
         )
-        probabilities = self._scores(asked, frames).softmax(-1)
-        found: list[Answer] = []
-        for question, row in zip(questions, probabilities, strict=True):
-            best = row.topk(min(most, len(self.answers)))
-            named = {
-                self.answers[number]: probability
-                for number, probability in zip(best.indices.tolist(), best.values.tolist(), strict=True)
-            }
-            found.append(Answer(next(iter(named)), named, self._unknown(question)))
-        return found
+        sequences = sequences_of_questions(asked, self.reader.frames([own]), self.tokenizer)
+        grid = self.network.encoder.images.grid
+        return [
+            Answer(
+                next(iter(given.probabilities)),
+                given.probabilities,
+                self._unknown(question),
+                question,
+                given.pieces,
+                None if given.attention is None else given.attention.reshape(-1, *grid),
+            )
+            for question, given in zip(
+                questions, self.answers.give(self.network, sequences, most, attention=attention), strict=True
+            )
+        ]
+
+    @property
+    def has_attention(self) -> bool:
+        """Whether it can be told where the network looks."""
+        return self.settings.answers == "sequence" or self.settings.combination == "attention"
 
     def evaluate(
         self,
@@ -242,13 +258,9 @@ class VisualQuestionAnswerer(TrainableModel[VisualQuestionNetwork, Settings, Vis
             own = part or "valid"
             questions = VisualQuestions.load(self.folder.tokens / f"{own}.jsonl", own)
             frames = open_pictures(self.folder, own)
-        likely = self._scores(questions, frames).argmax(-1)
-        answers = [self.answers[number] for number in likely.tolist()]
+        given = self.answers.give(self.network, sequences_of_questions(questions, frames, self.tokenizer), 1)
+        answers = [next(iter(one.probabilities)) for one in given]
         return evaluate_answers(answers, questions, name=self.name, train=train)
-
-    def _scores(self, questions: VisualQuestions, frames: Frames) -> torch.Tensor:
-        sequences = sequences_of_questions(questions, frames, self.tokenizer)
-        return scores_of_answers(self.network, sequences, precision="32", device=self.device)
 
     def _unknown(self, question: str) -> tuple[str, ...]:
         unknown = self.tokenizer.unknown_id

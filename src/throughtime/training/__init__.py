@@ -19,6 +19,7 @@ from throughtime.training.optimizers import OPTIMIZERS, build_optimizers
 from throughtime.training.processes import Processes, autocast, choose_device, choose_precision
 from throughtime.training.progress import Display, duration, perplexity
 from throughtime.training.recorder import Recorder, describe_hardware
+from throughtime.training.reinforced_objective import ReinforcedObjective
 from throughtime.training.schedules import SCHEDULES, Moment, Schedule
 from throughtime.training.trainer import Batches, Limits, Position, StepReport, Trainer, Validation
 from throughtime.training.translation_objective import TranslationObjective, target_loss, valid_targets
@@ -40,6 +41,7 @@ __all__ = [
     "Position",
     "Processes",
     "Recorder",
+    "ReinforcedObjective",
     "Schedule",
     "StepReport",
     "Trainer",

@@ -36,7 +36,7 @@ class NextFrameObjective(nn.Module):
     def forward(self, batch: Videos, _: object = None) -> Objective:
         """Predict the batch; nothing is carried."""
         device = next(self.parameters()).device
-        videos = SequenceBatch(batch.tokens.values.to(device), batch.tokens.lengths)
+        videos = batch.tokens.to(device)
         losses = next_frame_losses(self.network, videos)
         return Objective(losses.mean(), len(losses))
 

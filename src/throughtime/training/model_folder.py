@@ -3,6 +3,7 @@
 model.safetensors            the weights with the best validation loss
 config.json                  the task, its settings, the network's arguments, what the data was
 preprocessing.json           how a network that looks at pictures reads them
+answers.json                 the answers that a network chooses from, or the vocabulary that it writes them in
 backbone.safetensors         the network that others trained, where there is one before it
 metrics.jsonl                one JSON object a line: losses as training went
 README.md                    the model card
@@ -39,6 +40,7 @@ class ModelFolder:
         self.config_file = self.path / "config.json"
         self.weights_file = self.path / "model.safetensors"
         self.tokenizer_file = self.path / "tokenizer.json"
+        self.answers_file = self.path / "answers.json"
         self.preprocessing_file = self.path / "preprocessing.json"
         self.backbone_file = self.path / "backbone.safetensors"
         self.metrics_file = self.path / "metrics.jsonl"
@@ -79,7 +81,7 @@ class ModelFolder:
     def discard(self) -> None:
         """Remove what ``create`` made and what was prepared in it, after a run that could not begin."""
         shutil.rmtree(self.tokens, ignore_errors=True)
-        for file in (self.tokenizer_file, self.preprocessing_file, self.backbone_file):
+        for file in (self.tokenizer_file, self.answers_file, self.preprocessing_file, self.backbone_file):
             file.unlink(missing_ok=True)
         with suppress(OSError):
             for folder in (self.path, *self._made):

@@ -83,7 +83,7 @@ class ExamplesWithTargets(Protocol):
 
     Attributes:
         tokens: values of shape (time, batch, ...): token ids, numbers, pixels.
-        targets: shape (batch,), int64; or (batch, classes), whether each class is there.
+        targets: shape (batch,), int64; or (batch, classes), whether each class is there, or how right it is.
     """
 
     @property
@@ -108,7 +108,7 @@ class ClassificationObjective(nn.Module):
     def forward(self, batch: ExamplesWithTargets, _: object = None) -> Objective:
         """Score the batch; nothing is carried."""
         device = next(self.parameters()).device
-        tokens = SequenceBatch(batch.tokens.values.to(device), batch.tokens.lengths)
+        tokens = batch.tokens.to(device)
         weights = None if self.class_weights is None else self.class_weights.to(device)
         loss = classification_loss(self.network(tokens), batch.targets.to(device), weights)
         return Objective(loss, len(batch.targets))

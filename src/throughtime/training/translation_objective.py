@@ -86,7 +86,7 @@ class TranslationObjective(nn.Module):
         network = cast("DecodingNetwork", self.network)
         targets = batch.target.values[1:].to(device)
         mask = valid_targets(batch.target).to(device)
-        state = network.encode(SequenceBatch(batch.source.values.to(device), batch.source.lengths))
+        state = network.encode(batch.source.to(device))
         inputs = batch.target.values[:-1].to(device)
         sources, rows = batch.source.values.shape[1], targets.shape[1]
         if rows > sources:
@@ -96,11 +96,26 @@ class TranslationObjective(nn.Module):
         self.updates += self.training
         decoded = network.decode(inputs, state)
         chosen = targets[mask]
-        loss = target_loss(network.scores(decoded.readouts[mask]), chosen, self.label_smoothing)
-        if self.attention_penalty and self.training and decoded.weights is not None:
-            looked = (decoded.weights.float() * mask.unsqueeze(-1)).sum(0)
-            loss = loss + self.attention_penalty * (1 - looked).square().mean()
+        scores = network.scores(decoded.readouts[mask])
+        loss = target_loss(scores, chosen, self.label_smoothing)
+        if self.training:
+            loss = loss + self.cost_of_looking(decoded, scores, chosen, mask)
         return Objective(loss, chosen.numel())
+
+    def cost_of_looking(self, decoded: Any, scores: Tensor, chosen: Tensor, mask: Tensor) -> Tensor | float:
+        """What is added to the loss of a token for where the network looked.
+
+        Args:
+            decoded: as ``models.Decoder`` gives it.
+            scores: of the tokens, shape (tokens, vocabulary).
+            chosen: the tokens, shape (tokens,).
+            mask: where they stand, shape (target, rows), bool.
+        """
+        del scores, chosen  # soft attention gets its gradient through them
+        if not self.attention_penalty or decoded.weights is None:
+            return 0.0
+        looked = (decoded.weights.float() * mask.unsqueeze(-1)).sum(0)
+        return self.attention_penalty * (1 - looked).square().mean()
 
     @property
     def own_probability(self) -> float:
