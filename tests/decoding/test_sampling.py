@@ -111,6 +111,32 @@ def test_the_same_seed_draws_the_same_tokens() -> None:
     assert drawn[0] == drawn[1] != drawn[2]
 
 
+def test_rows_with_generators_of_their_own_are_drawn_as_if_alone() -> None:
+    scores = torch.randn(5, 40, generator=torch.Generator().manual_seed(3)) * 2
+    how = Sampling(temperature=0.9, top_p=0.9)
+
+    def generators() -> list[torch.Generator]:
+        return [torch.Generator().manual_seed(seed) for seed in range(5)]
+
+    together, alone = generators(), generators()
+    for _ in range(20):
+        drawn = how.draw(scores, torch.zeros(5, 40, dtype=torch.bool), together)
+        each = [
+            how.draw(scores[row : row + 1], torch.zeros(1, 40, dtype=torch.bool), generator)
+            for row, generator in enumerate(alone)
+        ]
+        assert drawn.tolist() == torch.cat(each).tolist()
+
+
+def test_a_random_number_near_1_draws_the_last_token_that_can_be_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nearly_one(*shape: int, dtype: torch.dtype, generator: torch.Generator | None) -> Tensor:
+        return torch.ones(*shape, dtype=dtype).nextafter(torch.zeros((), dtype=dtype))
+
+    monkeypatch.setattr(torch, "rand", nearly_one)
+    scores = torch.log(torch.tensor([[0.3, 0.3, 0.1, 0.0], [0.1, 0.7, 0.0, 0.0]]))
+    assert Sampling().draw(scores, torch.zeros(2, 4, dtype=torch.bool)).tolist() == [2, 1]
+
+
 def test_tokens_are_drawn_as_often_as_they_are_likely() -> None:
     scores = torch.tensor([1.0, 0.0, -1.0, 2.0]).repeat(20_000, 1)
     how = Sampling(temperature=2.0, forbidden=(1,))

@@ -2,77 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
-import shutil
-import threading
-from collections.abc import Generator
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
-import uvicorn
-from PIL import Image
+from PIL import Image, ImageSequence
 
-from throughtime.studio import Shelf, make_app
-from throughtime.studio.server import listen
-
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Generator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api")
-    if CHROMIUM is None:
-        pytest.skip("there is no Chromium")
-    with importlib.import_module(playwright.__name__).sync_playwright() as driver:
-        browser = driver.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-        )
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
-def address(shelf: Shelf) -> Generator[str]:
-    with listen("127.0.0.1", 0) as listener:
-        server = uvicorn.Server(
-            uvicorn.Config(make_app(shelf), log_level="error", ws="none", lifespan="off", timeout_graceful_shutdown=0)
-        )
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
-        server.should_exit = True
-        thread.join(5)
-
-
-@pytest.fixture
-def page(browser: Any, address: str) -> Generator[Any]:
-    context = browser.new_context(viewport={"width": 400, "height": 800}, color_scheme="dark")
-    page = context.new_page()
-    page.set_default_timeout(10_000)
-    problems: list[str] = []
-
-    def note(message: Any) -> None:
-        if is_problem(message):
-            problems.append(message.text)
-
-    def note_error(error: Any) -> None:
-        problems.append(str(error))
-
-    page.on("pageerror", note_error)
-    page.on("console", note)
-    page.goto(address)
-    page.get_by_role("heading", level=1).wait_for()
-    yield page
-    assert not problems
-    assert page.evaluate("document.documentElement.scrollWidth") <= 400
-    context.close()
-
-
-def is_problem(message: Any) -> bool:
-    """Answers that refuse something are on the page; a browser calls them errors as well."""
-    return message.type == "error" and not message.text.startswith("Failed to load resource")
+from throughtime.data import animation_of
 
 
 def choose(page: Any, name: str) -> None:
@@ -125,10 +62,9 @@ def test_the_api_is_described_without_any_other_host(page: Any) -> None:
     assert "curl" in page.locator("pre").first.text_content()
 
 
-def test_files_are_taken_and_wrong_ones_refused(page: Any, tmp_path: Path) -> None:
-    picture, noise = tmp_path / "picture.png", tmp_path / "noise.png"
+def test_pictures_and_tables_are_taken(page: Any, tmp_path: Path) -> None:
+    picture = tmp_path / "picture.png"
     Image.fromarray(np.full((12, 16, 3), 80, np.uint8)).save(picture)
-    noise.write_bytes(b"nothing")
     choose(page, "captions")
     page.locator("input[type=file]").set_input_files(picture)
     page.get_by_role("group", name="Words of the caption").or_(page.locator(".result")).first.wait_for()
@@ -137,5 +73,47 @@ def test_files_are_taken_and_wrong_ones_refused(page: Any, tmp_path: Path) -> No
     page.get_by_label("Question", exact=True).fill("is it white?")
     page.get_by_role("button", name="Ask").click()
     page.locator(".bars").wait_for()
+    choose(page, "pictures")
+    page.locator("input[type=file]").set_input_files(picture)
+    page.locator(".result").get_by_text(re.compile("dark|light")).wait_for()
     choose(page, "sales")
     page.get_by_role("img", name="History and forecast").first.wait_for()
+
+
+def test_numbers_and_videos_are_taken(page: Any, tmp_path: Path) -> None:
+    choose(page, "gestures")
+    page.get_by_text("That is what it is").or_(page.get_by_text("It is ")).first.wait_for()
+    page.get_by_label("Sequence", exact=True).select_option(index=2)
+    sequence, table, film = tmp_path / "waved.csv", tmp_path / "hours.csv", tmp_path / "film.gif"
+    sequence.write_text("x,y\n" + "".join(f"{step},{step % 7}\n" for step in range(30)), encoding="utf-8")
+    page.locator("input[type=file]").set_input_files(sequence)
+    page.get_by_text("The sequence, 30 steps").wait_for()
+    page.get_by_role("img", name="What each step adds to the score of the class").wait_for()
+    choose(page, "machine")
+    rows = [(step, 100 if step == 40 else step % 5, step % 7) for step in range(60)]
+    table.write_text("t,current,temperature\n" + "".join(f"{t},{a},{b}\n" for t, a, b in rows), encoding="utf-8")
+    page.locator("input[type=file]").set_input_files(table)
+    page.get_by_text("Shown: hours.csv").wait_for()
+    page.get_by_role("img", name="Score over time").wait_for()
+    before = page.locator(".result").text_content()
+    page.get_by_label("Threshold of the score").fill("1000000")
+    page.get_by_label("Threshold of the score").press("Enter")
+    page.get_by_text("No odd spans").wait_for()
+    assert "odd span" in before
+    assert not before.startswith("No")
+    film.write_bytes(animation_of(np.random.default_rng(0).integers(0, 256, (4, 32, 32, 1), np.uint8)))
+    choose(page, "videos")
+    page.locator("input[type=file]").set_input_files(film)
+    page.get_by_text("Shown: film.gif").wait_for()
+    page.get_by_role("button", name="Frame 4").click()
+    page.get_by_text("Frame 4 of 4").wait_for()
+    choose(page, "frames")
+    page.locator("input[type=file]").set_input_files(film)
+    page.get_by_label("Frames ahead").fill("3")
+    page.get_by_label("Frames ahead").press("Enter")
+    page.get_by_role("button", name="Frame 7, predicted").click()
+    page.get_by_text("Frame 7 of 7, predicted").wait_for()
+    with page.expect_download() as coming:
+        page.get_by_role("link", name="Save as GIF").click()
+    with Image.open(coming.value.path()) as saved:
+        assert len(list(ImageSequence.Iterator(saved))) == 7

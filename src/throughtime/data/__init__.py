@@ -44,7 +44,7 @@ from throughtime.data.sample_world import little_world, little_world_analogies
 from throughtime.data.samples import captioned_scenes, python_language_reference, sample_digits
 from throughtime.data.scene_captions import is_right, mentions, scene_captions
 from throughtime.data.sentence_tokenizer import SentenceTokenizer, with_ends
-from throughtime.data.sequence_files import find_sequences, holds_sequences, split_sequences
+from throughtime.data.sequence_files import find_sequences, holds_sequences, read_sequences, split_sequences
 from throughtime.data.sequence_tables import SequenceColumns
 from throughtime.data.sequences import Sequences, TokenSequences, evaluation_batches, pad_sequences, sequences_of
 from throughtime.data.splits import PARTS, Splits, chosen_part, load_splits, save_splits
@@ -62,8 +62,16 @@ from throughtime.data.token_decoders import Decoder
 from throughtime.data.token_files import TokenCounts, TokenFile, write_tokens
 from throughtime.data.tokenizer import Ids, Tokenizer
 from throughtime.data.tokenizers import train_tokenizer
-from throughtime.data.video_files import find_videos, split_videos
-from throughtime.data.videos import AllFrames, LabelledVideos, Video, VideoSequences, frames_of, save_animation
+from throughtime.data.video_files import find_videos, read_videos, split_videos
+from throughtime.data.videos import (
+    AllFrames,
+    LabelledVideos,
+    Video,
+    VideoSequences,
+    animation_of,
+    frames_of,
+    save_animation,
+)
 from throughtime.data.visual_question_batches import (
     QuestionBatches,
     QuestionSequences,
@@ -141,6 +149,7 @@ __all__ = [
     "VisualQuestion",
     "VisualQuestions",
     "Words",
+    "animation_of",
     "best_answer",
     "captioned_scenes",
     "checked_pixels",
@@ -180,7 +189,9 @@ __all__ = [
     "python_language_reference",
     "read_labelled",
     "read_picture",
+    "read_sequences",
     "read_text_file",
+    "read_videos",
     "sample_digits",
     "sample_gestures",
     "sample_numbers",

@@ -6,16 +6,23 @@ import gzip
 import math
 import zlib
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 import numpy.typing as npt
 
 from throughtime.data.images import Pixels
 from throughtime.data.labelled_images import LabelledImages
-from throughtime.errors import data_error
+from throughtime.errors import DataError, data_error
+
+Arrays = dict[str, npt.NDArray[Any]]
+"""Arrays by their names."""
+
+NPZ_BEGINS = b"PK\x03\x04"
+"""What an NPZ file begins with."""
 
 _IDX_TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 IMAGE_NAMES = ("images", "x", "image", "data", "imgs")
@@ -79,18 +86,32 @@ def read_idx_images(path: Path) -> LabelledImages:
     return _labelled(pixels, read_idx(beside), path, "IDX")
 
 
-def read_npz(path: Path) -> dict[str, npt.NDArray[Any]]:
+def read_npz(source: Path | bytes, *, name: str | None = None, most_bytes: int | None = None) -> Arrays:
     """Read all arrays of an NPZ file; nothing in it is executed.
 
+    Args:
+        source: the file, or its content.
+        name: what it is called in messages; its path by default.
+        most_bytes: what holds more is refused before it is unpacked, as few bytes may hold very many numbers.
+
     Raises:
-        DataError: naming the file, where it is missing, damaged, or holds Python objects.
+        DataError: naming the file, where it is missing, damaged, too large, or holds Python objects.
     """
+    path = name or ("the file" if isinstance(source, bytes) else source)
     try:
-        with np.load(path, allow_pickle=False) as file:
+        opened = BytesIO(source) if isinstance(source, bytes) else source
+        if most_bytes is not None:
+            with ZipFile(opened) as archive:
+                size = sum(entry.file_size for entry in archive.infolist())
+            if size > most_bytes:
+                raise data_error(path, f"holds {size:,} bytes; make it smaller, {most_bytes:,} are read at most")
+        with np.load(opened, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
+    except DataError:
+        raise
     except FileNotFoundError as error:
         raise data_error(path, "there is no such file") from error
-    except (OSError, ValueError, EOFError, BadZipFile, zlib.error, AttributeError) as error:
+    except (OSError, ValueError, EOFError, MemoryError, BadZipFile, zlib.error, AttributeError) as error:
         # NumPy's own words are about pickles, and advise to load what could execute anything.
         is_pickle = isinstance(error, ValueError) and "allow_pickle" in str(error)
         why = "it is none, or holds Python objects and not numbers alone" if is_pickle else str(error)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 import warnings
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from io import BytesIO
 from pathlib import Path
@@ -174,18 +175,31 @@ def read_picture(content: bytes, *, most_pixels: int | None = None, place: str =
 
 
 def _opened(source: Path | BytesIO, path: str, channels: int, most_pixels: int | None) -> Image:
+    with opened_image(source, path) as file:
+        from PIL import ImageOps  # noqa: PLC0415 - an extra
+
+        if most_pixels is not None and file.width * file.height > most_pixels:
+            size = f"{file.width:,} x {file.height:,}"
+            raise data_error(path, f"has {size} pixels; make it smaller, {most_pixels:,} are read at most")
+        return converted(ImageOps.exif_transpose(file), channels)
+
+
+@contextmanager
+def opened_image(source: Path | BytesIO, path: str) -> Generator[Image]:
+    """Pillow's image, open for as long as it is read.
+
+    Raises:
+        DataError: naming the file, where it is missing, broken or no picture.
+        MissingExtraError: where Pillow is not installed.
+    """
     with_pillow()
     from PIL import Image as Images  # noqa: PLC0415 - an extra
-    from PIL import ImageOps  # noqa: PLC0415
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata
             with Images.open(source) as file:
-                if most_pixels is not None and file.width * file.height > most_pixels:
-                    size = f"{file.width:,} x {file.height:,}"
-                    raise data_error(path, f"has {size} pixels; make it smaller, {most_pixels:,} are read at most")
-                return converted(ImageOps.exif_transpose(file), channels)
+                yield file
     except DataError:
         raise
     except FileNotFoundError as error:

@@ -11,7 +11,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from throughtime.data.image_arrays import idx_part, is_idx_images, labels_beside, read_idx, read_npz
+from throughtime.data.image_arrays import (
+    NPZ_BEGINS,
+    Arrays,
+    idx_part,
+    is_idx_images,
+    labels_beside,
+    read_idx,
+    read_npz,
+)
 from throughtime.data.labelled_examples import split_off
 from throughtime.data.labelled_sequences import (
     LabelledSequences,
@@ -23,12 +31,13 @@ from throughtime.data.labelled_sequences import (
 from throughtime.data.sequence_tables import (
     RECOGNISED_SEQUENCES,
     SequenceColumns,
+    read_one_sequence,
     read_sequence_table,
     sequence_format,
 )
 from throughtime.data.splits import Splits, splits_of
 from throughtime.data.text import part_of
-from throughtime.data.text_encodings import read_text_file
+from throughtime.data.text_encodings import decode_file, read_text_file
 from throughtime.errors import ArgumentError, DataError, data_error
 
 VALUE_ARRAYS = ("values", "x", "data", "sequences", "sequence", "inputs", "signals", "images")
@@ -87,6 +96,37 @@ def find_sequences(
     return {"train": next(iter(joined.values()))} if len(joined) == 1 else joined
 
 
+def read_sequences(
+    content: bytes,
+    columns: SequenceColumns = RECOGNISED_SEQUENCES,
+    *,
+    channels: Sequence[str] = (),
+    encoding: str | None = None,
+    most_bytes: int | None = None,
+) -> LabelledSequences:
+    """Read sequences without labels from the content of a file: NPZ, JSON lines, CSV or TSV.
+
+    Args:
+        content: of the file.
+        columns: where a table has what.
+        channels: of a model; a table that has a column for each, and none that says to which sequence a row belongs, is
+            one sequence.
+        encoding: of a text; recognised if None.
+        most_bytes: arrays that take more are refused.
+
+    Raises:
+        DataError: where it can't be read.
+    """
+    if content.startswith(NPZ_BEGINS):
+        parts = _npz(read_npz(content, most_bytes=most_bytes), "the file", labelled=False)
+        return _joined([sequences for _, sequences in parts])
+    file = decode_file(content, "the file", encoding)
+    format = sequence_format(file.text[:_HEAD], columns)  # noqa: A001 - the field's own word
+    if format is None:
+        return read_one_sequence(file, channels)
+    return read_sequence_table(file, format, columns, labelled=False)
+
+
 def split_sequences(
     parts: dict[str, LabelledSequences], validation_fraction: float, *, seed: int
 ) -> Splits[LabelledSequences]:
@@ -134,7 +174,7 @@ def _file(
     if is_idx_images(path):
         yield idx_part(path), _idx(path, labelled=labelled)
     elif name.endswith(".npz"):
-        for part, sequences in _npz(path, labelled=labelled):
+        for part, sequences in _npz(read_npz(path), path, labelled=labelled):
             yield (part if part != "train" else part_of(path.name) or part), sequences
     else:
         file = read_text_file(path, encoding)
@@ -161,8 +201,7 @@ def _idx(path: Path, *, labelled: bool) -> LabelledSequences:
     return replace(_of_arrays(path, values, labels, None), remarks=(remark,), alike=True)
 
 
-def _npz(path: Path, *, labelled: bool) -> Iterator[tuple[str, LabelledSequences]]:
-    arrays = read_npz(path)
+def _npz(arrays: Arrays, path: Path | str, *, labelled: bool) -> Iterator[tuple[str, LabelledSequences]]:
     roles: dict[str, dict[str, str]] = {}
     for name in arrays:
         words = name.lower().split("_")
@@ -192,7 +231,7 @@ def _npz(path: Path, *, labelled: bool) -> Iterator[tuple[str, LabelledSequences
 
 
 def _of_arrays(
-    path: Path, values: npt.NDArray[Any], labels: npt.NDArray[Any] | None, lengths: npt.NDArray[Any] | None
+    path: Path | str, values: npt.NDArray[Any], labels: npt.NDArray[Any] | None, lengths: npt.NDArray[Any] | None
 ) -> LabelledSequences:
     """Sequences from an array of shape (sequences, time, channel), (sequences, time), or (all steps, channel)."""
     if values.ndim not in {2, 3} or 0 in values.shape:

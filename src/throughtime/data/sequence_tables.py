@@ -126,6 +126,27 @@ def read_sequence_table(
         raise DataError(str(error)) from error
 
 
+def read_one_sequence(file: DecodedFile, channels: Sequence[str]) -> LabelledSequences:
+    """Read a table with a row for each step, all of one sequence, and a column for each channel.
+
+    Raises:
+        DataError: naming file and line, where a channel has no column, or something is no number.
+    """
+    rows, header = _with_header(file)
+    missing = [name for name in channels if name not in (header or ())]
+    if header is None or missing or not channels:
+        known = f"; the model reads {listed(channels)}" if channels else ""
+        message = "holds no sequences of numbers that are recognised; give JSON lines with values, a table with a row "
+        raise data_error(file.path, f"{message}for each sequence, or a row for each step and a column called id{known}")
+    places = [header.index(name) for name in channels]
+    table = [[_number(cells[place], file, number) for place in places] for number, cells in rows]
+    if not table:
+        raise data_error(file.path, "is empty; give a file with sequences in it")
+    values, _ = _filled(np.array(table, dtype=np.float32), file.path, rows[0][0])
+    example = SequenceExample(values, (), f"{file.path}:{rows[0][0]}")
+    return _told([example], file, channels, f"{file.path}: a sequence, a row for each step")
+
+
 def _read_json(file: DecodedFile, columns: SequenceColumns, labelled: bool) -> LabelledSequences:
     examples: list[SequenceExample] = []
     for number, record in json_rows(file):

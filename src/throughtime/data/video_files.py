@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from throughtime.data.image_arrays import LABEL_NAMES, read_npz
+from throughtime.data.image_arrays import LABEL_NAMES, NPZ_BEGINS, Arrays, read_npz
 from throughtime.data.images import Pixels
 from throughtime.data.labelled_examples import split_off
 from throughtime.data.splits import Splits, splits_of
 from throughtime.data.text import part_of
-from throughtime.data.videos import LabelledVideos, is_frame
+from throughtime.data.videos import LabelledVideos, is_frame, read_animation
 from throughtime.errors import DataError, data_error
 
 VIDEO_NAMES = ("videos", "frames", "x", "clips", "video", "data", "arr_0")
@@ -116,11 +116,37 @@ def _is_video(path: Path) -> bool:
     return path.suffix.lower() == ".gif"
 
 
-def _arrays(path: Path) -> LabelledVideos:
-    arrays = read_npz(path)
+def read_videos(content: bytes, *, most_pixels: int | None = None) -> list[Pixels]:
+    """Read videos from the content of a file: an animated GIF, or NPZ with one video or several.
+
+    Args:
+        content: of the file.
+        most_pixels: of all frames together; what has more is refused before it is unpacked.
+
+    Returns:
+        Each video, shape (time, height, width) or (time, height, width, channel).
+
+    Raises:
+        DataError: where it can't be read, or is too large.
+        MissingExtraError: where Pillow is needed and not installed.
+    """
+    if content.startswith(NPZ_BEGINS):
+        # Pixels may be eight bytes each.
+        arrays = read_npz(content, most_bytes=most_pixels and 8 * most_pixels)
+        return list(_pixels(arrays[_video_name(arrays, "the file")], "the file"))
+    return [np.stack(read_animation(content, "the video", most_pixels=most_pixels))]
+
+
+def _video_name(arrays: Arrays, path: Path | str) -> str:
     name = next((own for known in VIDEO_NAMES for own in arrays if own.lower() == known), None)
     if name is None:
         raise data_error(path, f"has no array called videos or frames; its arrays are {', '.join(arrays) or 'none'}")
+    return name
+
+
+def _arrays(path: Path) -> LabelledVideos:
+    arrays = read_npz(path)
+    name = _video_name(arrays, path)
     labels = next(
         (arrays[own] for known in LABEL_NAMES for own in arrays if own.lower() == known and own != name), None
     )
@@ -131,7 +157,7 @@ def _arrays(path: Path) -> LabelledVideos:
     return _told(videos, path)
 
 
-def _pixels(array: npt.NDArray[Any], path: Path) -> Pixels:
+def _pixels(array: npt.NDArray[Any], path: Path | str) -> Pixels:
     if array.ndim == 3:
         array = array[None]
     if array.ndim not in {4, 5} or 0 in array.shape:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import ClassVar, NamedTuple, overload
 
@@ -12,7 +13,7 @@ import numpy as np
 import torch
 
 from throughtime.data.frames import Frames
-from throughtime.data.images import SUFFIXES, Picture, Pixels, checked_pixels, converted, open_image, with_pillow
+from throughtime.data.images import SUFFIXES, Picture, Pixels, checked_pixels, converted, opened_image, with_pillow
 from throughtime.data.labelled_examples import LabelledExamples
 from throughtime.data.tokenizer import Ids
 from throughtime.errors import ArgumentError, ModelFolderError, data_error
@@ -224,7 +225,7 @@ def frames_of(video: Video, place: str = "") -> Sequence[Picture]:
         if not files:
             raise data_error(video, "has no pictures in it; a video is a folder with a picture for each frame")
         return files
-    return _animation(video)
+    return read_animation(video, str(video))
 
 
 def is_frame(path: Path) -> bool:
@@ -239,22 +240,43 @@ def _by_number(path: Path) -> tuple[str, int, str]:
     return stem, int(digits or 0), path.name
 
 
-def _animation(path: Path) -> list[Pixels]:
-    open_image(path)  # has a sentence for whatever is wrong with it
-    from PIL import Image as Images  # noqa: PLC0415 - an extra
-    from PIL import ImageSequence  # noqa: PLC0415
+def read_animation(source: Path | bytes, place: str, *, most_pixels: int | None = None) -> list[Pixels]:
+    """The frames of an animated GIF, each of shape (height, width, 3).
 
-    with Images.open(path) as file:
-        return [np.asarray(converted(frame.copy(), 3)) for frame in ImageSequence.Iterator(file)]
+    Args:
+        source: the file, or its content.
+        place: what it is called in messages.
+        most_pixels: of all frames together; what has more is refused before it is unpacked.
+
+    Raises:
+        DataError: where it is missing, broken, no picture, or too large.
+        MissingExtraError: where Pillow is not installed.
+    """
+    with opened_image(BytesIO(source) if isinstance(source, bytes) else source, place) as file:
+        from PIL import ImageSequence  # noqa: PLC0415 - an extra
+
+        frames: list[Pixels] = []
+        for frame in ImageSequence.Iterator(file):
+            pixels = (len(frames) + 1) * file.width * file.height
+            if most_pixels is not None and pixels > most_pixels:
+                raise data_error(place, f"has too many pixels; make it smaller, {most_pixels:,} are read at most")
+            frames.append(np.asarray(converted(frame.copy(), 3)))
+        return frames
 
 
 def save_animation(frames: Pixels, path: Path, *, milliseconds: int = 100) -> None:
     """Write frames of shape (time, height, width, channel) as an animated GIF that begins again at its end."""
+    content = animation_of(frames, milliseconds=milliseconds)
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def animation_of(frames: Pixels, *, milliseconds: int = 100) -> bytes:
+    """The content of the file that ``save_animation`` writes."""
     with_pillow()
     from PIL import Image as Images  # noqa: PLC0415 - an extra
 
     pictures = [Images.fromarray(frame[..., 0] if frame.shape[-1] == 1 else frame) for frame in frames]
-    with replacing(path) as temporary:
-        pictures[0].save(
-            temporary, format="GIF", save_all=True, append_images=pictures[1:], duration=milliseconds, loop=0
-        )
+    content = BytesIO()
+    pictures[0].save(content, format="GIF", save_all=True, append_images=pictures[1:], duration=milliseconds, loop=0)
+    return content.getvalue()

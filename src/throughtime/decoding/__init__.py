@@ -12,7 +12,7 @@ from throughtime.decoding.sampling import (
     sample,
 )
 from throughtime.decoding.sequence_sampling import sample_sequences
-from throughtime.decoding.stopping import stop_at
+from throughtime.decoding.stopping import StopFilter, stop_at
 
 __all__ = [
     "Beam",
@@ -21,6 +21,7 @@ __all__ = [
     "NextStep",
     "Sampling",
     "Select",
+    "StopFilter",
     "beam_search",
     "keep_min_p",
     "keep_top_k",

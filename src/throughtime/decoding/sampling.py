@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,24 +85,40 @@ class Sampling:
             scores = keep_min_p(scores, self.min_p)
         return scores
 
-    def draw(self, scores: Tensor, seen: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def draw(
+        self, scores: Tensor, seen: Tensor, generator: torch.Generator | Sequence[torch.Generator] | None = None
+    ) -> Tensor:
         """Draw a token for each row, on the CPU in float64, and note it in ``seen``.
+
+        A token takes one random number: the first whose probability, with those of the tokens before it, exceeds it.
 
         Args:
             scores: as of ``scores``.
             seen: the same, on the CPU; it is changed.
-            generator: of the random numbers, on the CPU; torch's own if None.
+            generator: of the random numbers, on the CPU; torch's own if None; or one for each row, which draws for the
+                row what it would draw for it alone.
 
         Returns:
             Shape (batch,), int64, on the CPU.
         """
         allowed = self.scores(scores.detach().cpu().double(), seen)
         if self.temperature == 0:
-            token = allowed.argmax(-1)
+            token = allowed.argmax(-1, keepdim=True)
         else:
-            token = torch.multinomial(allowed.softmax(-1), 1, generator=generator).squeeze(-1)
-        seen.scatter_(-1, token.unsqueeze(-1), value=True)
-        return token
+            up_to = allowed.softmax(-1).cumsum_(-1)
+            whole = up_to[:, -1:]
+            # Rounding may reach the whole, behind which there is no token.
+            reached = torch.minimum(_uniform(len(scores), generator) * whole, whole.nextafter(torch.zeros_like(whole)))
+            token = torch.searchsorted(up_to, reached, right=True)
+        seen.scatter_(-1, token, value=True)
+        return token.squeeze(-1)
+
+
+def _uniform(rows: int, generator: torch.Generator | Sequence[torch.Generator] | None) -> Tensor:
+    """Random numbers from 0 to 1, shape (rows, 1), float64."""
+    if generator is None or isinstance(generator, torch.Generator):
+        return torch.rand(rows, 1, dtype=torch.float64, generator=generator)
+    return torch.cat([torch.rand(1, 1, dtype=torch.float64, generator=own) for own in generator])
 
 
 def sample(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -92,13 +93,13 @@ class RecurrentLanguageModel(nn.Module):
             own[name][:known] = weight
             own[name][known:] = weight.min() if weight.ndim == 1 else weight.mean(0)
 
-    def recur(self, tokens: Tensor, state: Any = None) -> tuple[Tensor, Any]:
-        """Read tokens of shape (time, batch), int64, on from a state (zero where None).
+    def recur(self, tokens: Tensor, state: Any = None, *, lengths: Sequence[int] | None = None) -> tuple[Tensor, Any]:
+        """Read tokens of shape (time, batch), int64, on from a state (zero where None); see ``Recurrent`` for lengths.
 
         Returns:
             The outputs of the last layer, shape (time, batch, hidden_size), and the final state.
         """
-        outputs, state = self.recurrent(self.dropout(self.embedding(tokens)), state)
+        outputs, state = self.recurrent(self.dropout(self.embedding(tokens)), state, lengths=lengths)
         return self.dropout(outputs), state
 
     def scores(self, outputs: Tensor) -> Tensor:

@@ -13,11 +13,11 @@ from pydantic import BaseModel, Field
 from throughtime.errors import ThroughTimeError
 from throughtime.inspection import language_reading, most_varied, pieces_of, rank_by_features, record_gates, surprises
 from throughtime.inspection.neurons import values_of
-from throughtime.studio.batched_writing import Piece
 from throughtime.studio.events import event, event_stream
-from throughtime.studio.limits import MOST_CHARACTERS, MOST_TOKENS
+from throughtime.studio.limits import LONGEST_STOP, MOST_CHARACTERS, MOST_STOPS, MOST_TOKENS
 from throughtime.studio.requests import Asked, Text
 from throughtime.studio.work import TheStudio
+from throughtime.studio.written_text import Piece, WriteRequest
 from throughtime.tasks import language_modelling
 from throughtime.tasks.language_model import LanguageModel
 
@@ -25,6 +25,8 @@ router = APIRouter(tags=["language models"])
 
 MOST_TOKENS_READ = 3_000
 VARIED, RANKED = 8, 2
+
+StopString = Annotated[str, Field(min_length=1, max_length=LONGEST_STOP)]
 
 
 class Generate(Asked):
@@ -37,6 +39,7 @@ class Generate(Asked):
     top_p: float | None = Field(None, gt=0, le=1, description="Draw from the fewest tokens with this probability.")
     min_p: float | None = Field(None, ge=0, le=1, description="Draw from tokens this times as likely as the likeliest.")
     repetition_penalty: float | None = Field(None, gt=0, le=100, description="Above 1, tokens come again less.")
+    stop: list[StopString] = Field([], max_length=MOST_STOPS, description="The text ends before the first of these.")
     seed: int | None = Field(None, ge=0, lt=2**63, description="The same seed writes the same text.")
     stream: bool = Field(False, description="Send pieces as they come, as server-sent events.")
 
@@ -49,7 +52,7 @@ class Generated(BaseModel):
     text: str = Field(description="What comes after the prompt.")
     pieces: list[str] = Field(description="The same, token by token.")
     surprise: list[float] = Field(description="Of each piece: -log of its probability, in nats.")
-    ended: str = Field(description='"length", or "time" where it took too long.')
+    ended: str = Field(description='"length"; "stop" at one of the strings; "time" where it took too long.')
 
 
 class Read(Asked):
@@ -89,9 +92,10 @@ async def generate(asked: Generate, studio: TheStudio) -> object:
     With `stream`, events called `piece` carry `text` and `surprise`, and one called `end` says why it ended.
     Texts that are asked for at the same time are written side by side, a step of the network for all of them.
     """
-    writer = await studio.writer(asked.model)
+    entry = studio.shelf.entry(asked.model, language_modelling.TASK)
     sampling = asked.model_dump(include={"temperature", "top_k", "top_p", "min_p", "repetition_penalty"})
-    written = await writer.write(asked.prompt, length=asked.length, seed=asked.seed, sampling=sampling)
+    request = WriteRequest(asked.prompt, asked.length, sampling, tuple(asked.stop), asked.seed, studio.limits.seconds)
+    written = await studio.write(entry, request)
     if asked.stream:
         return event_stream(_events(written))
     pieces: list[Piece] = []
@@ -103,7 +107,7 @@ async def generate(asked: Generate, studio: TheStudio) -> object:
             else:
                 pieces.append(piece)
     return Generated(
-        model=studio.shelf.entry(asked.model, language_modelling.TASK).name,
+        model=entry.name,
         prompt=asked.prompt,
         text="".join(piece.text for piece in pieces),
         pieces=[piece.text for piece in pieces],

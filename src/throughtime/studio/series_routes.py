@@ -85,26 +85,29 @@ def _series(table: SeriesTable, row: int, frame: pl.DataFrame, model: Forecaster
     levels = sorted(model.settings.level, reverse=True) if model.settings.distribution != "point" else []
     return SeriesForecast(
         unique_id=series.unique_id,
-        history_ds=[_stamp(stamp) for stamp in table.stamps(np.arange(recent.first, recent.end))],
-        history=_numbers(recent.values),
-        ds=[_stamp(stamp) for stamp in own[TIME].to_list()],
-        forecast=_numbers(own[model.name].to_numpy()),
+        history_ds=[stamp(one) for one in table.stamps(np.arange(recent.first, recent.end))],
+        history=numbers(recent.values),
+        ds=[stamp(one) for one in own[TIME].to_list()],
+        forecast=numbers(own[model.name].to_numpy()),
         intervals=[
             Interval(
                 level=level,
-                low=_numbers(own[f"{model.name}-lo-{level:g}"].to_numpy()),
-                high=_numbers(own[f"{model.name}-hi-{level:g}"].to_numpy()),
+                low=numbers(own[f"{model.name}-lo-{level:g}"].to_numpy()),
+                high=numbers(own[f"{model.name}-hi-{level:g}"].to_numpy()),
             )
             for level in levels
         ],
     )
 
 
-def _numbers(values: np.ndarray) -> list[float | None]:
-    """JSON has no NaN."""
+def numbers(values: np.ndarray) -> list[float | None]:
+    """Numbers as JSON has them, which has no NaN."""
     return [float(f"{value:.7g}") if np.isfinite(value) else None for value in values.tolist()]
 
 
-def _stamp(stamp: object) -> str:
-    text = str(stamp).replace("T", " ").removesuffix(".000000")
-    return text.removesuffix(" 00:00:00")
+def stamp(moment: object) -> str:
+    """A stamp as people write it: without a time of day where that is midnight, and without seconds that are 0."""
+    text = str(moment).replace("T", " ").removesuffix(".000000")
+    if text.count(":") == 2:
+        text = text.removesuffix(":00")
+    return text.removesuffix(" 00:00")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import secrets
 import socket
 import webbrowser
@@ -15,13 +16,16 @@ from fastapi.staticfiles import StaticFiles
 
 from throughtime.errors import ArgumentError
 from throughtime.studio import (
+    anomaly_routes,
     inside_routes,
     language_routes,
     picture_routes,
     run_routes,
     sentence_routes,
+    sequence_routes,
     series_routes,
     vector_routes,
+    video_routes,
 )
 from throughtime.studio.guard import LOOPBACK, Guard
 from throughtime.studio.limits import Limits
@@ -58,9 +62,12 @@ def make_app(shelf: Shelf, *, limits: Limits = DEFAULTS, token: str | None = Non
         run_routes,
         language_routes,
         sentence_routes,
+        sequence_routes,
         vector_routes,
         series_routes,
+        anomaly_routes,
         picture_routes,
+        video_routes,
         inside_routes,
     ):
         app.include_router(routes.router)
@@ -74,7 +81,7 @@ def make_app(shelf: Shelf, *, limits: Limits = DEFAULTS, token: str | None = Non
         return FileResponse(STATIC / "docs.html")
 
     app.mount("/static", StaticFiles(directory=STATIC))
-    app.add_middleware(Guard, token=token, most=limits.body)
+    app.add_middleware(Guard, token=token, limits=limits)
     return app
 
 
@@ -123,8 +130,14 @@ def serve(
         opening = Timer(0.5, webbrowser.open, (url,))
         opening.daemon = True
         opening.start()
-    with listener:
-        uvicorn.Server(config).run(sockets=[listener])
+    # What stands until the end needn't be looked through again and again, which takes long enough to be felt.
+    gc.collect()
+    gc.freeze()
+    try:
+        with listener:
+            uvicorn.Server(config).run(sockets=[listener])
+    finally:
+        gc.unfreeze()
 
 
 def listen(host: str, port: int | None) -> socket.socket:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Lock
+from threading import TIMEOUT_MAX, Lock
 from typing import TypeVar
 
 from throughtime.errors import ArgumentError, ModelFolderError
@@ -42,14 +43,24 @@ class Entry:
         return self.weights_written is not None
 
     @contextmanager
-    def turn(self) -> Generator[None]:
+    def turn(self, seconds: float = TIMEOUT_MAX) -> Generator[None]:
         """Compute with the model alone.
 
         Whoever waits next stands at a lock of its own, so that one who comes again and again, as a writer does for each
         token, lets the other in between.
+
+        Raises:
+            TimeoutError: where it is not one's turn within some seconds.
         """
-        with self._next:
-            self._turn.acquire()
+        deadline = time.monotonic() + seconds
+        if not self._next.acquire(timeout=max(seconds, 0)):
+            raise TimeoutError
+        try:
+            is_own = self._turn.acquire(timeout=max(deadline - time.monotonic(), 0))
+        finally:
+            self._next.release()
+        if not is_own:
+            raise TimeoutError
         try:
             yield
         finally:

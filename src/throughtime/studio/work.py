@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable
 from typing import Annotated, TypeVar
 
 import anyio
@@ -13,7 +15,8 @@ from throughtime.studio.batched_writing import Writer
 from throughtime.studio.limits import Limits
 from throughtime.studio.refusals import RefusedError
 from throughtime.studio.shelf import Entry, Model, Shelf
-from throughtime.tasks import language_modelling
+from throughtime.studio.written_text import Piece, WriteRequest, WrittenText
+from throughtime.tasks.language_model import LanguageModel
 
 Result = TypeVar("Result")
 
@@ -33,15 +36,31 @@ class Studio:
         self._limiter: anyio.CapacityLimiter | None = None
         self._writers: dict[str, Writer] = {}
 
-    async def writer(self, name: str | None) -> Writer:
-        """Who writes with a language model.
+    def writer(self, entry: Entry) -> Writer:
+        """Who writes with a language model."""
+        return self._writers.setdefault(entry.name, Writer(entry, self.limits))
+
+    async def write(self, entry: Entry, request: WriteRequest) -> AsyncGenerator[list[Piece | str]]:
+        """Let a language model write.
+
+        The same seed draws by the same random numbers as ``LanguageModel.generate``, whatever is written beside.
+
+        Returns:
+            As of ``WrittenText.pieces``.
 
         Raises:
-            RefusedError: where there is no such model.
+            RefusedError: where the model has no weights yet, or too many wait.
+            ArgumentError: as of ``WrittenText``.
         """
-        entry = self.shelf.entry(name, language_modelling.TASK)
-        await anyio.to_thread.run_sync(entry.model)
-        return self._writers.setdefault(entry.name, Writer(entry, self.limits))
+        loop = asyncio.get_running_loop()
+
+        def begin() -> WrittenText:
+            model = self.shelf.loaded(entry, LanguageModel)
+            text = WrittenText(request, model.tokenizer, loop)
+            self.writer(entry).begin(text)
+            return text
+
+        return (await anyio.to_thread.run_sync(begin)).pieces()
 
     async def ask(self, entry: Entry, kind: type[Model], question: Callable[[Model], Result]) -> Result:
         """Let a model compute something.
@@ -54,10 +73,12 @@ class Studio:
         Raises:
             RefusedError: where too many wait, or it takes too long.
         """
+        seconds = self.limits.seconds
+        deadline = time.monotonic() + seconds
 
         def answer() -> Result:
             model = self.shelf.loaded(entry, kind)
-            with entry.turn():
+            with entry.turn(deadline - time.monotonic()):  # who asked has gone after that
                 return question(model)
 
         if self._pending >= self.limits.waiting:
@@ -66,16 +87,16 @@ class Studio:
             self._limiter = anyio.CapacityLimiter(max(2, len(self.shelf.entries)))
         self._pending += 1
         try:
-            with anyio.fail_after(self.limits.seconds):
+            with anyio.fail_after(seconds):
                 return await anyio.to_thread.run_sync(answer, abandon_on_cancel=True, limiter=self._limiter)
         except TimeoutError as error:
-            message = f"this took longer than {self.limits.seconds:g} seconds; ask for less"
+            message = f"this took longer than {seconds:g} seconds; ask for less"
             raise RefusedError(503, message) from error
         finally:
             self._pending -= 1
 
 
-def _studio(request: Request) -> Studio:
+async def _studio(request: Request) -> Studio:  # a plain function would be run in a thread
     return request.app.state.studio
 
 

@@ -321,6 +321,9 @@ class AnomalyDetector(TrainedModel[RecurrentAutoencoder, Settings]):
         table = read_series(data, settings.columns, encoding=settings.encoding)
         if label is not None and label not in table.roles:
             raise DataError(f"{table.name}: has no column {label!r} of labels")
+        names = [one.unique_id for one in table.series]
+        if 1 < len(self.channels) < len(names) and set(self.channels) <= set(names):
+            return table.chosen(names.index(channel) for channel in self.channels)  # other columns are not read
         return table
 
     def _scaled(self, recording: Recording) -> Numbers:

@@ -87,6 +87,17 @@ class Classifier(TrainableModel[Network, OwnSettings, Examples], ABC, Generic[Ne
     def _own(self, part: str) -> Examples | None:
         """A part of the model's own data; None where the data is not there any more and the part is train."""
 
+    def own_examples(self, part: str = "valid") -> Examples:
+        """A part of the model's own data: valid, test or train.
+
+        Raises:
+            ModelFolderError: where the data is not there any more.
+        """
+        examples = self._own(part)
+        if examples is None:
+            raise ModelFolderError(f"{self.folder.tokens}: the prepared data is missing")
+        return examples
+
     def evaluate(
         self,
         *data: Examples | Path | str,
@@ -108,9 +119,7 @@ class Classifier(TrainableModel[Network, OwnSettings, Examples], ABC, Generic[Ne
         """
         check_choice("part", part or "valid", PARTS)
         train = self._own("train") if baselines else None
-        examples = self._found(data, part, settings or self.settings) if data else self._own(part or "valid")
-        if examples is None:
-            raise ModelFolderError(f"{self.folder.tokens}: the prepared data is missing")
+        examples = self._found(data, part, settings or self.settings) if data else self.own_examples(part or "valid")
         probabilities = self.probabilities(examples)
         beside = self._beside(train, examples) if train is not None else {}
         return evaluate_probabilities(probabilities, examples, self.targets, name=self.name, beside=beside)

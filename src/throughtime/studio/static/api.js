@@ -21,8 +21,7 @@ async function request(path, options = {}) {
   try {
     response = await fetch(path, { ...options, headers });
   } catch (error) {
-    if (error.name === "AbortError") throw error;
-    throw new ServerError("The studio doesn't answer; is it still running?", 0);
+    throw lost(error, "The studio doesn't answer; is it still running?");
   }
   if (response.ok) return response;
   let message = `The studio answered with ${response.status}.`;
@@ -30,6 +29,12 @@ async function request(path, options = {}) {
     message = sentence((await response.json()).error);
   } catch { /* the answer was no JSON */ }
   throw new ServerError(message, response.status);
+}
+
+function lost(error, message) {
+  if (error.name === "AbortError") return error;
+  dispatchEvent(new Event("studio-lost"));
+  return new ServerError(message, 0);
 }
 
 function sentence(text) {
@@ -60,7 +65,9 @@ async function* events(response) {
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let held = "";
   for (;;) {
-    const { value, done } = await reader.read();
+    const { value, done } = await reader.read().catch((error) => {
+      throw lost(error, "The studio stopped in the middle of its answer.");
+    });
     if (done) return;
     held += value;
     const parts = held.split("\n\n");

@@ -1,14 +1,18 @@
 // The page: which models there are, and the view for the one that was chosen, beside others of its task.
 
+import { anomaliesView } from "./anomalies.js";
 import { get } from "./api.js";
+import { watchConnection } from "./connection.js";
 import { card, field, make, problemLine } from "./dom.js";
 import { canLookInside, insideView } from "./inside.js";
 import { languageView } from "./language.js";
 import { answerView, captionView, labelView } from "./pictures.js";
 import { classifierView, translatorView } from "./sentences.js";
+import { sequencesView } from "./sequences.js";
 import { forecastView } from "./series.js";
 import { trainingView } from "./training.js";
 import { vectorsView } from "./vectors.js";
+import { nextFramesView, videoLabelView } from "./videos.js";
 
 const TASKS = {
   language_modelling: { name: "Language model", view: languageView },
@@ -19,6 +23,10 @@ const TASKS = {
   captioning: { name: "Captioner", view: captionView },
   visual_question_answering: { name: "Answers about pictures", view: answerView },
   image_classification: { name: "Picture classifier", view: labelView },
+  sequence_classification: { name: "Classifier of sequences", view: sequencesView },
+  anomaly_detection: { name: "Anomaly detector", view: anomaliesView },
+  video_classification: { name: "Video classifier", view: videoLabelView },
+  next_frame: { name: "Next frames", view: nextFramesView },
 };
 const nameOf = (task) => TASKS[task]?.name ?? task.replaceAll("_", " ");
 
@@ -65,7 +73,8 @@ function show() {
   nav.querySelectorAll("a").forEach((link) => {
     if (link.dataset.name === model.name) {
       link.setAttribute("aria-current", "page");
-      link.scrollIntoView({ block: "nearest", inline: "nearest" });
+      // scrollIntoView would let the tab key begin behind this link.
+      nav.scrollLeft = link.offsetLeft - nav.offsetLeft - (nav.clientWidth - link.offsetWidth) / 2;
     } else link.removeAttribute("aria-current");
   });
   const others = models.filter((other) => other !== model && other.task === model.task && other.is_ready);
@@ -92,6 +101,18 @@ function show() {
   main.replaceChildren(...parts, training);
 }
 
+// The models may be others now, and this one's view is kept with what was typed where it is among them as it was.
+watchConnection(() => get("/v1/models"), async () => {
+  document.querySelectorAll(".error").forEach((line) => (line.hidden = true));
+  const before = JSON.stringify(models);
+  const { models: now } = await get("/v1/models");
+  if (JSON.stringify(now) !== before || !nav.childElementCount) start();
+});
+// What stands behind # is a model's name.
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  main.focus();
+});
 addEventListener("hashchange", () => {
   show();
   main.focus({ preventScroll: true });

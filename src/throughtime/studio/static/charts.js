@@ -28,8 +28,8 @@ function ticks(low, high, count) {
   return found;
 }
 
-// lines: {name, colour, points: [[x, y], ...], dashed?}; bands: {colour, points: [[x, low, high], ...]}.
-export function lineChart({ lines, bands = [], label, xLabel = "", xNames = null, height = 260, log = false, marks = [] }) {
+// lines: {name, colour, points: [[x, y], ...], dashed?}; bands: {colour, points: [[x, low, high], ...]}; odd: [[from, to], ...].
+export function lineChart({ lines, bands = [], label, xLabel = "", xNames = null, height = 260, log = false, marks = [], odd = [] }) {
   const width = drawnWidth(720), left = 58, right = 12, top = 10, bottom = 40;
   const scaleY = (value) => (log ? Math.log10(Math.max(value, 1e-12)) : value);
   const every = [...lines.flatMap((line) => line.points), ...bands.flatMap((band) => band.points)]
@@ -50,12 +50,17 @@ export function lineChart({ lines, bands = [], label, xLabel = "", xNames = null
     svg.append(draw("text", { x: left - 8, y: placeY(level) + 4, "text-anchor": "end" }, shortNumber(level)));
   }
   const many = width < 480 ? 3 : 6, steps = xNames ? evenly(x0, x1, Math.min(many, 5)) : ticks(x0, x1, many);
-  for (const step of steps) {
+  const names = xNames ? shortStamps(steps.map((step) => xNames[step] ?? "")) : steps.map(shortNumber);
+  for (const [place, step] of steps.entries()) {
     const anchor = step === x1 && xNames ? "end" : step === x0 && xNames ? "start" : "middle";
-    const name = xNames ? xNames[step] ?? "" : shortNumber(step);
+    const name = names[place];
     svg.append(draw("text", { x: placeX(step), y: height - bottom + 18, "text-anchor": anchor }, name));
   }
   if (xLabel) svg.append(draw("text", { x: (left + width - right) / 2, y: height - 4, "text-anchor": "middle" }, xLabel));
+  for (const [from, to] of odd) {
+    const begin = placeX(Math.max(from, x0));
+    svg.append(draw("rect", { class: "odd", x: begin, width: Math.max(placeX(Math.min(to, x1)) - begin, 1.5), y: top, height: height - top - bottom }));
+  }
   for (const mark of marks) {
     svg.append(draw("line", { class: "grid", x1: placeX(mark), x2: placeX(mark), y1: top, y2: height - bottom, "stroke-dasharray": "3 4" }));
   }
@@ -70,11 +75,17 @@ export function lineChart({ lines, bands = [], label, xLabel = "", xNames = null
       if (drawn) path += `${open ? "L" : "M"}${placeX(x).toFixed(1)} ${placeY(y).toFixed(1)}`;
       open = drawn;
     }
-    const line = draw("path", { class: `line ${colour}`, d: path, ...(dashed ? { "stroke-dasharray": "5 5" } : {}) });
+    const line = draw("path", { class: points.length > 600 ? `line fine ${colour}` : `line ${colour}`, d: path, ...(dashed ? { "stroke-dasharray": "5 5" } : {}) });
     line.append(draw("title", {}, name));
     svg.append(line);
   }
   return svg;
+}
+
+// Days alone, where those differ; times of day would tell nothing there.
+function shortStamps(stamps) {
+  const days = stamps.map((stamp) => stamp.split(" ")[0]);
+  return new Set(days).size === days.length ? days : stamps;
 }
 
 const evenly = (low, high, count) =>

@@ -9,6 +9,7 @@ export function languageView(models) {
   const topP = slider("Likeliest share (top-p)", { min: 0.05, max: 1, step: 0.05, value: 1 });
   const length = make("input", { type: "number", min: 1, max: 5000, value: 400 });
   const seed = make("input", { type: "number", min: 0, placeholder: "any" });
+  const stops = make("input", { type: "text", autocomplete: "off", spellcheck: "false", placeholder: "nowhere" });
   const write = make("button", { class: "main", type: "submit" }, "Write");
   const stop = make("button", { type: "button", disabled: true }, "Stop");
   const colour = make("select", {}, make("option", { value: "surprise" }, "surprise"), make("option", { value: "" }, "nothing"));
@@ -25,7 +26,7 @@ export function languageView(models) {
     write.disabled = true;
     stop.disabled = false;
     const asked = { prompt: prompt.value, temperature: Number(temperature.input.value), stream: true, length: Number(length.value),
-      top_p: Number(topP.input.value), seed: seed.value === "" ? null : Number(seed.value) };
+      top_p: Number(topP.input.value), seed: seed.value === "" ? null : Number(seed.value), stop: stops.value === "" ? [] : [stops.value.replaceAll("\\n", "\n")] };
     const found = await Promise.allSettled(sheets.map((sheet) => sheet.write(asked, own.signal, colour.value === "" ? null : "surprise")));
     if (own !== controller) return;
     problem.say(found.find((one) => one.status === "rejected")?.reason ?? null);
@@ -65,7 +66,7 @@ export function languageView(models) {
   });
   return card(null,
     make("form", { onsubmit: run }, field("Beginning", prompt),
-      make("div", { class: "row" }, temperature.whole, topP.whole, field("Tokens", length), field("Seed", seed), write, stop)),
+      make("div", { class: "row" }, temperature.whole, topP.whole, field("Tokens", length), field("Seed", seed), field("End before", stops), write, stop)),
     problem,
     make("div", { class: "row" }, field("Coloured by", colour, { wide: true })),
     whole,
