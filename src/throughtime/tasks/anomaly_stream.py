@@ -33,8 +33,8 @@ class StreamScore:
 class AnomalyStream:
     """Follows one recording, and gives to the last digit the scores that it would have from a file.
 
-    A step's score takes all windows that the step is in, and the steps around it, so it comes up to two windows later
-    than the step.
+    A step's score takes all windows that the step is in, and the steps around it, so it comes up to two windows and a
+    hop later than the step.
 
     Args:
         detector: trained.
