@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from throughtime.configuration import show_config
     from throughtime.data import (
         CaptionedImages,
+        CaptionedVideos,
         LabelledImages,
         LabelledSequences,
         LabelledText,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from throughtime.tasks.sequence_classifier import SequenceClassifier
     from throughtime.tasks.text_classifier import TextClassifier
     from throughtime.tasks.translator import Translator
+    from throughtime.tasks.video_captioner import VideoCaptioner
     from throughtime.tasks.video_classifier import VideoClassifier
     from throughtime.tasks.video_predictor import VideoPredictor
     from throughtime.tasks.visual_question_answerer import VisualQuestionAnswerer
@@ -50,6 +52,7 @@ _MODULES = (
 _NAMES = {
     "AnomalyDetector": "throughtime.tasks.anomaly_detector",
     "CaptionedImages": "throughtime.data",
+    "CaptionedVideos": "throughtime.data",
     "Captioner": "throughtime.tasks.captioner",
     "Forecaster": "throughtime.tasks.forecaster",
     "ImageClassifier": "throughtime.tasks.image_classifier",
@@ -65,6 +68,7 @@ _NAMES = {
     "TextInMemory": "throughtime.data",
     "ThroughTimeError": "throughtime.errors",
     "Translator": "throughtime.tasks.translator",
+    "VideoCaptioner": "throughtime.tasks.video_captioner",
     "VideoClassifier": "throughtime.tasks.video_classifier",
     "VideoPredictor": "throughtime.tasks.video_predictor",
     "VisualQuestionAnswerer": "throughtime.tasks.visual_question_answerer",
@@ -79,6 +83,7 @@ _NAMES = {
 __all__ = [
     "AnomalyDetector",
     "CaptionedImages",
+    "CaptionedVideos",
     "Captioner",
     "Forecaster",
     "ImageClassifier",
@@ -94,6 +99,7 @@ __all__ = [
     "TextInMemory",
     "ThroughTimeError",
     "Translator",
+    "VideoCaptioner",
     "VideoClassifier",
     "VideoPredictor",
     "VisualQuestionAnswerer",

@@ -104,6 +104,19 @@ def check_shape(name: str, shape: Sequence[int], expected: Sequence[int | str]) 
         raise ArgumentError(f"`{name}` must have shape ({wanted}), got {tuple(shape)}")
 
 
+def counted(count: int, unit: str) -> str:
+    """So many of something, for people to read.
+
+    Args:
+        count: how many.
+        unit: what one of them is called; more than one have an s at the end.
+
+    >>> counted(1, "picture"), counted(2_000, "picture"), counted(0, "video")
+    ('1 picture', '2,000 pictures', '0 videos')
+    """
+    return f"{count:,} {unit}" if count == 1 else f"{count:,} {unit}s"
+
+
 def data_error(path: Path | str, message: str, *, line: int | None = None, byte: int | None = None) -> DataError:
     """Make the DataError that names the place: ``file:line: message``, or ``file, byte N: message``."""
     place = str(path)

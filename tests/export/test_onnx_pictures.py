@@ -15,6 +15,7 @@ from throughtime.export.onnx_decoders import captioner_files
 from throughtime.export.onnx_file import check_file, run_onnx, session_of
 from throughtime.export.onnx_pictures import image_classifier_files
 from throughtime.export.onnx_questions import question_files
+from throughtime.export.onnx_video_captioner import video_captioner_files
 from throughtime.export.onnx_videos import frame_predictor_files, video_classifier_files
 from throughtime.models import (
     AnswerWriter,
@@ -28,6 +29,7 @@ from throughtime.models import (
     QuestionEncoder,
     RecurrentAutoencoder,
     RecurrentVideoClassifier,
+    VideoCaptioner,
     VisualQuestionNetwork,
 )
 from throughtime.models.image_encoder import PixelEncoder
@@ -146,3 +148,10 @@ def test_a_backbone_that_was_trained_on_is_refused() -> None:
 
     with pytest.raises(ArgumentError, match="a backbone that was fine-tuned can't be written in ONNX"):
         image_classifier_files(ImageClassifier(Other(), 2).eval())
+
+
+@pytest.mark.parametrize("options", [{}, {"attention": None, "cell": "gru", "num_layers": 2}], ids=str)
+@pytest.mark.parametrize("kind", ["convolutional", "features"])
+def test_captioners_of_videos(kind: str, options: dict[str, Any]) -> None:
+    network = VideoCaptioner(encoder(kind), 9, embedding_size=6, hidden_size=8, **options).eval()
+    assert max(check_file(file) for file in video_captioner_files(network)) < 2e-6

@@ -112,3 +112,27 @@ def test_of_a_projected_layer_the_matrix_is_that_from_output_to_output() -> None
     first = recurrent_matrices(layer)[0]
     expected = layer.get_parameter("weight_hr_l0") @ layer.get_parameter("weight_hh_l0")[:HIDDEN]
     assert first.spectral_radius == pytest.approx(float(expected.detach().abs()))
+
+
+def test_the_states_of_a_convolutional_layer_are_pictures() -> None:
+    layer = nn.ConvLSTM(2, 3, 3, 2, bidirectional=True, peephole=True, dtype=torch.float64)
+    pictures = torch.randn(TIME, 2, 2, 4, 5, dtype=torch.float64)
+    initial = tuple(torch.randn(4, 2, 3, 4, 5, dtype=torch.float64) for _ in range(2))
+    lengths = torch.tensor([TIME, 3])
+    found = record_gates(layer, SequenceBatch(pictures, lengths), initial)
+    output, (hidden, cell) = layer(pictures, initial, lengths=lengths)
+    for row, length in enumerate(lengths.tolist()):
+        last = [one.row(row) for one in found]
+        assert last[0].gates["forget"].shape == (length, 1, 4, 5, 3)
+        top = torch.cat([one.states["hidden"][:, 0] for one in last[2:]], dim=-1).movedim(-1, 1)
+        torch.testing.assert_close(top, output[:length, row], rtol=0, atol=1e-12)
+        for place, own in enumerate(last):
+            end = 0 if own.reverse else -1
+            for state, values in zip((hidden, cell), own.states.values(), strict=True):
+                torch.testing.assert_close(values[end, 0].movedim(-1, 0), state[place, row], rtol=0, atol=1e-12)
+    kept = found[0].row(0).gates["forget"]
+    half_lives = memory_span(found[0].row(0)).half_lives
+    torch.testing.assert_close(half_lives, math.log(2) / -kept.log().mean((0, 1, 2, 3)))
+    averaged = found[0].over_places()
+    torch.testing.assert_close(averaged.gates["forget"], found[0].gates["forget"].mean((2, 3)))
+    assert averaged.states["cell"].shape == (TIME, 2, 3)

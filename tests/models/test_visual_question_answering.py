@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy
 from throughtime.errors import ArgumentError
 from throughtime.models import AnswerWriter, ConvolutionalEncoder, QuestionEncoder, VisualQuestionNetwork
 from throughtime.models.visual_question_answering import RelationNetwork, StackedAttention
-from throughtime.nn import AdditiveAttention
+from throughtime.nn import GeneralAttention
 from throughtime.sequence import QuestionBatch, SequenceBatch
 from throughtime.training import answer_loss
 
@@ -32,7 +32,7 @@ def test_a_relation_network_is_the_mean_over_all_pairs() -> None:
         torch.testing.assert_close(network(places, which, question)[row], expected)
 
 
-def test_stacked_attention_is_what_the_paper_writes() -> None:
+def test_stacked_attention_is_what_the_paper_writes_with_a_product_for_its_sum() -> None:
     torch.manual_seed(0)
     attention = StackedAttention(3, 4, 6, hops=2).double()
     places, which = torch.randn(2, 5, 3).double(), torch.tensor([1, 0, 1])
@@ -42,9 +42,8 @@ def test_stacked_attention_is_what_the_paper_writes() -> None:
     for row, picture in enumerate(which.tolist()):
         seen, asked = torch.tanh(attention.place(places[picture])), torch.tanh(attention.question(question[row]))
         for hop, one in enumerate(attention.attentions):
-            assert isinstance(one, AdditiveAttention)
-            energies = one.energy(torch.tanh(one.query(asked) + one.key(seen))).squeeze(-1)
-            weights = energies.softmax(0)
+            assert isinstance(one, GeneralAttention)
+            weights = (seen @ one.key.weight.T @ asked / 6**0.5).softmax(0)
             torch.testing.assert_close(looks[row, hop], weights)
             asked = asked + weights @ seen
         torch.testing.assert_close(found[row], asked)

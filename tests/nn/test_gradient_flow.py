@@ -10,7 +10,7 @@ from torch import Tensor
 
 from cells.cell_cases import CELL_NAMES
 from throughtime import SequenceBatch
-from throughtime.nn import GradientFlow, Recurrent, gradient_flow
+from throughtime.nn import ConvGRU, ConvLSTM, GradientFlow, Recurrent, gradient_flow
 
 TIME, BATCH, INPUT, HIDDEN = 9, 3, 2, 4
 
@@ -127,3 +127,20 @@ def test_looking_changes_nothing() -> None:
     assert float(flow.norms[1, 0].min()) > 1e-3
     with torch.inference_mode():
         torch.testing.assert_close(gradient_flow(layer, x.clone()).norms, flow.norms)
+
+
+@pytest.mark.parametrize("kind", [ConvLSTM, ConvGRU])
+def test_the_flow_through_a_convolution_of_one_place_is_that_of_the_layer_of_vectors(
+    kind: type[ConvLSTM | ConvGRU],
+) -> None:
+    """A picture of 1 x 1 places has no neighbours, so that the middle of each kernel is the matrix."""
+    pictures = kind(INPUT, HIDDEN, 3, 2, bidirectional=True, dtype=torch.float64)
+    vectors = layer_of(pictures.cell_name, num_layers=2, bidirectional=True)
+    with torch.no_grad():
+        for name, weight in vectors.named_parameters():
+            own = pictures.get_parameter(name)
+            weight.copy_(own[..., 1, 1] if own.ndim == 4 else own)
+    x, lengths = inputs(), torch.tensor([TIME, 4, 6])
+    expected = gradient_flow(vectors, SequenceBatch(x, lengths))
+    found = gradient_flow(pictures, SequenceBatch(x[..., None, None], lengths))
+    torch.testing.assert_close(found.norms, expected.norms, rtol=1e-9, atol=1e-14, equal_nan=True)

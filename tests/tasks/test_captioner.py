@@ -161,7 +161,7 @@ def test_evaluate_prints_the_scores_beside_the_others_with_their_signature(
     ):
         assert shown in out
     code, out, _ = run(capsys, "caption", "evaluate", trained.folder.path, "--beam-size", "1", "--json")
-    assert json.loads(out)["pictures"] == 6
+    assert json.loads(out)["count"] == 6
 
 
 def test_scenes_are_judged_by_what_is_known_of_them(trained: Captioner) -> None:

@@ -175,6 +175,6 @@ def test_a_model_with_a_backbone_needs_nothing_from_elsewhere(fine_tune: bool, t
     assert again.predict(pictures) == model.predict(pictures)
     inside = again.network.images if fine_tune else again.reader.backbone
     assert isinstance(inside, PretrainedEncoder)
-    changed = [name for name, weight in inside.network.named_parameters() if not weight.equal(start[name])]
+    changed = [name for name, weight in inside.network.named_parameters() if not weight.cpu().equal(start[name])]
     assert bool(changed) == fine_tune
     assert model.evaluate().examples == 4

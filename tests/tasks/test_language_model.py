@@ -260,7 +260,7 @@ def test_an_embedding_starts_from_word_vectors(rhyme: Path, tmp_path: Path) -> N
     fixed = LanguageModel.fit(rhyme, vectors=given, fixed_vectors=True, **word)
     tuned = LanguageModel.fit(rhyme, vectors=given, **word)
     green = fixed.tokenizer.encode("green")[0]
-    weights = [model.network.embedding.weight[green].detach() for model in (fixed, tuned)]
+    weights = [model.network.embedding.weight[green].detach().cpu() for model in (fixed, tuned)]
     assert weights[0].tolist() == [1, 2, 3]
     assert weights[1].tolist() != [1, 2, 3]
     torch.testing.assert_close(weights[1], torch.tensor([1.0, 2, 3]), atol=0.1, rtol=0)

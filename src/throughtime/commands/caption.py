@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from json import dumps
@@ -14,15 +15,18 @@ from rich.table import Table
 
 from throughtime.commands.image import picture_files
 from throughtime.commands.results import check_columns_have_data, print_json
-from throughtime.commands.training_runs import Output, Sample, tell_training, train_model
-from throughtime.data import captioned_scenes, sample_scenes
+from throughtime.commands.training_runs import Output, Sample, goes_on, tell_training, train_model
+from throughtime.data import captioned_scenes, moving_shapes, sample_scenes
 from throughtime.data.captioned_images import picture_name
-from throughtime.errors import ArgumentError, check_positive_integer
+from throughtime.errors import ArgumentError, check_positive_integer, counted
 from throughtime.files import check_output_file, write_text
 from throughtime.tasks.attention_overlays import check_overlay_file, save_overlays
 from throughtime.tasks.caption_evaluation import Evaluation, summary
-from throughtime.tasks.captioner import Caption, Captioner
+from throughtime.tasks.captioner import Captioner
 from throughtime.tasks.captioning import Settings
+from throughtime.tasks.captioning_model import Caption
+from throughtime.tasks.video_captioner import VideoCaptioner
+from throughtime.training import ModelFolder
 
 app = App(name="caption", help="Captioning: learn to say what is in pictures, caption, judge, show where it looked.")
 
@@ -44,42 +48,64 @@ SAMPLE = Sample(
         "time_budget": "60s",
     },
 )
+VIDEO_SAMPLE = Sample(
+    lambda: moving_shapes(1_000, frames=5, side=24),
+    {
+        "channels": (16, 32),
+        "hidden_size": 96,
+        "embedding_size": 48,
+        "attention": "general",
+        "attention_penalty": 0.0,
+        "dropout": 0.0,
+        "learning_rate": 6e-3,
+        "batch_size": 16,
+        "validation_pictures": 60,
+        "validations": 5,
+        "time_budget": "60s",
+    },
+)
 
 
 @app.command
 def train(
     *data: Path,
     output: Output = None,
+    videos: bool = False,
     sample: bool = False,
     resume: bool = False,
     quiet: bool = False,
     json: bool = False,
     settings: CaptionerSettings = DEFAULTS,
 ) -> int:
-    """Train a captioner on pictures with captions and write a model folder.
+    """Train a captioner on pictures, or with --videos on videos, and write a model folder.
 
     Data: CSV, TSV or JSONL with a picture and a caption on each row, beside the pictures or with --images; the captions
-    JSON of COCO; the split JSON of Karpathy; the token file of Flickr8k; or a folder that has one of these.
+    JSON of COCO; the split JSON of Karpathy; the token file of Flickr8k; or a folder that has one of these. A video is
+    a GIF, or a folder with a picture for each frame.
 
     Args:
         data: Files or folders.
         output: The model folder to write.
-        sample: Learn to describe generated scenes of coloured shapes.
+        videos: The captions are of videos.
+        sample: Learn to describe generated scenes of coloured shapes, with --videos shapes that move.
         resume: Go on with the run in the output folder.
         quiet: Show no progress.
         json: Print the result as JSON.
         settings: The model and its training.
     """
-    model = train_model(
-        Captioner, data, settings, SAMPLE if sample else None, output=output, resume=resume, quiet=quiet
-    )
+    if goes_on(output, resume=resume) and output is not None:
+        kind = _kind_of(output)
+    else:
+        kind = VideoCaptioner if videos else Captioner
+    own_sample = VIDEO_SAMPLE if kind is VideoCaptioner else SAMPLE
+    model = train_model(kind, data, settings, own_sample if sample else None, output=output, resume=resume, quiet=quiet)
     return tell_training(
         model,
         partial(model.evaluate, beam_size=3, examples=5),
         summary,
         partial(_print_evaluation, title="validation"),
         json=json,
-        go_on=f"caption predict {output} photo.jpg",
+        go_on=f"caption predict {output} {'clip.gif' if kind is VideoCaptioner else 'photo.jpg'}",
     )
 
 
@@ -98,7 +124,7 @@ def evaluate(  # noqa: PLR0913 - the flags that people know from other tools
     device: str = "auto",
     json: bool = False,
 ) -> int:
-    """Tell how good captions are, beside the nearest picture's caption and the most common one.
+    """Tell how good captions are, beside those of the nearest picture or middle frame, and the most common one.
 
     Args:
         model: The model folder.
@@ -114,7 +140,7 @@ def evaluate(  # noqa: PLR0913 - the flags that people know from other tools
         device: Where to compute: auto, cpu, cuda, mps.
         json: Print JSON.
     """
-    loaded = Captioner.load(model, device=device)
+    loaded = _kind_of(model).load(model, device=device)
     check_columns_have_data(data, image_column=image_column, caption_column=caption_column, images=images)
     used = loaded.settings.columns
     columns = replace(
@@ -151,11 +177,11 @@ def predict(  # noqa: PLR0913 - the flags that people know from other tools
     device: str = "auto",
     json: bool = False,
 ) -> int:
-    """Say what is in pictures.
+    """Say what is in pictures, or in videos where the model has learned these.
 
     Args:
         model: The model folder.
-        picture: The pictures' files, or folders of them.
+        picture: The pictures' files, or folders of them; or videos.
         beam_size: Captions that are kept from step to step; 1 is greedy search.
         n_best: Captions of each picture.
         length_penalty: Above 0 favours longer captions.
@@ -175,8 +201,11 @@ def predict(  # noqa: PLR0913 - the flags that people know from other tools
         check_overlay_file(attention)
     if coco is not None:
         check_output_file("coco", coco, (".json",))
-    files = picture_files(picture)
-    loaded = Captioner.load(model, device=device)
+    kind = _kind_of(model)
+    if kind is VideoCaptioner and attention is not None:
+        raise ArgumentError("--attention draws where a network looked in pictures, and this one captions videos")
+    files = picture_files(picture) if kind is Captioner else _videos(picture)
+    loaded = kind.load(model, device=device)
     if attention is not None and loaded.settings.attention == "none":
         raise ArgumentError("--attention needs a model that has attention, and this one has none")
     search: dict[str, Any] = {
@@ -204,6 +233,17 @@ def predict(  # noqa: PLR0913 - the flags that people know from other tools
     return 0
 
 
+def _kind_of(folder: Path) -> type[Captioner] | type[VideoCaptioner]:
+    task = ModelFolder(folder).read_config()["task"]
+    return VideoCaptioner if task == VideoCaptioner.TASK else Captioner
+
+
+def _videos(given: Sequence[Path]) -> list[Path]:
+    if not given:
+        raise ArgumentError("there are no videos; give GIFs, or folders with a picture for each frame")
+    return list(given)
+
+
 def _print_caption(file: Path, caption: Caption, *, named: bool, json: bool) -> None:
     several = (caption, *caption.others)
     if json:
@@ -216,7 +256,7 @@ def _print_caption(file: Path, caption: Caption, *, named: bool, json: bool) -> 
 
 def _print_evaluation(evaluation: Evaluation, title: str) -> None:
     console = Console(highlight=False)
-    table = Table(title=f"{title}: {evaluation.pictures:,} pictures", title_justify="left")
+    table = Table(title=f"{title}: {counted(evaluation.count, evaluation.unit)}", title_justify="left")
     table.add_column("model")
     for column in ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "CIDEr-D"):
         table.add_column(column, justify="right")
@@ -226,9 +266,9 @@ def _print_evaluation(evaluation: Evaluation, title: str) -> None:
         table.add_row(row.model, *(f"{figure:.1f}" for figure in figures))
     console.print(table)
     console.print(evaluation.rows[0].scores.signature, markup=False, soft_wrap=True)
-    speed = evaluation.pictures / max(evaluation.seconds, 1e-9)
-    console.print(f"references: {evaluation.nats_per_token:.4f} nats per token; {speed:,.0f} pictures/s")
+    speed = evaluation.count / max(evaluation.seconds, 1e-9)
+    console.print(f"references: {evaluation.nats_per_token:.4f} nats per token; {speed:,.0f} {evaluation.unit}s/s")
     for place, caption, references in evaluation.examples:
-        console.print(f"\n  picture    {place}\n  caption    {caption}", markup=False, soft_wrap=True)
+        console.print(f"\n  {evaluation.unit:9}  {place}\n  caption    {caption}", markup=False, soft_wrap=True)
         for reference in references[:2]:
             console.print(f"  reference  {reference}", markup=False, soft_wrap=True)

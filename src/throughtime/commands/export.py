@@ -12,12 +12,11 @@ from rich.table import Table
 
 from throughtime.commands.results import print_json
 from throughtime.errors import ArgumentError
-from throughtime.export.onnx_export import Exportable, OnnxExport, export_onnx
+from throughtime.export.onnx_export import OnnxExport, export_onnx
 from throughtime.export.onnx_file import CHECKED_SHAPES
 from throughtime.export.onnx_int8 import Int8Figures, measure_int8, quantise
 from throughtime.tasks.loading import load
 from throughtime.tasks.word2vec_model import Word2Vec
-from throughtime.training import ModelFolder
 
 
 def export(
@@ -44,9 +43,6 @@ def export(
     loaded = load(model, device="cpu")
     if isinstance(loaded, Word2Vec):
         raise ArgumentError(f"{model}: word vectors are no network; write them with throughtime vectors convert")
-    if not isinstance(loaded, Exportable):
-        task = ModelFolder(model).read_config()["task"]
-        raise ArgumentError(f"{model}: holds a model for {task}, which can't be written in ONNX yet")
     written = export_onnx(loaded, output)
     figures = None
     if int8:

@@ -12,6 +12,7 @@ from throughtime.commands.results import print_json
 from throughtime.data import read_text_file
 from throughtime.errors import ArgumentError
 from throughtime.inspection import Report, inspect_model, inspect_vectors
+from throughtime.inspection.given import Given
 from throughtime.inspection.report import NUMBERS, PAGE, check_report_folder
 from throughtime.word2vec import WordVectors
 
@@ -22,6 +23,7 @@ def inspect(
     output: Annotated[Path, Parameter(name=["--output", "-o"])],
     text: Annotated[list[str] | None, Parameter(negative="")] = None,
     file: Path | None = None,
+    input: Annotated[list[Path] | None, Parameter(negative="")] = None,  # noqa: A002 - the flag's name
     beside: Annotated[list[Path] | None, Parameter(negative="")] = None,
     device: str = "auto",
     json: bool = False,
@@ -35,6 +37,7 @@ def inspect(
         output: The folder to write the report into.
         text: What to look at it with: a text, a sentence or a word; again for more. Some of its own data by default.
         file: A file with more of them, one a line; of a language model the whole text.
+        input: A picture, a video or a table of series to look at it with, by its task; again for more.
         beside: The folder of another model of the task, whose gradient flow is shown beside; again for more.
         device: Where to compute: auto, cpu, cuda, mps.
         json: Print the numbers as JSON.
@@ -46,9 +49,10 @@ def inspect(
         if not texts:
             raise ArgumentError(f"{file}: has no text in it")
     if model.is_file():
+        Given(tuple(texts), tuple(input or [])).check("words", texts=True, files=False)
         report = inspect_vectors(WordVectors.load(model), texts, title=str(model))
     else:
-        report = inspect_model(model, texts, beside=beside or [], device=device)
+        report = inspect_model(model, texts, files=input or [], beside=beside or [], device=device)
     report.save(output)
     if json:
         print_json(_json_numbers(output))

@@ -10,7 +10,9 @@ from throughtime.data.batching import (
 )
 from throughtime.data.caption_batches import CaptionBatches
 from throughtime.data.caption_files import CaptionColumns, find_captioned
-from throughtime.data.captioned_images import CaptionedImage, CaptionedImages, split_captioned, split_pictures
+from throughtime.data.captioned_examples import CaptionedExamples, split_captioned
+from throughtime.data.captioned_images import CaptionedImage, CaptionedImages
+from throughtime.data.captioned_videos import CaptionedVideos, find_captioned_videos
 from throughtime.data.corpus import Corpus, CorpusSource, Words, open_corpus
 from throughtime.data.example_batches import ExampleBatch, ExampleBatches
 from throughtime.data.feature_cache import FeatureCache, open_features
@@ -30,6 +32,7 @@ from throughtime.data.long_term_sequences import (
     GeneratedBatch,
     LongTermSequences,
 )
+from throughtime.data.moving_shapes import moving_shapes
 from throughtime.data.normalisation import normalised
 from throughtime.data.pair_batches import PairBatch, PairBatches
 from throughtime.data.parallel_files import find_parallel, find_sentences
@@ -88,8 +91,10 @@ __all__ = [
     "AllFrames",
     "CaptionBatches",
     "CaptionColumns",
+    "CaptionedExamples",
     "CaptionedImage",
     "CaptionedImages",
+    "CaptionedVideos",
     "Columns",
     "CopyTask",
     "Corpus",
@@ -157,6 +162,7 @@ __all__ = [
     "evaluation_batches",
     "evaluation_windows",
     "find_captioned",
+    "find_captioned_videos",
     "find_images",
     "find_labelled",
     "find_parallel",
@@ -180,6 +186,7 @@ __all__ = [
     "load_splits",
     "mentions",
     "moving_digits",
+    "moving_shapes",
     "normalised",
     "normalised_answer",
     "open_corpus",
@@ -208,7 +215,6 @@ __all__ = [
     "split_labelled",
     "split_off",
     "split_parallel",
-    "split_pictures",
     "split_questions",
     "split_sequences",
     "split_videos",

@@ -15,6 +15,7 @@ from throughtime.data.text import part_of
 from throughtime.data.text_encodings import read_text_file
 from throughtime.errors import DataError, data_error
 
+SEEN_NAMES = (*PICTURE_NAMES, "video", "clip")
 CAPTION_NAMES = ("caption", "captions", "text", "sentence", "description", "comment", "title")
 SPLIT_NAMES = ("split", "part", "set", "subset")
 _PARTS = {"train": "train", "restval": "train", "val": "valid", "valid": "valid", "dev": "valid", "test": "test"}
@@ -123,8 +124,8 @@ def _grouped(rows: Iterator[tuple[str, Path, str]]) -> _Parts:
 
 def _table(file: Path, columns: CaptionColumns) -> tuple[_Parts, str]:
     as_csv = file.name.lower() == "captions.txt"  # as Kaggle has Flickr8k
-    table = read_picture_table(file, (*PICTURE_NAMES, *CAPTION_NAMES), is_csv=as_csv or None)
-    image = table.column(columns.image or ("1" if table.columns[0] == "1" else None), PICTURE_NAMES, "image")
+    table = read_picture_table(file, (*SEEN_NAMES, *CAPTION_NAMES), is_csv=as_csv or None)
+    image = table.column(columns.image or ("1" if table.columns[0] == "1" else None), SEEN_NAMES, "image")
     caption = table.column(columns.caption or ("2" if "2" in table.columns else None), CAPTION_NAMES, "caption")
     split = next((name for name in table.columns if name.lower() in SPLIT_NAMES), None)
     named = part_of(file.name) or "train"

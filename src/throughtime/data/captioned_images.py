@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
+from throughtime.data.captioned_examples import CaptionedExamples
 from throughtime.data.images import Picture, checked_pixels
 from throughtime.data.labelled_images import with_picture
-from throughtime.data.splits import Splits, splits_of
-from throughtime.errors import ArgumentError, DataError, ModelFolderError
+from throughtime.errors import ArgumentError, ModelFolderError
 from throughtime.files import write_text
 
 
@@ -34,7 +34,7 @@ class CaptionedImage(NamedTuple):
 
 
 @dataclass(frozen=True)
-class CaptionedImages:
+class CaptionedImages(CaptionedExamples[CaptionedImage]):
     """Pictures with captions, in the order in which they were read.
 
     Attributes:
@@ -43,9 +43,7 @@ class CaptionedImages:
         remarks: what is to be told about how they were read.
     """
 
-    examples: tuple[CaptionedImage, ...]
-    name: str
-    remarks: tuple[str, ...] = ()
+    UNIT: ClassVar[str] = "picture"
 
     @classmethod
     def of(
@@ -63,21 +61,11 @@ class CaptionedImages:
             DataError: where pixels are no picture.
         """
         own = [Path(picture) if isinstance(picture, str) else picture for picture in pictures]
-        if len(own) != len(captions):
-            raise ArgumentError(f"`captions` must be as many as the pictures, {len(own)}, got {len(captions)}")
         examples: list[CaptionedImage] = []
-        for number, (picture, said) in enumerate(zip(own, captions, strict=True)):
-            place = str(picture) if isinstance(picture, Path) else f"{name}[{number}]"
-            several = (said,) if isinstance(said, str) else tuple(said)
-            if not several:
-                raise ArgumentError(f"`captions`: {place} has none")
+        for picture, several, place in said_of(own, captions, name):
             checked = picture if isinstance(picture, Path) else checked_pixels(np.asarray(picture), place)
             examples.append(CaptionedImage(checked, several, place, picture_name(place)))
         return cls(tuple(examples), name)
-
-    def __len__(self) -> int:
-        """How many pictures."""
-        return len(self.examples)
 
     @property
     def pictures(self) -> list[Picture]:
@@ -87,28 +75,6 @@ class CaptionedImages:
             ArgumentError: where they are prepared data, which stand in a file of their own.
         """
         return [with_picture(example.picture, example.place) for example in self.examples]
-
-    @property
-    def captions(self) -> list[tuple[str, ...]]:
-        """The captions of each picture."""
-        return [example.captions for example in self.examples]
-
-    def summary(self) -> str:
-        """How many pictures and captions there are."""
-        return f"{len(self):,} pictures with {sum(map(len, self.captions)):,} captions"
-
-    def chosen(self, rows: Iterable[int]) -> CaptionedImages:
-        """These pictures alone."""
-        return replace(self, examples=tuple(self.examples[row] for row in rows), remarks=())
-
-    def joined(self, *others: CaptionedImages) -> CaptionedImages:
-        """These pictures and then the others'."""
-        parts = (self, *others)
-        return CaptionedImages(
-            tuple(example for part in parts for example in part.examples),
-            ", ".join(part.name for part in parts),
-            tuple(remark for part in parts for remark in part.remarks),
-        )
 
     def save(self, path: Path) -> None:
         """Write captions, places and names, one JSON object a line."""
@@ -132,6 +98,31 @@ class CaptionedImages:
             raise ModelFolderError(f"{path}: the prepared data is missing or damaged ({error})") from error
 
 
+def said_of(
+    given: Sequence[Picture], captions: Sequence[str | Sequence[str]], name: str
+) -> list[tuple[Picture, tuple[str, ...], str]]:
+    """Pictures or videos, each with its captions and what it is called in messages.
+
+    Args:
+        given: files or pixels.
+        captions: of each one, or several.
+        name: of it all.
+
+    Raises:
+        ArgumentError: where there are not as many captions, or none for one.
+    """
+    if len(given) != len(captions):
+        raise ArgumentError(f"`captions` must be as many as the {name}, {len(given)}, got {len(captions)}")
+    found: list[tuple[Picture, tuple[str, ...], str]] = []
+    for number, (one, said) in enumerate(zip(given, captions, strict=True)):
+        place = str(one) if isinstance(one, Path) else f"{name}[{number}]"
+        several = (said,) if isinstance(said, str) else tuple(said)
+        if not several:
+            raise ArgumentError(f"`captions`: {place} has none")
+        found.append((one, several, place))
+    return found
+
+
 def picture_name(place: str) -> str:
     """What a picture is called in results: COCO's number of COCO_val2014_000000391895.jpg, else the file's name.
 
@@ -141,65 +132,3 @@ def picture_name(place: str) -> str:
     name = Path(place).name
     number = Path(name).stem.rpartition("_")[2] if name.startswith("COCO_") else Path(name).stem
     return str(int(number)) if number.isdecimal() and len(number) == 12 else name
-
-
-def split_captioned(
-    parts: dict[str, CaptionedImages], pictures: int, *, seed: int, by_caption: bool = False
-) -> Splits[CaptionedImages]:
-    """Take a validation part out of the training part where there is none.
-
-    Args:
-        parts: what ``find_captioned`` found.
-        pictures: about how many are taken out, but never more than a tenth.
-        seed: of the choice.
-        by_caption: whether pictures that share a caption go to one part together, so that what is validated was never
-            said in training.
-
-    Raises:
-        DataError: where there is no training part, or it is too small.
-    """
-    return splits_of(parts, lambda train: split_pictures(train, pictures, seed=seed, by_caption=by_caption))
-
-
-def split_pictures(
-    images: CaptionedImages, pictures: int, *, seed: int, by_caption: bool = False
-) -> tuple[CaptionedImages, CaptionedImages]:
-    """Take a random part of the pictures out; arguments as of ``split_captioned``.
-
-    Returns:
-        What stays, and the part.
-    """
-    wanted = min(pictures, len(images) // 10) or 1
-    group = _groups(images) if by_caption else list(range(len(images)))
-    rows_of: dict[int, list[int]] = {}
-    for row, number in enumerate(group):
-        rows_of.setdefault(number, []).append(row)
-    if len(rows_of) < 2:
-        raise DataError(f"{images.name}: has {len(images)} pictures, too few to keep one for validation")
-    numbers = list(rows_of)
-    taken: set[int] = set()
-    for place in np.random.default_rng((seed, len(images))).permutation(len(numbers)).tolist()[:-1]:
-        if len(taken) >= wanted:
-            break
-        taken.update(rows_of[numbers[place]])
-    kept = images.chosen(row for row in range(len(images)) if row not in taken)
-    part = images.chosen(row for row in range(len(images)) if row in taken)
-    return kept, replace(part, name=f"{len(part)} pictures of {images.name}")
-
-
-def _groups(images: CaptionedImages) -> list[int]:
-    """A number for each picture, the same for those that share a caption, also by way of others."""
-    above = list(range(len(images)))
-
-    def top(row: int) -> int:
-        while above[row] != row:
-            above[row] = above[above[row]]
-            row = above[row]
-        return row
-
-    first: dict[str, int] = {}
-    for row, captions in enumerate(images.captions):
-        for caption in captions:
-            other = first.setdefault(" ".join(caption.lower().split()), row)
-            above[top(row)] = top(other)
-    return [top(row) for row in range(len(images))]

@@ -34,6 +34,10 @@ class Frames:
         """Frames of each example, shape (examples,)."""
         return np.ones(len(self.rows), dtype=np.int64)
 
+    def chosen(self, rows: Sequence[int]) -> Frames:
+        """These examples alone."""
+        return Frames(self.array, self.rows[list(rows)])
+
     def batch(self, rows: Sequence[int]) -> SequenceBatch:
         """The frames of some examples, values of shape (1, batch, ...), in the array's own type."""
         return SequenceBatch(torch.from_numpy(np.ascontiguousarray(self.array[self.rows[list(rows)]]))[None])

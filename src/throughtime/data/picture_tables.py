@@ -23,6 +23,7 @@ PICTURE_NAMES = (
     "photo",
     "img",
 )
+USUAL_FOLDERS = ("images", "Images", "pictures", "photos", "videos", "clips")
 TABLES = (".csv", ".tsv", ".tab", ".jsonl", ".ndjson")
 
 
@@ -91,7 +92,7 @@ def picture_path(name: str, folder: Path, images: Path | None = None) -> Path:
     """
     if images is not None:
         return images / name
-    tried = [folder / name, *(folder / usual / name for usual in ("images", "Images", "pictures", "photos"))]
+    tried = [folder / name, *(folder / usual / name for usual in USUAL_FOLDERS)]
     return next((path for path in tried if path.exists()), tried[0])
 
 

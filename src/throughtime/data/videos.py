@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import ClassVar, NamedTuple, overload
+from typing import ClassVar, NamedTuple, Protocol, overload
 
 import numpy as np
 import torch
@@ -109,6 +109,26 @@ class LabelledVideos(LabelledExamples[VideoExample]):
         return cls(tuple(examples), name)
 
 
+class VideoWithFrames(Protocol):
+    """A video that has frames, whatever is known of it beside."""
+
+    @property
+    def video(self) -> Video | None: ...  # noqa: D102
+    @property
+    def place(self) -> str: ...  # noqa: D102
+    @property
+    def frames(self) -> int: ...  # noqa: D102
+
+
+class Videos(Protocol):
+    """Videos, with labels, captions or neither."""
+
+    @property
+    def examples(self) -> Sequence[VideoWithFrames]: ...  # noqa: D102
+    @property
+    def lengths(self) -> Ids: ...  # noqa: D102
+
+
 class AllFrames(Sequence[Picture]):
     """The frames of all videos, one video after the other, each read when it is asked for.
 
@@ -116,7 +136,7 @@ class AllFrames(Sequence[Picture]):
         videos: with their frames.
     """
 
-    def __init__(self, videos: LabelledVideos) -> None:
+    def __init__(self, videos: Videos) -> None:
         self.videos = videos
         self._ends = np.cumsum(videos.lengths)
         self._open: tuple[int, Sequence[Picture]] = (-1, ())
@@ -162,13 +182,13 @@ class VideoSequences:
         self.lengths = lengths
 
     @classmethod
-    def whole(cls, frames: Frames, videos: LabelledVideos) -> VideoSequences:
+    def whole(cls, frames: Frames, videos: Videos) -> VideoSequences:
         """Each video from its beginning to its end."""
         lengths = videos.lengths
         return cls(frames, np.cumsum(lengths) - lengths, lengths)
 
     @classmethod
-    def windows(cls, frames: Frames, videos: LabelledVideos, window: int) -> VideoSequences:
+    def windows(cls, frames: Frames, videos: Videos, window: int) -> VideoSequences:
         """Parts of ``window`` frames at most, one after the other; a single frame at a video's end is left out."""
         begins: list[int] = []
         lengths: list[int] = []
@@ -183,6 +203,15 @@ class VideoSequences:
     def __len__(self) -> int:
         """How many sequences."""
         return len(self.begins)
+
+    def chosen(self, rows: Sequence[int]) -> VideoSequences:
+        """These sequences alone."""
+        return VideoSequences(self.frames, self.begins[list(rows)], self.lengths[list(rows)])
+
+    @property
+    def middle_frames(self) -> Frames:
+        """The frame in the middle of each, as a picture."""
+        return Frames(self.frames.array, self.begins + self.lengths // 2)
 
     def batch(self, rows: Sequence[int]) -> SequenceBatch:
         """Some of them, values of shape (time, batch, height, width, channel); zeros after the end of a sequence."""

@@ -10,6 +10,7 @@ from typing import Any
 from throughtime.models.forecast_outputs import QuantileOutput
 from throughtime.tasks.anomaly_detector import AnomalyDetector
 from throughtime.tasks.captioner import Captioner
+from throughtime.tasks.captioning_model import CaptioningModel
 from throughtime.tasks.forecaster import Forecaster
 from throughtime.tasks.image_classifier import ImageClassifier
 from throughtime.tasks.image_features import PictureReader
@@ -34,7 +35,7 @@ def write_companions(model: Any, folder: Path) -> dict[str, Any]:
     """
     if isinstance(model, LanguageModel | TextClassifier):
         model.tokenizer.save(folder / TOKENIZER)
-    elif isinstance(model, Captioner | VisualQuestionAnswerer):
+    elif isinstance(model, CaptioningModel | VisualQuestionAnswerer):
         model.tokenizer.tokenizer.save(folder / TOKENIZER)
         if isinstance(model, VisualQuestionAnswerer):
             model.answers.save(ModelFolder(folder))
@@ -88,9 +89,9 @@ def _series(model: Forecaster) -> dict[str, Any]:
     }
 
 
-_SEES = (Captioner, ImageClassifier, VideoClassifier, VideoPredictor, VisualQuestionAnswerer)
+_SEES = (CaptioningModel, ImageClassifier, VideoClassifier, VideoPredictor, VisualQuestionAnswerer)
 _SAID: list[tuple[str, tuple[type[Any], ...], Callable[[Any], object]]] = [
-    ("end", (Translator, Captioner), lambda model: model.network.end),
+    ("end", (Translator, CaptioningModel), lambda model: model.network.end),
     ("grid", (Captioner,), lambda model: model.network.images.grid),
     ("grid", (VisualQuestionAnswerer,), lambda model: model.network.encoder.images.grid),
     ("pictures", _SEES, lambda model: _pictures(model.reader)),

@@ -13,6 +13,7 @@ from torch.nn.functional import cross_entropy
 
 from throughtime.data import (
     CaptionedImages,
+    CaptionedVideos,
     Ids,
     LabelledExamples,
     LabelledImages,
@@ -50,6 +51,7 @@ from throughtime.tasks.sequence_classifier import SequenceClassifier
 from throughtime.tasks.text_classification import encode
 from throughtime.tasks.text_classifier import TextClassifier
 from throughtime.tasks.translator import Translator
+from throughtime.tasks.video_captioner import VideoCaptioner
 from throughtime.tasks.video_classifier import VideoClassifier
 from throughtime.tasks.video_predictor import VideoPredictor
 from throughtime.tasks.visual_question_answerer import VisualQuestionAnswerer
@@ -144,6 +146,17 @@ def _captions(model: Captioner, sessions: Sessions) -> tuple[float, int]:
     return _written(model.network, read, sessions)
 
 
+def _video_captions(model: VideoCaptioner, sessions: Sessions) -> tuple[float, int]:
+    part = CaptionedVideos.load(_part(model.folder.tokens / "valid.jsonl"), "valid")
+    sequences = VideoSequences.whole(open_pictures(model.folder, "valid"), part)
+    name = picture_name(model.network.images)
+    read: list[tuple[Arrays, Ids]] = []
+    for row, captions in enumerate(part.captions[:MOST_PAIRS]):
+        frames = sequences.batch([row]).values.numpy()
+        read.append(({name: frames, "lengths": np.array([len(frames)])}, model.tokenizer.encode(captions[0])))
+    return _written(model.network, read, sessions)
+
+
 def _written(network: DecodingNetwork, read: Sequence[tuple[Arrays, Ids]], sessions: Sessions) -> tuple[float, int]:
     """The mean nats per token of what is to be written about each of some sources, its end counted."""
     total, count = 0.0, 0
@@ -233,6 +246,7 @@ def _windows(model: AnomalyDetector, sessions: Sessions) -> tuple[float, int]:
 _Measure = Callable[[Any, Sessions], tuple[float, int]]
 _MEASURES: dict[type[Any], tuple[str, _Measure]] = {
     AnomalyDetector: ("squared error, in deviations", _windows),
+    VideoCaptioner: ("nats per token", _video_captions),
     Captioner: ("nats per token", _captions),
     Forecaster: ("absolute error, in units of the naive forecast's", _forecasts),
     ImageClassifier: ("accuracy", _images),

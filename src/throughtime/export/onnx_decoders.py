@@ -69,7 +69,13 @@ Encoded = Callable[[int, int], tuple[DecoderState, Arrays, dict[str, Tensor]]]
 
 
 def describing_files(
-    network: DescribingNetwork, encoded: Encoded, encoder: Any, vectors: int | str, generator: torch.Generator
+    network: DescribingNetwork,
+    encoded: Encoded,
+    encoder: Any,
+    vectors: int | str,
+    generator: torch.Generator,
+    *,
+    padded: bool = False,
 ) -> list[OnnxFile]:
     """The files of a network that writes about something seen.
 
@@ -79,8 +85,9 @@ def describing_files(
         encoder: the graph that does so.
         vectors: how many there are to look at, or what that axis is called.
         generator: of the decoder's tokens.
+        padded: whether some sources have fewer.
     """
-    step = decoder_step(network.decoder, vectors, padded=False)
+    step = decoder_step(network.decoder, vectors, padded=padded)
     return _files(network, encoded, encoder, step, generator)
 
 

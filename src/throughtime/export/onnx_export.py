@@ -19,6 +19,7 @@ from throughtime.export.onnx_graph import onnx
 from throughtime.export.onnx_language import language_files
 from throughtime.export.onnx_pictures import image_classifier_files
 from throughtime.export.onnx_questions import question_files
+from throughtime.export.onnx_video_captioner import video_captioner_files
 from throughtime.export.onnx_videos import frame_predictor_files, video_classifier_files
 from throughtime.files import replacing, write_text
 from throughtime.tasks.anomaly_detector import AnomalyDetector
@@ -29,6 +30,7 @@ from throughtime.tasks.language_model import LanguageModel
 from throughtime.tasks.sequence_classifier import SequenceClassifier
 from throughtime.tasks.text_classifier import TextClassifier
 from throughtime.tasks.translator import Translator
+from throughtime.tasks.video_captioner import VideoCaptioner
 from throughtime.tasks.video_classifier import VideoClassifier
 from throughtime.tasks.video_predictor import VideoPredictor
 from throughtime.tasks.visual_question_answerer import VisualQuestionAnswerer
@@ -42,6 +44,7 @@ Exportable = (
     | SequenceClassifier
     | TextClassifier
     | Translator
+    | VideoCaptioner
     | VideoClassifier
     | VideoPredictor
     | VisualQuestionAnswerer
@@ -138,6 +141,7 @@ _FILES: dict[type[Any], Callable[[Any], Sequence[OnnxFile]]] = {
     SequenceClassifier: lambda model: classifier_files(model.network),
     TextClassifier: lambda model: classifier_files(model.network),
     Translator: lambda model: translator_files(model.network),
+    VideoCaptioner: lambda model: video_captioner_files(model.network),
     VideoClassifier: lambda model: video_classifier_files(model.network),
     VideoPredictor: lambda model: frame_predictor_files(model.network),
     VisualQuestionAnswerer: lambda model: question_files(model.network),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, cast
 
 import torch
@@ -15,7 +16,7 @@ from throughtime.export.onnx_pictures import looked_at, picture_input, picture_n
 from throughtime.export.onnx_recurrent import add_recurrent, valid_steps
 from throughtime.models import AnswerWriter, DecoderState, QuestionEncoder, VisualQuestionNetwork
 from throughtime.models.visual_question_answering import Joined, RelationNetwork, StackedAttention
-from throughtime.nn import AdditiveAttention
+from throughtime.nn import GeneralAttention
 from throughtime.sequence import QuestionBatch
 
 
@@ -96,7 +97,7 @@ def _read(graph: OnnxGraph, encoder: QuestionEncoder, *, tells_looks: bool = Fal
     places = placed(graph, looked_at(graph, images, pictures), images)
     vectors = embedded(graph, encoder.embedding, tokens)
     outputs, _ = add_recurrent(graph, encoder.recurrent, vectors, lengths=lengths)
-    question = pooled(graph, encoder.last, outputs, valid_steps(graph, outputs, lengths), lengths)
+    question = pooled(graph, encoder.pooling, outputs, valid_steps(graph, outputs, lengths), lengths)
     seen, looks = _combined(graph, encoder, places, which, question)
     if looks and tells_looks:
         graph.op("Concat", *looks, axis=1, name="weights")
@@ -128,10 +129,11 @@ def _attended(
     asked = graph.op("Tanh", linear(graph, combination.question, question, "question"))
     looks: list[str] = []
     for place, module in enumerate(combination.attentions):
-        attention = cast("AdditiveAttention", module)
+        attention = cast("GeneralAttention", module)
         name = f"attention.{place}"
         keys = projected_keys(graph, attention, seen, name)
-        weights = graph.op("Softmax", energies_of(graph, attention, asked, keys, name), axis=-1)
+        query = graph.op("Div", asked, graph.number(math.sqrt(combination.output_size)))
+        weights = graph.op("Softmax", energies_of(graph, attention, query, keys, name), axis=-1)
         asked = graph.op("Add", asked, averaged(graph, weights, seen))
         looks.append(graph.op("Unsqueeze", weights, graph.integers(1)))
     return asked, looks

@@ -16,13 +16,7 @@ from throughtime.data import Ids, LabelledText, SentenceTokenizer, normalised
 from throughtime.errors import ArgumentError, check_choice
 from throughtime.inspection.coloured_text import coloured_text
 from throughtime.inspection.page import Section
-from throughtime.inspection.recurrent_report import (
-    Numbers,
-    flow_section,
-    gates_section,
-    matrices_section,
-    memory_section,
-)
+from throughtime.inspection.recurrent_report import Numbers, recurrent_sections
 from throughtime.inspection.saliency import giving, gradient_times_input, integrated_gradients
 from throughtime.inspection.saliency_figures import plot_contributions
 from throughtime.nn.gradient_flow import GradientFlow
@@ -116,14 +110,8 @@ def classifier_sections(
         sections[0].say("This model has no recurrent layers to look into.")
         return sections
     shown = _reading(model, shown_texts(model, texts)[:1])
-    gates, activations = gates_section([shown] if shown else [])
-    return [
-        *sections,
-        flow_section([reading], beside, numbers, read_metrics(model.folder.metrics_file)),
-        gates,
-        *([section] if (section := memory_section(activations, numbers)) else []),
-        matrices_section([reading], numbers),
-    ]
+    records = read_metrics(model.folder.metrics_file)
+    return [*sections, *recurrent_sections([reading], beside, numbers, records, shown=[shown] if shown else [])]
 
 
 def flow_reading(model: TextClassifier, texts: Sequence[str]) -> Reading | None:

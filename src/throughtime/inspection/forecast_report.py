@@ -14,13 +14,7 @@ from torch import Tensor
 from throughtime.appearance import new_figure, palette, styled
 from throughtime.errors import ArgumentError
 from throughtime.inspection.page import Section
-from throughtime.inspection.recurrent_report import (
-    Numbers,
-    flow_section,
-    gates_section,
-    matrices_section,
-    memory_section,
-)
+from throughtime.inspection.recurrent_report import Numbers, recurrent_sections
 from throughtime.models.forecast_network import ForecastEnsemble, Past
 from throughtime.nn.gradient_flow import GradientFlow
 from throughtime.tasks.forecaster import Forecaster
@@ -122,14 +116,7 @@ def forecast_sections(
     if reading is None:
         section.say("This model has no recurrent layers to look into.")
         return [section]
-    gates, activations = gates_section([reading])
-    return [
-        section,
-        flow_section([reading], beside, numbers, read_metrics(model.folder.metrics_file)),
-        gates,
-        *([memory] if (memory := memory_section(activations, numbers)) else []),
-        matrices_section([reading], numbers),
-    ]
+    return [section, *recurrent_sections([reading], beside, numbers, read_metrics(model.folder.metrics_file))]
 
 
 def flow_reading(model: Forecaster, texts: Sequence[str]) -> Reading | None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from throughtime.cells import Cell, State, Step
-from throughtime.nn import Recurrent
+from throughtime.nn import ConvolutionalRecurrent, Recurrent
 from throughtime.recurrence import Direction, run_reference
 from throughtime.sequence import SequenceBatch
 
@@ -32,6 +32,8 @@ class Activations:
         keeps: the share of the memory that each step kept, shape (time, batch, hidden_size): the forget gate, or the
             update gate, zoneout counted; None for a cell that has no such gate.
         lengths: of the rows; None where all are of full length. What stands behind a row's end means nothing.
+
+    Those of a convolutional layer have the places of a picture before the units: (time, batch, height, width, units).
     """
 
     layer: int
@@ -63,10 +65,24 @@ class Activations:
             lengths=None,
         )
 
+    def over_places(self) -> Activations:
+        """Those of a convolutional layer, the mean over the places; of another one as they are."""
+
+        def mean(values: Tensor) -> Tensor:
+            return values if values.ndim == 3 else values.flatten(2, -2).mean(2)
+
+        return replace(
+            self,
+            gates={name: mean(values) for name, values in self.gates.items()},
+            states={name: mean(values) for name, values in self.states.items()},
+            initial=tuple(mean(part.unsqueeze(0)).squeeze(0) for part in self.initial),
+            keeps=None if self.keeps is None else mean(self.keeps),
+        )
+
 
 @torch.no_grad()
 def record_gates(
-    layer: Recurrent, inputs: Tensor | SequenceBatch, state: Tensor | State | None = None
+    layer: Recurrent | ConvolutionalRecurrent, inputs: Tensor | SequenceBatch, state: Tensor | State | None = None
 ) -> list[Activations]:
     """Run a layer over a batch by its cell's equations, and keep what every gate and state is at every step.
 
@@ -75,7 +91,7 @@ def record_gates(
 
     Args:
         layer: with any cell.
-        inputs: what it reads, shape (time, batch, input_size).
+        inputs: what it reads, shape (time, batch, input_size), or (time, batch, channel, ...) of a convolutional layer.
         state: before the first step, as the layer takes it; zeros if None.
 
     Returns:
@@ -88,6 +104,10 @@ def record_gates(
     """
     sequence = inputs if isinstance(inputs, SequenceBatch) else SequenceBatch(inputs)
     initial = (state,) if isinstance(state, Tensor) else state
+    if isinstance(layer, ConvolutionalRecurrent):
+        values = sequence.values.movedim(2, -1)
+        initial = None if initial is None else layer.read_states(initial, values.shape)
+        sequence = SequenceBatch(values, sequence.lengths)
     training = layer.training
     layer.eval()
     try:
@@ -97,7 +117,8 @@ def record_gates(
             outputs = [activations.states[layer.cell.states[0]] for activations in own]
             values = torch.cat(outputs, dim=-1)
             mask = sequence.mask()
-            values = values if mask is None else values.where(mask.unsqueeze(-1), 0)
+            if mask is not None:
+                values = values.where(mask.reshape(*mask.shape, *[1] * (values.ndim - 2)), 0)
             sequence = SequenceBatch(values, sequence.lengths)
             found += [replace(activations, layer=number) for activations in own]
         return found

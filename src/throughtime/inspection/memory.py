@@ -53,7 +53,7 @@ def memory_span(activations: Activations) -> MemorySpan:
     valid = torch.ones(keeps.shape[:2], dtype=torch.bool, device=keeps.device)
     if activations.lengths is not None:
         valid = torch.arange(len(keeps)).unsqueeze(1) < activations.lengths
-    rates = -keeps[valid.to(keeps.device)].clamp(min=1e-300).log().mean(0)
+    rates = -keeps[valid.to(keeps.device)].clamp(min=1e-300).log().flatten(0, -2).mean(0)
     return MemorySpan(activations.name, math.log(2) / rates.clamp(min=0))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from throughtime.nn import Recurrent
+from throughtime.nn import ConvolutionalRecurrent, Recurrent
 
 
 @dataclass(frozen=True)
@@ -39,15 +39,18 @@ class RecurrentMatrix:
 
 
 @torch.no_grad()
-def recurrent_matrices(layer: Recurrent) -> list[RecurrentMatrix]:
+def recurrent_matrices(layer: Recurrent | ConvolutionalRecurrent) -> list[RecurrentMatrix]:
     """The recurrent matrix of each gate, layer and direction: the gates' blocks of weight_hh.
 
-    Where the output is projected, h = W_hr h', a block reads h, and the matrix is that from h to h: W_hr W.
+    Where the output is projected, h = W_hr h', a block reads h, and the matrix is that from h to h: W_hr W. A
+    convolutional layer has none, as its weights are kernels.
 
     >>> [(one.gate, one.eigenvalues.shape) for one in recurrent_matrices(Recurrent("rnn_tanh", 3, 5))]
     [('candidate', torch.Size([5]))]
     """
     found: list[RecurrentMatrix] = []
+    if isinstance(layer, ConvolutionalRecurrent):
+        return found
     for number in range(layer.num_layers):
         for direction in range(layer.num_directions):
             weights = layer.weights(number, direction)

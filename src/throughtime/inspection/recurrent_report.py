@@ -7,16 +7,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from throughtime.data import Pixels
 from throughtime.inspection.gate_figures import MOST_STEPS, plot_gates, plot_memory_spans
 from throughtime.inspection.gates import Activations, record_gates
 from throughtime.inspection.gradient_figures import plot_eigenvalues, plot_gradient_flow, plot_horizons
 from throughtime.inspection.memory import memory_spans
 from throughtime.inspection.page import Section
+from throughtime.inspection.picture_gates import most_varied_units, plot_picture_gates
 from throughtime.inspection.recurrent_matrices import recurrent_matrices
+from throughtime.nn import ConvolutionalRecurrent, Recurrent
 from throughtime.nn.gradient_flow import GradientFlow, gradient_flow
 from throughtime.tasks.reading import Reading
 
 Numbers = dict[str, Any]
+
+SHOWN_UNITS = 2
 
 
 def flow_of(reading: Reading) -> GradientFlow:
@@ -87,6 +92,13 @@ def flow_numbers(flow: GradientFlow) -> list[Numbers]:
 def matrices_section(readings: Sequence[Reading], numbers: Numbers) -> Section:
     """Spectral radius and norm of each recurrent matrix."""
     section = Section("Recurrent matrices")
+    readings = [reading for reading in readings if isinstance(reading.layer, Recurrent)]
+    if not readings:
+        section.say(
+            "The recurrent weights of this network are convolutions, which are no matrices: they have no eigenvalues "
+            "that would say how a state grows or fades. The gradient flow above shows what they do."
+        )
+        return section
     section.say(
         "By these matrices the state of a step enters the gates of the next. The spectral radius is the magnitude of "
         "the largest eigenvalue, the norm the largest factor by which a vector is stretched. Eigenvalues inside the "
@@ -113,13 +125,48 @@ def matrices_section(readings: Sequence[Reading], numbers: Numbers) -> Section:
     return section
 
 
-def gates_section(readings: Sequence[Reading], *, row: int = 0) -> tuple[Section, dict[str, list[Activations]]]:
+def recurrent_sections(
+    readings: Sequence[Reading],
+    beside: Mapping[str, GradientFlow],
+    numbers: Numbers,
+    records: Sequence[Mapping[str, Any]] = (),
+    *,
+    shown: Sequence[Reading] | None = None,
+    frames: Sequence[Pixels] = (),
+) -> list[Section]:
+    """All that is to be said of recurrent layers: gradient flow, gates, memory and matrices.
+
+    Args:
+        readings: of the network.
+        beside: the gradient flows of other networks, of the same task, by their names.
+        numbers: gets what was measured.
+        records: what the training of the network logged.
+        shown: of which the gates are shown; ``readings`` if None.
+        frames: that the first row of these reads, where the layers are convolutional.
+    """
+    gates, activations = gates_section(readings if shown is None else shown, frames=frames)
+    memory = memory_section(activations, numbers)
+    return [
+        flow_section(readings, beside, numbers, records),
+        gates,
+        *([memory] if memory else []),
+        matrices_section(readings, numbers),
+    ]
+
+
+def gates_section(
+    readings: Sequence[Reading], *, row: int = 0, frames: Sequence[Pixels] = ()
+) -> tuple[Section, dict[str, list[Activations]]]:
     """What every gate and state does while one sequence is read, and the activations by the readings' names."""
     section = Section("Gates and states")
+    is_picture = any(isinstance(reading.layer, ConvolutionalRecurrent) for reading in readings)
     section.say(
-        "Every gate and state while this was read, a line of colour for each of the units that vary most; those that "
-        "keep longest stand at the top. Gates go from 0, closed, to 1, open; candidates and states are blue above zero "
-        "and orange below."
+        "Every gate and state of the units that vary most, as pictures, while these frames were read: a column a "
+        "frame. Gates go from 0, closed, to 1, open; candidates and states are blue above zero and orange below."
+        if is_picture
+        else "Every gate and state while this was read, a line of colour for each of the units that vary most; those "
+        "that keep longest stand at the top. Gates go from 0, closed, to 1, open; candidates and states are blue above "
+        "zero and orange below."
     )
     found: dict[str, list[Activations]] = {}
     for reading in readings:
@@ -127,13 +174,16 @@ def gates_section(readings: Sequence[Reading], *, row: int = 0) -> tuple[Section
         found[reading.name] = activations
         pieces = reading.pieces[row] if reading.pieces else None
         for one in activations:
-            steps = len(one.row(row).states["hidden"])
             label = one.name if len(readings) == 1 else f"{reading.name}, {one.name}"
-            section.show(
-                f"gates_{label.replace(', ', '_').replace(' ', '_')}",
-                partial(plot_gates, one, pieces, row=row),
-                f"The {label} over {min(steps, MOST_STEPS)} steps.",
-            )
+            name = f"gates_{label.replace(', ', '_').replace(' ', '_')}"
+            if is_picture:
+                for unit in most_varied_units(one, row=row)[:SHOWN_UNITS]:
+                    draw = partial(plot_picture_gates, one, frames, unit=unit, row=row)
+                    section.show(f"{name}_unit_{unit}", draw, f"The {label}, unit {unit}.")
+                continue
+            steps = len(one.row(row).states["hidden"])
+            draw = partial(plot_gates, one, pieces, row=row)
+            section.show(name, draw, f"The {label} over {min(steps, MOST_STEPS)} steps.")
     return section, found
 
 

@@ -12,25 +12,50 @@ from typing import Any
 from throughtime.errors import ArgumentError
 from throughtime.files import replacing, write_text
 from throughtime.inspection import (
+    anomaly_report,
+    caption_report,
     classifier_report,
     forecast_report,
+    frame_report,
+    image_report,
     language_report,
+    question_report,
     sequence_report,
     translation_report,
+    video_report,
 )
 from throughtime.inspection.coloured_text import STYLE
+from throughtime.inspection.given import Given
 from throughtime.inspection.page import Section, page
 from throughtime.inspection.recurrent_report import Numbers, flow_of
 from throughtime.inspection.word_report import word_sections
 from throughtime.nn.gradient_flow import GradientFlow
-from throughtime.tasks import forecasting, language_modelling, sequence_classification, text_classification, translation
+from throughtime.tasks import (
+    anomaly_detection,
+    captioning,
+    forecasting,
+    image_classification,
+    language_modelling,
+    next_frame,
+    sequence_classification,
+    text_classification,
+    translation,
+    video_classification,
+    visual_question_answering,
+)
+from throughtime.tasks.anomaly_detector import AnomalyDetector
+from throughtime.tasks.captioner import Captioner
 from throughtime.tasks.forecaster import Forecaster
+from throughtime.tasks.image_classifier import ImageClassifier
 from throughtime.tasks.language_model import LanguageModel
 from throughtime.tasks.loading import AnyModel, load
 from throughtime.tasks.reading import Reading
 from throughtime.tasks.sequence_classifier import SequenceClassifier
 from throughtime.tasks.text_classifier import TextClassifier
 from throughtime.tasks.translator import Translator
+from throughtime.tasks.video_classifier import VideoClassifier
+from throughtime.tasks.video_predictor import VideoPredictor
+from throughtime.tasks.visual_question_answerer import VisualQuestionAnswerer
 from throughtime.tasks.word2vec_model import Word2Vec
 from throughtime.training import ModelFolder
 from throughtime.word2vec import WordVectors
@@ -93,13 +118,19 @@ def check_report_folder(folder: Path | str) -> Path:
 
 
 def inspect_model(
-    model: Path | str, texts: Sequence[str] = (), *, beside: Sequence[Path | str] = (), device: str = "auto"
+    model: Path | str,
+    texts: Sequence[str] = (),
+    *,
+    files: Sequence[Path | str] = (),
+    beside: Sequence[Path | str] = (),
+    device: str = "auto",
 ) -> Report:
     """Look inside a trained model.
 
     Args:
         model: the model folder.
         texts: what to look at it with: text, sentences or words, by its task; some of its own if there are none.
+        files: pictures, videos or a table of series to look at it with, by its task.
         beside: folders of other models of the same task, whose gradient flow is shown beside this one's.
         device: where to compute: auto, cpu, cuda, mps.
 
@@ -108,23 +139,24 @@ def inspect_model(
         ArgumentError: where models are of different tasks, or the texts can't be used.
     """
     loaded = load(model, device=device)
+    given = Given(tuple(texts), tuple(Path(file) for file in files))
     if isinstance(loaded, Word2Vec):
+        given.check("words", texts=True, files=False)
         if beside:
             raise ArgumentError("word vectors have no gradient flow to show beside others; leave out `beside`")
         return inspect_vectors(loaded.vectors, texts, title=str(model))
-    kind = next((kind for kind in _LOOKS if isinstance(loaded, kind)), None)
-    if kind is None:
+    look = next((own for kind, own in _LOOKS.items() if isinstance(loaded, kind)), None)
+    if look is None:
         task = ModelFolder(model).read_config()["task"]
         raise ArgumentError(f"{model}: holds a model for {task}, which this throughtime can't look inside yet")
-    look = _LOOKS[kind]
     numbers: Numbers = {"model": str(model), "task": look.task}
     names = [Path(other).name for other in beside]
     alike = len({Path(model).name, *names}) <= len(names)
     flows = {
-        str(other) if alike else name: _flow_beside(other, loaded, look, texts, device)
+        str(other) if alike else name: _flow_beside(other, loaded, look, given, device)
         for other, name in zip(beside, names, strict=True)
     }
-    sections = look.sections(loaded, texts, flows, numbers)
+    sections = look.sections(loaded, given, flows, numbers)
     weights = sum(weight.numel() for weight in loaded.network.parameters())
     facts = (
         ("task", look.task.replace("_", " ")),
@@ -156,7 +188,7 @@ def flow_reading(model: AnyModel, texts: Sequence[str] = ()) -> Reading | None:
         ArgumentError: where it can't read texts, or there are none and none were kept.
     """
     look = next((look for kind, look in _LOOKS.items() if isinstance(model, kind)), None)
-    return None if look is None else look.flow_reading(model, texts)
+    return None if look is None else look.flow_reading(model, Given(tuple(texts)))
 
 
 @dataclass(frozen=True)
@@ -164,9 +196,30 @@ class _Look:
     """How to look inside the models of one task."""
 
     task: str
-    sections: Callable[[Any, Sequence[str], dict[str, GradientFlow], Numbers], list[Section]]
-    flow_reading: Callable[[Any, Sequence[str]], Reading | None]
+    sections: Callable[[Any, Given, dict[str, GradientFlow], Numbers], list[Section]]
+    flow_reading: Callable[[Any, Given], Reading | None]
     describe: Callable[[Any], str]
+
+
+def _by_texts(
+    task: str,
+    reads: str,
+    sections: Callable[[Any, Sequence[str], dict[str, GradientFlow], Numbers], list[Section]],
+    flow_reading: Callable[[Any, Sequence[str]], Reading | None],
+    describe: Callable[[Any], str],
+) -> _Look:
+    """How to look inside models that read no files."""
+
+    def texts_of(given: Given) -> Sequence[str]:
+        given.check(reads, texts=True, files=False)
+        return given.texts
+
+    return _Look(
+        task,
+        lambda model, given, beside, numbers: sections(model, texts_of(given), beside, numbers),
+        lambda model, given: flow_reading(model, texts_of(given)),
+        describe,
+    )
 
 
 def _layers(model: LanguageModel) -> str:
@@ -175,43 +228,83 @@ def _layers(model: LanguageModel) -> str:
 
 
 _LOOKS: dict[type[Any], _Look] = {
-    Forecaster: _Look(
+    AnomalyDetector: _Look(
+        anomaly_detection.TASK,
+        anomaly_report.anomaly_sections,
+        anomaly_report.flow_reading,
+        lambda model: model.name,
+    ),
+    Captioner: _Look(
+        captioning.TASK,
+        caption_report.caption_sections,
+        caption_report.flow_reading,
+        lambda model: model.settings.network_name,
+    ),
+    Forecaster: _by_texts(
         forecasting.TASK,
+        "series",
         forecast_report.forecast_sections,
         forecast_report.flow_reading,
         lambda model: model.title,
     ),
-    LanguageModel: _Look(
-        language_modelling.TASK, language_report.language_sections, language_report.flow_reading, _layers
+    ImageClassifier: _Look(
+        image_classification.TASK,
+        image_report.image_sections,
+        image_report.flow_reading,
+        lambda model: model.name,
     ),
-    TextClassifier: _Look(
-        text_classification.TASK,
-        classifier_report.classifier_sections,
-        classifier_report.flow_reading,
-        lambda model: model.settings.name,
+    LanguageModel: _by_texts(
+        language_modelling.TASK, "text", language_report.language_sections, language_report.flow_reading, _layers
     ),
-    SequenceClassifier: _Look(
+    SequenceClassifier: _by_texts(
         sequence_classification.TASK,
+        "sequences of numbers",
         sequence_report.sequence_sections,
         sequence_report.flow_reading,
         lambda model: model.settings.name,
     ),
-    Translator: _Look(
+    TextClassifier: _by_texts(
+        text_classification.TASK,
+        "texts",
+        classifier_report.classifier_sections,
+        classifier_report.flow_reading,
+        lambda model: model.settings.name,
+    ),
+    Translator: _by_texts(
         translation.TASK,
+        "sentences",
         translation_report.translation_sections,
         lambda model, texts: translation_report.flow_readings(model, texts)[0],
         lambda model: model.settings.network_name,
+    ),
+    VideoClassifier: _Look(
+        video_classification.TASK,
+        video_report.video_sections,
+        video_report.flow_reading,
+        lambda model: model.name,
+    ),
+    VideoPredictor: _Look(
+        next_frame.TASK,
+        frame_report.frame_sections,
+        frame_report.flow_reading,
+        lambda model: model.name,
+    ),
+    VisualQuestionAnswerer: _Look(
+        visual_question_answering.TASK,
+        question_report.question_sections,
+        question_report.flow_reading,
+        lambda model: model.name,
     ),
 }
 """One line a task."""
 
 
-def _flow_beside(folder: Path | str, model: Any, look: _Look, texts: Sequence[str], device: str) -> GradientFlow:
+def _flow_beside(folder: Path | str, model: Any, look: _Look, given: Given, device: str) -> GradientFlow:
     task = ModelFolder(folder).read_config()["task"]
     if task != look.task:
         raise ArgumentError(f"{folder}: holds a model for {task}, which can't stand beside one for {look.task}")
     other = type(model).load(folder, device=device)
-    reading = look.flow_reading(other, texts)
+    reading = look.flow_reading(other, given)
     if reading is None:
         raise ArgumentError(f"{folder}: holds a model without recurrent layers")
     return flow_of(reading)

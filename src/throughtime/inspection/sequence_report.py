@@ -15,13 +15,7 @@ from throughtime.appearance import legend, new_figure, palette, styled
 from throughtime.data import LabelledSequences
 from throughtime.errors import ArgumentError
 from throughtime.inspection.page import Section
-from throughtime.inspection.recurrent_report import (
-    Numbers,
-    flow_section,
-    gates_section,
-    matrices_section,
-    memory_section,
-)
+from throughtime.inspection.recurrent_report import Numbers, recurrent_sections
 from throughtime.inspection.saliency import integrated_gradients
 from throughtime.nn.gradient_flow import GradientFlow
 from throughtime.sequence import SequenceBatch
@@ -114,14 +108,7 @@ def sequence_sections(
     if reading is None:
         section.say("This model has no recurrent layers to look into.")
         return [section]
-    gates, activations = gates_section([reading])
-    return [
-        section,
-        flow_section([reading], beside, numbers, read_metrics(model.folder.metrics_file)),
-        gates,
-        *([memory] if (memory := memory_section(activations, numbers)) else []),
-        matrices_section([reading], numbers),
-    ]
+    return [section, *recurrent_sections([reading], beside, numbers, read_metrics(model.folder.metrics_file))]
 
 
 def flow_reading(model: SequenceClassifier, texts: Sequence[str]) -> Reading | None:

@@ -15,13 +15,7 @@ from throughtime.data import Ids, ParallelText, with_ends
 from throughtime.errors import ArgumentError
 from throughtime.inspection.coloured_text import coloured_text
 from throughtime.inspection.page import Section
-from throughtime.inspection.recurrent_report import (
-    Numbers,
-    flow_section,
-    gates_section,
-    matrices_section,
-    memory_section,
-)
+from throughtime.inspection.recurrent_report import Numbers, recurrent_sections
 from throughtime.inspection.saliency import giving, gradient_times_input
 from throughtime.nn.gradient_flow import GradientFlow
 from throughtime.sequence import SequenceBatch
@@ -88,16 +82,11 @@ def translation_sections(
     found = [one for one in model.translate(sentences, alignment=has_attention) if one.text]
     readings = flow_readings(model, texts)
     shown = _readings(model, sentences[:1], [model.translate(sentences[:1])[0].text])
-    gates, activations = gates_section(shown)
-    sections = [
-        _attention_section(found) if found and has_attention else None,
+    return [
+        *([_attention_section(found)] if found and has_attention else []),
         _saliency_section(model, sentences),
-        flow_section(readings, beside, numbers, read_metrics(model.folder.metrics_file)),
-        gates,
-        memory_section(activations, numbers),
-        matrices_section(readings, numbers),
+        *recurrent_sections(readings, beside, numbers, read_metrics(model.folder.metrics_file), shown=shown),
     ]
-    return [section for section in sections if section is not None]
 
 
 def flow_readings(model: Translator, texts: Sequence[str]) -> tuple[Reading, Reading]:

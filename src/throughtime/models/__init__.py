@@ -24,6 +24,7 @@ from throughtime.models.recurrent_readout import RecurrentReadout
 from throughtime.models.sequence_autoencoder import RecurrentAutoencoder
 from throughtime.models.sequence_classifier import RecurrentSequenceClassifier
 from throughtime.models.text_classifier import RecurrentTextClassifier
+from throughtime.models.video_captioner import VideoCaptioner
 from throughtime.models.video_classifier import RecurrentVideoClassifier
 from throughtime.models.visual_question_answering import QuestionEncoder, VisualQuestionNetwork
 
@@ -51,6 +52,7 @@ __all__ = [
     "RecurrentSequenceClassifier",
     "RecurrentTextClassifier",
     "RecurrentVideoClassifier",
+    "VideoCaptioner",
     "VisualQuestionNetwork",
     "with_coordinates",
 ]

@@ -82,8 +82,11 @@ class FramePredictor(nn.Module):
         scaled = values.float() / 255 if values.dtype == torch.uint8 else values
         folded = pixel_unshuffle(scaled.flatten(0, 1).movedim(-1, 1), self.patch_size).unflatten(0, values.shape[:2])
         hidden, after = self.recurrent(folded, state, lengths=frames.lengths)
-        scores = pixel_shuffle(self.output(hidden.flatten(0, 1)), self.patch_size)
-        return scores.movedim(1, -1).unflatten(0, values.shape[:2]), after
+        return self.pixels(hidden.flatten(0, 1)).unflatten(0, values.shape[:2]), after
+
+    def pixels(self, hidden: Tensor) -> Tensor:
+        """Log-odds of pixels, (..., height, width, channel), from the last layer's outputs, (..., channel, y, x)."""
+        return pixel_shuffle(self.output(hidden), self.patch_size).movedim(1, -1)
 
     @torch.inference_mode()
     def continued(self, frames: SequenceBatch, count: int) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from typing import Any
 
@@ -11,7 +12,7 @@ from torch.nn.functional import relu
 
 from throughtime.errors import check_choice, check_positive_integer, check_range
 from throughtime.models.image_encoder import ImageEncoder, with_coordinates
-from throughtime.nn import AdditiveAttention, Embedding, Pooling, Recurrent
+from throughtime.nn import Embedding, GeneralAttention, Pooling, Recurrent
 from throughtime.sequence import QuestionBatch, SequenceBatch
 
 COMBINATIONS = ("joined", "attention", "relation")
@@ -64,7 +65,9 @@ class Joined(Combination):
 class StackedAttention(Combination):
     """The question looks at the picture, and with what it saw once more: Yang et al. (2016), equations (15) to (22).
 
-    https://arxiv.org/abs/1511.02274
+    https://arxiv.org/abs/1511.02274. Question and place are compared by a product, q · W p / sqrt(size), in place of
+    the paper's sum: which place has the colour that is asked for, a product finds, where sums stay at what can be said
+    of a picture without finding it. Divided as in Vaswani et al. (2017), it begins by looking everywhere.
 
     Args:
         place_size: features of each place.
@@ -78,7 +81,7 @@ class StackedAttention(Combination):
         check_positive_integer("hops", hops)
         self.place = nn.Linear(place_size, hidden_size)
         self.question = nn.Linear(question_size, hidden_size)
-        self.attentions = nn.ModuleList(AdditiveAttention(hidden_size, hidden_size) for _ in range(hops))
+        self.attentions = nn.ModuleList(GeneralAttention(hidden_size, hidden_size) for _ in range(hops))
         self.output_size = hidden_size
 
     def forward(self, places: Tensor, which: Tensor, question: Tensor) -> Tensor:  # noqa: D102
@@ -90,8 +93,9 @@ class StackedAttention(Combination):
         asked = torch.tanh(self.question(question))
         looks: list[Tensor] = []
         for attention in self.attentions:
-            assert isinstance(attention, AdditiveAttention)  # noqa: S101 - for the type checker
-            context, weights = attention(asked.unsqueeze(1), attention.memory(SequenceBatch(seen.transpose(0, 1))))
+            assert isinstance(attention, GeneralAttention)  # noqa: S101 - for the type checker
+            query = asked.unsqueeze(1) / math.sqrt(self.output_size)
+            context, weights = attention(query, attention.memory(SequenceBatch(seen.transpose(0, 1))))
             asked = asked + context.squeeze(1)
             looks.append(weights)
         return asked, torch.cat(looks, 1)
@@ -179,9 +183,10 @@ class QuestionEncoder(nn.Module):
         check_positive_integer("joint_size", joint_size)
         self.images = images
         self.embedding = Embedding(vocabulary_size, embedding_size)
-        nn.init.normal_(self.embedding.weight, std=0.1)
+        # Large enough, and read off all steps: one word of the question, the colour, decides what is asked for.
+        nn.init.normal_(self.embedding.weight)
         self.recurrent = Recurrent(cell, embedding_size, hidden_size, num_layers, **recurrent_options)
-        self.last = Pooling("last", self.recurrent.output_size)
+        self.pooling = Pooling("mean", self.recurrent.output_size)
         self.place_size, asked = images.output_size + 2, self.recurrent.output_size
         if combination == "joined":
             self.combination: Combination = Joined(images.places, self.place_size, joint_size)
@@ -215,7 +220,7 @@ class QuestionEncoder(nn.Module):
     def _look_and_read(self, questions: QuestionBatch) -> tuple[Tensor, Tensor]:
         places = with_coordinates(self.images(questions.pictures), self.images.grid)
         outputs, _ = self.recurrent(SequenceBatch(self.embedding(questions.values), questions.lengths))
-        return places, self.last(outputs)
+        return places, self.pooling(outputs)
 
 
 class VisualQuestionNetwork(nn.Module):

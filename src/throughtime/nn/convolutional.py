@@ -63,6 +63,7 @@ class ConvolutionalRecurrent(nn.Module):
 
     Attributes:
         last_backend: the name of the backend that ran in the last call; None before the first.
+        hidden_gradients: see ``Recurrent``; its tensors have the shape (time, batch, *space, hidden_channels).
 
     Raises:
         ArgumentError: if an argument has a value that cannot be used.
@@ -112,6 +113,7 @@ class ConvolutionalRecurrent(nn.Module):
             check_choice("gate_biases", gate, self.cell.gates)
             check_range(f"gate_biases[{gate!r}]", value)
         self.last_backend: str | None = None
+        self.hidden_gradients: list[list[Tensor]] | None = None
         self._weight_names: list[dict[str, str]] = []
         for layer in range(num_layers):
             for suffix in ("", "_reverse")[: self.num_directions]:
@@ -184,7 +186,9 @@ class ConvolutionalRecurrent(nn.Module):
         values = (input.transpose(0, 1) if self.batch_first else input).movedim(2, -1).contiguous()
         if not values.shape[0]:
             raise ArgumentError("`input` must have at least one time step, got none")
-        initial = None if hx is None else self._read_states(hx, values.shape)
+        initial = None if hx is None else self.read_states(hx, values.shape)
+        if self.hidden_gradients is not None:
+            self.hidden_gradients.append([])
         if reset is not None:
             if reset.dtype != torch.bool:
                 raise ArgumentError(f"`reset` must be a tensor of torch.bool, got {reset.dtype}")
@@ -195,16 +199,7 @@ class ConvolutionalRecurrent(nn.Module):
         for layer in range(self.num_layers):
             if layer and self.training and self.dropout > 0:
                 sequence = drop_locked(sequence, self.dropout)
-            directions = [
-                Direction(
-                    self.weights(layer, reverse),
-                    None if initial is None else initial[layer * self.num_directions + reverse],
-                    reverse=bool(reverse),
-                    reset=reset,
-                    gradient_clip=self.gradient_clip,
-                )
-                for reverse in range(self.num_directions)
-            ]
+            directions = self.directions(layer, sequence, initial, reset)
             sequence, states, self.last_backend = run(self.cell, sequence, directions, backend=self.backend)
             final += states
         state = tuple(torch.stack(parts).movedim(-1, 2) for parts in zip(*final, strict=True))
@@ -212,19 +207,40 @@ class ConvolutionalRecurrent(nn.Module):
         output = output.transpose(0, 1) if self.batch_first else output
         return output, state[0] if len(state) == 1 else state
 
-    def _read_states(self, hx: Tensor | State, shape: torch.Size) -> list[State]:
-        """The initial state of each layer and direction, parts of shape (batch, *space, hidden_channels)."""
+    def directions(
+        self, layer: int, sequence: SequenceBatch, initial: State | None, reset: Tensor | None
+    ) -> list[Direction]:
+        """What runs over a sequence in one layer; values and states with their channels last, as ``run`` takes them."""
+        return [
+            Direction(
+                self.weights(layer, reverse),
+                None if initial is None else tuple(part[layer * self.num_directions + reverse] for part in initial),
+                reverse=bool(reverse),
+                reset=reset,
+                gradient_clip=self.gradient_clip,
+                hidden_gradient=self._place_of_gradient(sequence.values),
+            )
+            for reverse in range(self.num_directions)
+        ]
+
+    def _place_of_gradient(self, values: Tensor) -> Tensor | None:
+        if self.hidden_gradients is None:
+            return None
+        self.hidden_gradients[-1].append(values.new_zeros(*values.shape[:-1], self.hidden_channels))
+        return self.hidden_gradients[-1][-1]
+
+    def read_states(self, hx: Tensor | State, shape: torch.Size) -> State:
+        """States as ``forward`` takes them, their channels last, for inputs of that shape with their channels last."""
         parts = (hx,) if isinstance(hx, Tensor) else tuple(hx)
         if len(parts) != len(self.cell.states):
             names = ", ".join(self.cell.states)
             raise ArgumentError(f"`hx` must hold {len(self.cell.states)} tensors ({names}), got {len(parts)}")
-        layers, (_, batch, *space, _) = self.num_layers * self.num_directions, shape
+        layers, (batch, *space) = self.num_layers * self.num_directions, shape[1:-1]
         for place, part in enumerate(parts):
             name = "hx" if len(parts) == 1 else f"hx[{place}]"
             check_shape(name, part.shape, (layers, batch, self.hidden_channels, *space))
             check_dtype(name, part, self.weight_ih_l0.dtype)
-        in_memory = [part.movedim(2, -1).contiguous() for part in parts]
-        return [tuple(part[layer] for part in in_memory) for layer in range(layers)]
+        return tuple(part.movedim(2, -1).contiguous() for part in parts)
 
     def _weight_shapes(self, layer: int) -> dict[str, tuple[int, ...]]:
         hidden, kernel = self.hidden_channels, self.kernel_size
@@ -365,10 +381,7 @@ class ConvGRU(ConvolutionalRecurrent):
 
 
 def _kernel_size(kernel_size: int | Sequence[int], dimensions: int | None) -> tuple[int, ...]:
-    if isinstance(kernel_size, int):
-        sizes = (kernel_size,) * (2 if dimensions is None else dimensions)
-    else:
-        sizes = tuple(kernel_size)
+    sizes = (kernel_size,) * (dimensions or 2) if isinstance(kernel_size, int) else tuple(kernel_size)
     if not 1 <= len(sizes) <= MOST_SPACE or dimensions not in {None, len(sizes)}:
         raise ArgumentError(f"`kernel_size` must be for 1 or 2 axes, as `dimensions` says, got {kernel_size!r}")
     for size in sizes:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from throughtime.cells import State
+from throughtime.nn.convolutional import ConvolutionalRecurrent
 from throughtime.nn.gradient_norms import record_gradient_norms
 from throughtime.nn.recurrent import Recurrent
 from throughtime.sequence import SequenceBatch
@@ -23,6 +24,9 @@ from throughtime.sequence import SequenceBatch
 StepLoss = Callable[[Tensor, Tensor], Tensor]
 """``loss(outputs, steps)``: from the last layer's outputs at one step of each row, shape (batch, features), and which
 steps these are, shape (batch,), int64, to a loss for each row, shape (batch,)."""
+
+RecurrentLayer = Recurrent | ConvolutionalRecurrent
+"""A layer that gradients flow back through."""
 
 THRESHOLD = 0.01
 """The share of the gradient below which a step is taken to be out of reach."""
@@ -109,7 +113,7 @@ class GradientFlow:
 
 @torch.inference_mode(mode=False)
 def gradient_flow(
-    layer: Recurrent,
+    layer: RecurrentLayer,
     inputs: Tensor | SequenceBatch,
     loss: StepLoss | None = None,
     *,
@@ -123,7 +127,7 @@ def gradient_flow(
 
     Args:
         layer: fresh or trained; ``throughtime.nn.from_torch`` makes one of torch.nn's.
-        inputs: what it reads, shape (time, batch, input_size).
+        inputs: what it reads, shape (time, batch, input_size), or (time, batch, channel, ...) of a convolutional layer.
         loss: of the outputs at a step; by default their product with a random direction, which shows what the layer
             does to gradients of any loss.
         state: before the first step, each of shape (num_layers * directions, batch, size).
@@ -142,9 +146,11 @@ def gradient_flow(
     directions = layer.num_directions
     if loss is None:
         generator = torch.Generator().manual_seed(seed)
-        probes = torch.randn(batch, directions * layer.output_size, generator=generator, dtype=torch.float64)
+        is_picture = isinstance(layer, ConvolutionalRecurrent)
+        size = layer.hidden_channels * math.prod(sequence.values.shape[3:]) if is_picture else layer.output_size
+        probes = torch.randn(batch, directions * size, generator=generator, dtype=torch.float64)
         probes = torch.nn.functional.normalize(probes, dim=-1).to(device, sequence.values.dtype)
-        loss = lambda outputs, _: (outputs * probes).sum(-1)  # noqa: E731
+        loss = lambda outputs, _: (outputs.flatten(1) * probes).sum(-1)  # noqa: E731
     steps = torch.arange(time, device=device).unsqueeze(1)
     rows: list[Tensor] = []
     for direction in range(directions):
@@ -157,22 +163,35 @@ def gradient_flow(
     return GradientFlow(torch.stack(rows, dim=1).flatten(0, 1), directions)
 
 
-def _norms(layer: Recurrent, sequence: SequenceBatch, loss: StepLoss, steps: Tensor, state: State | None) -> Tensor:
+def _norms(
+    layer: RecurrentLayer, sequence: SequenceBatch, loss: StepLoss, steps: Tensor, state: State | None
+) -> Tensor:
     """Norms of shape (num_layers * directions, time, batch), float64, of the loss at these steps."""
     with torch.enable_grad(), _undisturbed(layer):
         values = sequence.values.clone().detach().requires_grad_()
         initial = None if state is None else tuple(part.clone().detach() for part in state)
         hx = initial[0] if initial is not None and len(initial) == 1 else initial
         with record_gradient_norms(layer) as norms:
-            given = SequenceBatch(values, sequence.lengths)
-            outputs = cast("SequenceBatch", layer(given, hx)[0]).values
+            if isinstance(layer, ConvolutionalRecurrent):
+                outputs = _through(layer, values, hx, sequence.lengths)
+            else:
+                outputs = cast("SequenceBatch", layer(SequenceBatch(values, sequence.lengths), hx)[0]).values
             read = outputs[steps, torch.arange(len(steps), device=steps.device)]
             torch.autograd.grad(loss(read, steps).sum(), values)
         return norms[""][0].double()
 
 
+def _through(
+    layer: ConvolutionalRecurrent, values: Tensor, state: Tensor | State | None, lengths: Tensor | None
+) -> Tensor:
+    """Outputs (time, batch, ...) for values (time, batch, ...), however the layer wants them."""
+    given = values.transpose(0, 1) if layer.batch_first else values
+    outputs, _ = layer(given, state, lengths=lengths)
+    return outputs.transpose(0, 1) if layer.batch_first else outputs
+
+
 @contextmanager
-def _undisturbed(layer: Recurrent) -> Generator[None]:
+def _undisturbed(layer: RecurrentLayer) -> Generator[None]:
     training, clip = layer.training, layer.gradient_clip
     layer.gradient_clip = None
     layer.eval()

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from torch import Tensor, nn
 
+from throughtime.nn.convolutional import ConvolutionalRecurrent
 from throughtime.nn.recurrent import Recurrent
 
 
@@ -14,8 +15,9 @@ class GradientNorms(Mapping[str, list[Tensor]]):
     """What ``record_gradient_norms`` gives, to be read after the backward pass.
 
     By the name of each recurrent layer in the module ("" for the module itself), one tensor for each of its calls, of
-    shape (num_layers * directions, time, batch): the 2-norm of dL/dh_t over the units of a layer, all paths from h_t to
-    the loss together; clipped if the layer clips; zero in the padding and before the backward pass.
+    shape (num_layers * directions, time, batch): the 2-norm of dL/dh_t over the units of a layer, and over all places
+    of a convolutional one, all paths from h_t to the loss together; clipped if the layer clips; zero in the padding and
+    before the backward pass.
     """
 
     def __init__(self, gradients: dict[str, list[list[Tensor]]]) -> None:
@@ -35,7 +37,7 @@ def _norms(call: list[Tensor]) -> Tensor:
     first = call[0]
     norms = first.new_empty(len(call), *first.shape[:2])
     for place, gradient in enumerate(call):
-        norms[place] = gradient.norm(dim=-1)
+        norms[place] = gradient.flatten(2).norm(dim=-1)
     return norms
 
 
@@ -53,7 +55,9 @@ def record_gradient_norms(module: nn.Module) -> Generator[GradientNorms]:
     >>> norms[""][0].shape
     torch.Size([1, 20, 2])
     """
-    layers = {name: layer for name, layer in module.named_modules() if isinstance(layer, Recurrent)}
+    layers = {
+        name: layer for name, layer in module.named_modules() if isinstance(layer, Recurrent | ConvolutionalRecurrent)
+    }
     before = {name: layer.hidden_gradients for name, layer in layers.items()}
     gradients: dict[str, list[list[Tensor]]] = {name: [] for name in layers}
     for name, layer in layers.items():

@@ -101,7 +101,7 @@ async def inspect(asked: Inspect, studio: TheStudio) -> Inside:
 
 def _inside(name: str, reading: Reading) -> Inside:
     flow = flow_of(reading)
-    activations = [one.row(0) for one in record_gates(reading.layer, reading.inputs, reading.state)]
+    activations = [one.row(0).over_places() for one in record_gates(reading.layer, reading.inputs, reading.state)]
     said = [*flow.describe(), *(span.describe() for span in memory_spans(activations))]
     if reading.loss is None:
         said.append("There is no loss at a single step here, so the gradient is that of random directions.")

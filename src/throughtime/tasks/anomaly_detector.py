@@ -188,7 +188,7 @@ class AnomalyDetector(TrainedModel[RecurrentAutoencoder, Settings]):
     def _learn_normal(self, data: AnomalyData) -> None:
         """Measure errors, and the thresholds of all methods, on the training series."""
         scaled = [data.scaled(one) for one in data.recordings]
-        errors = [self._errors(values) for values in scaled]
+        errors = [self.errors_of(values) for values in scaled]
         self.normal = ScoreScale.of(errors, self.settings.smoothings)
         own = self.settings.threshold
         scores = {"model": [self.normal.scores(one) for one in errors]}
@@ -274,11 +274,11 @@ class AnomalyDetector(TrainedModel[RecurrentAutoencoder, Settings]):
             check_range("threshold", threshold)
         table = self._read(data, label)
         recordings = recordings_of(table, together=self.settings.together, label=label)
-        scaled = [self._scaled(one) for one in recordings]
+        scaled = [self.scaled(one) for one in recordings]
         limit = self.thresholds["model"] if threshold is None else threshold
         found: list[Detected] = []
         for recording, values in zip(recordings, scaled, strict=True):
-            errors = self._errors(values)
+            errors = self.errors_of(values)
             scores, channels = self.normal.scores(errors), self.normal.blame(errors)
             spans = spans_of(recording, scores, channels, limit, gap=self.settings.smoothing or 2, stamp=table.stamp)
             found.append(Detected(recording, scores, channels, tuple(spans)))
@@ -307,7 +307,7 @@ class AnomalyDetector(TrainedModel[RecurrentAutoencoder, Settings]):
         places: list[str] = []
         vectors: list[NDArray[np.float32]] = []
         for recording in recordings_of(table, together=self.settings.together):
-            values = self._scaled(recording)
+            values = self.scaled(recording)
             begins = window_begins(len(values), self.window, hop or self.window)
             windows = np.stack([values[begin : begin + self.window] for begin in begins])
             places += [f"{recording.name}, {table.stamp(recording.first + int(begin))}" for begin in begins]
@@ -326,7 +326,8 @@ class AnomalyDetector(TrainedModel[RecurrentAutoencoder, Settings]):
             return table.chosen(names.index(channel) for channel in self.channels)  # other columns are not read
         return table
 
-    def _scaled(self, recording: Recording) -> Numbers:
+    def scaled(self, recording: Recording) -> Numbers:
+        """A recording as the network reads it, (time, channel); DataError where it is shorter than a window."""
         scale = scale_for(self.scales, recording, len(self.channels))
         if len(recording) < self.window:
             raise DataError(
@@ -334,7 +335,8 @@ class AnomalyDetector(TrainedModel[RecurrentAutoencoder, Settings]):
             )
         return scale.scaled(recording.values)
 
-    def _errors(self, scaled: Numbers) -> Numbers:
+    def errors_of(self, scaled: Numbers) -> Numbers:
+        """How far the network is off at each step and channel of what ``scaled`` gives, shape (time, channel)."""
         return step_errors(scaled, lambda windows: told_again(self.network, windows), self.window, self.settings.hop)
 
     def _beside(self, scaled: Sequence[Numbers], beside: _Beside) -> dict[str, list[Numbers]]:

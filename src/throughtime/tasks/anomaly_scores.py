@@ -107,7 +107,7 @@ class ScoreScale:
         together = np.concatenate([np.stack(plain._together(one), axis=1) for one in errors])
         spreads = np.maximum(together.std(axis=0), SMALLEST)
         centred = replace(plain, levels=tuple(together.mean(axis=0).tolist()), spreads=tuple(spreads.tolist()))
-        parts = np.concatenate([np.stack(centred._parts(one), axis=1) for one in errors])
+        parts = np.concatenate([np.stack(centred._unscaled(one), axis=1) for one in errors])
         limits = np.maximum(np.quantile(parts, CALIBRATION, axis=0), SMALLEST)
         return replace(centred, limits=tuple(limits.tolist()))
 
@@ -118,7 +118,12 @@ class ScoreScale:
 
     def scores(self, errors: Numbers) -> Numbers:
         """The score of each step, shape (time,), from errors of shape (time, channel)."""
-        return np.max([part / limit for part, limit in zip(self._parts(errors), self.limits, strict=True)], axis=0)
+        return np.max(self.parts(errors), axis=0)
+
+    def parts(self, errors: Numbers) -> tuple[Numbers, Numbers, Numbers]:
+        """Of the own error, of how large those around are and of how small, each the largest number, (time,)."""
+        own, *around = [part / limit for part, limit in zip(self._unscaled(errors), self.limits, strict=True)]
+        return own, np.max(around[::2], axis=0), np.max(around[1::2], axis=0)
 
     def blame(self, errors: Numbers) -> NDArray[np.int64]:
         """The channel with the largest error at each step, shape (time,)."""
@@ -128,7 +133,7 @@ class ScoreScale:
         squares = np.minimum((errors / np.array(self.error)) ** 2, MOST_DEVIATIONS**2).mean(axis=1)
         return [np.log(mean_around(squares, length) + SMALLEST) for length in self.smoothings]
 
-    def _parts(self, errors: Numbers) -> list[Numbers]:
+    def _unscaled(self, errors: Numbers) -> list[Numbers]:
         scales = zip(self._together(errors), self.levels, self.spreads, strict=True)
         centred = [(together - level) / spread for together, level, spread in scales]
         own = np.abs(errors / np.array(self.error)).max(axis=1)

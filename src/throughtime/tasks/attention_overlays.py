@@ -11,12 +11,14 @@ import numpy.typing as npt
 import torch
 from torch.nn.functional import interpolate
 
+from throughtime.appearance import new_figure, palette
 from throughtime.data import Pixels
 from throughtime.errors import ArgumentError
 from throughtime.files import check_output_file, replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 COLUMNS = 6
 END = "■"
@@ -50,27 +52,40 @@ def save_overlays(pictures: Sequence[Pixels], captions: Sequence[Looked], path: 
         ArgumentError: where the file ends in something else, or a caption has no attention.
     """
     check_overlay_file(path)
-    from matplotlib.figure import Figure  # noqa: PLC0415 - slow to import
+    figure = plot_overlays(pictures, captions)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png")
 
+
+def plot_overlays(pictures: Sequence[Pixels], captions: Sequence[Looked], *, dark: bool = False) -> Figure:
+    """Draw each picture, and once more for each word, bright where the network looked.
+
+    Args:
+        pictures: as the network saw them, shape (height, width, channel).
+        captions: of the pictures, with attention.
+        dark: whether for dark paper.
+
+    Raises:
+        ArgumentError: where a caption has no attention.
+    """
     panels = [len(caption.pieces) + 1 for caption in captions]
     heights = [-(-count // COLUMNS) for count in panels]
-    figure = Figure(
-        figsize=(1.55 * COLUMNS, sum(1.75 * rows + 0.35 for rows in heights)), dpi=120, layout="constrained"
-    )
+    figure = new_figure(1.55 * COLUMNS, sum(1.75 * rows + 0.35 for rows in heights), dark=dark)
+    colours = palette(dark=dark)
     parts: Any = figure.subfigures(len(captions), 1, height_ratios=heights, squeeze=False)
     for part, pixels, caption, rows in zip(parts[:, 0], pictures, captions, heights, strict=True):
         if caption.attention is None:
             raise ArgumentError("a caption has no attention; ask for it with attention=True, of a model that has it")
-        part.suptitle(caption.text, fontsize=10, x=0.01, ha="left")
+        part.set_facecolor(colours.paper)
+        part.suptitle(caption.text, fontsize=10, x=0.01, ha="left", color=colours.ink)
         axes: list[Axes] = list(part.subplots(rows, COLUMNS, squeeze=False).flat)
         for one in axes:
             one.set_axis_off()
         _show(axes[0], pixels)
         for one, word, weights in zip(axes[1:], caption.pieces, caption.attention, strict=False):
             _show(one, brightened(pixels, weights))
-            one.set_title(word.strip() or END, fontsize=9, pad=2)
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format="png")
+            one.set_title(word.strip() or END, fontsize=9, pad=2, color=colours.ink)
+    return figure
 
 
 def brightened(pixels: Pixels, weights: npt.NDArray[np.float32]) -> Pixels:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
-from throughtime.data import CaptionedImages, Frames
+from throughtime.data import CaptionedExamples, Frames
 from throughtime.tasks.caption_scores import CaptionScores, score_captions
 from throughtime.tasks.image_features import nearest_pictures
 
 
 @dataclass(frozen=True)
 class EvaluationRow:
-    """How good one way to caption pictures is.
+    """How good one way to caption is.
 
     Attributes:
         model: which.
@@ -44,40 +45,44 @@ class Evaluation:
     """An evaluation of captions.
 
     Attributes:
-        pictures: how many.
-        rows: the model's, then those of the caption of the training picture that is nearest, and of the most common
-            caption; without training pictures the model's alone.
-        nats_per_token: mean cross-entropy of the tokens of each picture's first reference.
+        count: how many pictures or videos.
+        unit: which of the two, picture or video.
+        rows: the model's, then those of the caption of the training example that is nearest, and of the most common
+            caption; without training data the model's alone.
+        nats_per_token: mean cross-entropy of the tokens of each one's first reference.
         seconds: that the model's captions took.
-        examples: some pictures: place, caption, references.
+        examples: some of them: place, caption, references.
     """
 
-    pictures: int
+    count: int
+    unit: str
     rows: tuple[EvaluationRow, ...]
     nats_per_token: float
     seconds: float
     examples: tuple[tuple[str, str, tuple[str, ...]], ...]
 
 
-def beside_captions(asked: Frames, known: Frames, captions: Sequence[Sequence[str]]) -> dict[str, Sequence[str]]:
+def beside_captions(
+    asked: Frames, known: Frames, captions: Sequence[Sequence[str]], *, nearest: str
+) -> dict[str, Sequence[str]]:
     """What stands beside a captioner.
 
     Args:
         asked: the pictures to caption.
         known: those to learn from.
         captions: of the known ones.
+        nearest: what the row of the nearest known one's caption is called.
     """
     rows = nearest_pictures(asked, known)
     counts = Counter(caption for several in captions for caption in several)
     common = counts.most_common(1)[0][0]
-    nearest = [captions[int(row)][0] for row in rows]
-    return {"caption of the nearest picture": nearest, "most common caption": [common] * len(asked)}
+    return {nearest: [captions[int(row)][0] for row in rows], "most common caption": [common] * len(asked)}
 
 
 def evaluate_captions(
     name: str,
     captions: Sequence[str],
-    images: CaptionedImages,
+    asked: CaptionedExamples[Any],
     beside: Mapping[str, Sequence[str]],
     *,
     nats_per_token: float,
@@ -89,16 +94,16 @@ def evaluate_captions(
     Args:
         name: of the model.
         captions: that it wrote.
-        images: the pictures, with their references.
+        asked: what was captioned, with its references.
         beside: other captions, by the name of what wrote them.
         nats_per_token: what the model thinks of the references.
         seconds: that the captions took.
         examples: which to show.
     """
     written: dict[str, Sequence[str]] = {name: captions, **beside}
-    rows = tuple(EvaluationRow(model, score_captions(own, images.captions)) for model, own in written.items())
-    shown = tuple((images.examples[row].place, captions[row], images.captions[row]) for row in examples)
-    return Evaluation(len(images), rows, nats_per_token, seconds, shown)
+    rows = tuple(EvaluationRow(model, score_captions(own, asked.captions)) for model, own in written.items())
+    shown = tuple((asked.places[row], captions[row], asked.captions[row]) for row in examples)
+    return Evaluation(len(asked), asked.UNIT, rows, nats_per_token, seconds, shown)
 
 
 def summary(evaluation: Evaluation) -> dict[str, object]:

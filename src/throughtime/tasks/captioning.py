@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol, Self, TypeVar
 
 import numpy as np
 import torch
@@ -19,10 +19,12 @@ from pydantic import Field, model_validator
 from throughtime.data import (
     CaptionBatches,
     CaptionColumns,
+    CaptionedExamples,
     CaptionedImages,
-    Frames,
+    CaptionedVideos,
     Ids,
     SentenceTokenizer,
+    Sequences,
     Splits,
     Tokenizer,
     find_captioned,
@@ -32,8 +34,8 @@ from throughtime.data import (
     split_captioned,
     train_tokenizer,
 )
-from throughtime.errors import ArgumentError, DataError
-from throughtime.models import Captioner
+from throughtime.errors import ArgumentError, DataError, counted
+from throughtime.models import Captioner, DescribingNetwork
 from throughtime.tasks.caption_scores import score_captions
 from throughtime.tasks.image_features import (
     ImageSettings,
@@ -51,6 +53,8 @@ from throughtime.training import ModelFolder, Position, ReinforcedObjective, Tra
 TASK = "captioning"
 FEWEST_PICTURES = 4
 MOST_TOGETHER = 5
+
+Examples = TypeVar("Examples", CaptionedImages, CaptionedVideos)
 
 
 class Settings(ImageSettings):
@@ -162,42 +166,48 @@ class Settings(ImageSettings):
         return f"{encoder}; {self.decoder_name}{order}"
 
 
+class Seen(Sequences, Protocol):
+    """Pictures, or videos, as a network gets them."""
+
+    def chosen(self, rows: Sequence[int]) -> Self:
+        """Some of them."""
+        ...
+
+
 @dataclass(frozen=True)
 class CaptionData:
-    """A set of pictures with captions, as a network gets it.
+    """A set of pictures or videos with captions, as a network gets it.
 
     Attributes:
         splits: its parts, without the pictures themselves.
-        pictures: those of each part.
+        seen: the pictures, or videos, of each part.
         tokenizer: the vocabulary.
         reader: from other pictures to what the network gets.
         settings: what is left out of the training.
     """
 
-    splits: Splits[CaptionedImages]
-    pictures: Splits[Frames]
+    splits: Splits[CaptionedExamples[Any]]
+    seen: Splits[Seen]
     tokenizer: SentenceTokenizer
     reader: PictureReader
     settings: Settings
 
     @cached_property
-    def train(self) -> tuple[Frames, list[list[Ids]]]:
-        """The training pictures, and the tokens of each one's captions, shape (length,); too long ones are left out."""
+    def train(self) -> tuple[Seen, list[list[Ids]]]:
+        """What is to learn from, and the tokens of its captions, shape (length,); too long ones are left out."""
         most = self.settings.max_length
         tokens = [
             [own for own in self.tokenizer.encode_all(several) if 0 < len(own) <= most]
             for several in self.splits.train.captions
         ]
         kept = [row for row, several in enumerate(tokens) if several]
-        frames = self.pictures.train
-        return Frames(frames.array, frames.rows[kept]), [tokens[row] for row in kept]
+        return self.seen.train.chosen(kept), [tokens[row] for row in kept]
 
     @cached_property
-    def valid(self) -> tuple[Frames, list[tuple[str, ...]]]:
-        """The validation pictures that are captioned at each validation, and their references."""
-        few = slice(0, self.settings.validation_pictures)
-        frames = self.pictures.valid
-        return Frames(frames.array, frames.rows[few]), self.splits.valid.captions[few]
+    def valid(self) -> tuple[Seen, list[tuple[str, ...]]]:
+        """The part of the validation that is captioned each time, and its references."""
+        few = range(min(self.settings.validation_pictures, len(self.splits.valid)))
+        return self.seen.valid.chosen(few), self.splits.valid.captions[: len(few)]
 
 
 def load_data(sources: Sequence[CaptionedImages | Path | str], settings: Settings, run: Run) -> None:
@@ -220,16 +230,26 @@ def load_data(sources: Sequence[CaptionedImages | Path | str], settings: Setting
         parts, settings.validation_pictures, seed=settings.seed, by_caption=settings.split_by == "caption"
     )
     train = splits.train
-    if len(train) < FEWEST_PICTURES:
-        raise DataError(f"{train.name}: has {len(train)} pictures to learn from, at least {FEWEST_PICTURES} are needed")
+    check_enough(train)
     reader = choose_reader(train.pictures, settings, spatial=settings.attention != "none")
-    named = {name: (part.pictures, [one.place for one in part.examples]) for name, part in splits.parts().items()}
+    named = {name: (part.pictures, part.places) for name, part in splits.parts().items()}
     broken = prepare_pictures(reader, named, settings, run)
     kept = {
         name: part.chosen(np.setdiff1d(np.arange(len(part)), broken[name]).tolist())
         for name, part in splits.parts().items()
     }
-    splits = Splits(kept["train"], kept["valid"], kept.get("test"))
+    keep_captions(Splits(kept["train"], kept["valid"], kept.get("test")), reader, settings, run)
+
+
+def check_enough(train: CaptionedExamples[Any]) -> None:
+    """Raise DataError where there is too little to learn from."""
+    if len(train) < FEWEST_PICTURES:
+        have = counted(len(train), train.UNIT)
+        raise DataError(f"{train.name}: has {have} to learn from, at least {FEWEST_PICTURES} are needed")
+
+
+def keep_captions(splits: Splits[Examples], reader: PictureReader, settings: Settings, run: Run) -> None:
+    """Learn the words of captions, write both, and tell what was understood."""
     learned = train_tokenizer(
         settings.tokens,
         (f" {normalised(caption, lower=settings.lower)}\n" for several in splits.train.captions for caption in several),
@@ -245,10 +265,10 @@ def load_data(sources: Sequence[CaptionedImages | Path | str], settings: Setting
     colours = "grey" if how.channels == 1 else "in colour"
     run.display.line(
         f"pictures of {how.height} x {how.width} pixels, {colours}; "
-        f"vocabulary of {learned.vocabulary_size:,} {settings.tokens}s"
+        f"vocabulary of {counted(learned.vocabulary_size, settings.tokens)}"
     )
     first = splits.train.examples[0]
-    run.display.line(f"first picture: {first.place} | {first.captions[0][:100]}")
+    run.display.line(f"first {splits.train.UNIT}: {first.place} | {first.captions[0][:100]}")
 
 
 def open_data(folder: ModelFolder, settings: Settings) -> CaptionData:
@@ -259,8 +279,8 @@ def open_data(folder: ModelFolder, settings: Settings) -> CaptionData:
     """
     splits = load_splits(folder.tokens, CaptionedImages.load)
     pictures = {name: open_pictures(folder, name) for name in splits.parts()}
-    frames = Splits(pictures["train"], pictures["valid"], pictures.get("test"))
-    return CaptionData(splits, frames, open_tokenizer(folder, settings), PictureReader.load(folder), settings)
+    seen = Splits(pictures["train"], pictures["valid"], pictures.get("test"))
+    return CaptionData(splits, seen, open_tokenizer(folder, settings), PictureReader.load(folder), settings)
 
 
 def open_tokenizer(folder: ModelFolder, settings: Settings) -> SentenceTokenizer:
@@ -274,23 +294,26 @@ def open_tokenizer(folder: ModelFolder, settings: Settings) -> SentenceTokenizer
 
 def build_model(settings: Settings, reader: PictureReader, vocabulary_size: int) -> Captioner:
     """Make the network, with fresh weights but for a backbone."""
-    return Captioner(
-        build_image_encoder(reader, settings),
-        vocabulary_size,
-        cell=settings.cell,
-        embedding_size=settings.embedding_size or 128,
-        hidden_size=settings.hidden_size,
-        num_layers=settings.num_layers,
-        attention=settings.chosen_attention,
-        attention_order=settings.attention_order,
-        input_feeding=settings.input_feeding,
-        hard_attention=settings.hard_attention,
-        dropout=settings.dropout,
-        tied=settings.tied,
-    )
+    return Captioner(build_image_encoder(reader, settings), vocabulary_size, **decoder_options(settings))
 
 
-def fit(network: Captioner, data: CaptionData, settings: Settings, run: Run) -> Position:
+def decoder_options(settings: Settings) -> dict[str, Any]:
+    """Keyword arguments for a ``DescribingNetwork``."""
+    return {
+        "cell": settings.cell,
+        "embedding_size": settings.embedding_size or 128,
+        "hidden_size": settings.hidden_size,
+        "num_layers": settings.num_layers,
+        "attention": settings.chosen_attention,
+        "attention_order": settings.attention_order,
+        "input_feeding": settings.input_feeding,
+        "hard_attention": settings.hard_attention,
+        "dropout": settings.dropout,
+        "tied": settings.tied,
+    }
+
+
+def fit(network: DescribingNetwork, data: CaptionData, settings: Settings, run: Run) -> Position:
     """Train the network; the folder keeps the best weights, the log and what a resumed run needs.
 
     Raises:
@@ -320,7 +343,7 @@ def fit(network: Captioner, data: CaptionData, settings: Settings, run: Run) -> 
     )
 
 
-def objective_of(network: Captioner, settings: Settings) -> TranslationObjective:
+def objective_of(network: DescribingNetwork, settings: Settings) -> TranslationObjective:
     """What training lowers."""
     options: dict[str, Any] = {
         "label_smoothing": settings.label_smoothing,
@@ -342,8 +365,8 @@ def enough_epochs(pictures: int) -> int:
 
 
 @torch.inference_mode()
-def validate(network: Captioner, data: CaptionData, settings: Settings, run: Run) -> Validation:
-    """Judge the network on the validation pictures: its loss on their first captions, and what it writes freely.
+def validate(network: DescribingNetwork, data: CaptionData, settings: Settings, run: Run) -> Validation:
+    """Judge the network on the validation part: its loss on the first captions, and what it writes freely.
 
     The scores are of greedy search, with nothing of the references given away.
     """

@@ -16,6 +16,7 @@ from throughtime.tasks import (
     sequence_classification,
     text_classification,
     translation,
+    video_captioning,
     video_classification,
     visual_question_answering,
     word2vec,
@@ -28,6 +29,7 @@ from throughtime.tasks.language_model import LanguageModel
 from throughtime.tasks.sequence_classifier import SequenceClassifier
 from throughtime.tasks.text_classifier import TextClassifier
 from throughtime.tasks.translator import Translator
+from throughtime.tasks.video_captioner import VideoCaptioner
 from throughtime.tasks.video_classifier import VideoClassifier
 from throughtime.tasks.video_predictor import VideoPredictor
 from throughtime.tasks.visual_question_answerer import VisualQuestionAnswerer
@@ -43,6 +45,7 @@ AnyModel = (
     | SequenceClassifier
     | TextClassifier
     | Translator
+    | VideoCaptioner
     | VideoClassifier
     | VideoPredictor
     | VisualQuestionAnswerer
@@ -79,6 +82,7 @@ _LOADERS: dict[str, Callable[..., AnyModel]] = {
     text_classification.TASK: TextClassifier.load,
     next_frame.TASK: VideoPredictor.load,
     translation.TASK: Translator.load,
+    video_captioning.TASK: VideoCaptioner.load,
     video_classification.TASK: VideoClassifier.load,
     visual_question_answering.TASK: VisualQuestionAnswerer.load,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from throughtime.models import (
-    Captioner,
+    DescribingNetwork,
     FramePredictor,
     ImageClassifier,
     RecurrentVideoClassifier,
@@ -46,7 +46,7 @@ def image_classifier_card(
 
 
 def captioner_card(
-    folder: ModelFolder, settings: captioning.Settings, data: captioning.CaptionData, network: Captioner
+    folder: ModelFolder, settings: captioning.Settings, data: captioning.CaptionData, network: DescribingNetwork
 ) -> None:
     """Write the model card of a captioner into its folder."""
 
@@ -56,15 +56,16 @@ def captioner_card(
             f"{best['validation_loss']:.4f} nats per token"
         )
 
-    how = data.reader.preprocessing
+    how, unit = data.reader.preprocessing, data.splits.train.UNIT
+    example = "photo.jpg --attention looked.png" if unit == "picture" else "clip.gif"
     write_card(
         folder,
-        "A captioner of pictures",
+        f"A captioner of {unit}s",
         f"{settings.network_name[0].upper()}{settings.network_name[1:]}; {weights_of(network)}, a vocabulary of "
         f"{data.tokenizer.vocabulary_size:,}. It looks at pictures of {how.height} x {how.width} pixels.",
         training_figures(folder, network, "Best validation, by greedy search", reached, decisive=settings.select_by),
         data=[
-            "| part | pictures | captions |",
+            f"| part | {unit}s | captions |",
             "|---|---:|---:|",
             *(
                 f"| {name} | {len(part):,} | {sum(map(len, part.captions)):,} |"
@@ -73,7 +74,7 @@ def captioner_card(
         ],
         settings=settings,
         use=[
-            f"throughtime caption predict {folder.path.name} photo.jpg --attention looked.png",
+            f"throughtime caption predict {folder.path.name} {example}",
             f"throughtime caption evaluate {folder.path.name}",
         ],
     )

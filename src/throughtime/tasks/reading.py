@@ -13,10 +13,17 @@ from torch.nn import functional
 
 from throughtime.cells import State
 from throughtime.data import Ids, Sequences, pad_sequences, sequences_of, with_ends
-from throughtime.models import EncoderDecoder, RecurrentClassifier, RecurrentLanguageModel
+from throughtime.models import (
+    DecoderState,
+    DecodingNetwork,
+    EncoderDecoder,
+    RecurrentAutoencoder,
+    RecurrentClassifier,
+    RecurrentLanguageModel,
+)
 from throughtime.models.forecast_network import ForecastEnsemble, Past
 from throughtime.nn import Recurrent
-from throughtime.nn.gradient_flow import StepLoss
+from throughtime.nn.gradient_flow import RecurrentLayer, StepLoss
 from throughtime.sequence import SequenceBatch
 from throughtime.training import next_token_loss
 
@@ -35,7 +42,7 @@ class Reading:
     """
 
     name: str
-    layer: Recurrent
+    layer: RecurrentLayer
     inputs: SequenceBatch
     state: State | None = None
     loss: StepLoss | None = None
@@ -53,13 +60,13 @@ def language_reading(network: RecurrentLanguageModel, tokens: Tensor, pieces: Se
     """
     device = next(network.parameters()).device
     targets = tokens[1:].to(device)
-    inputs, state = _heard(network.recurrent, lambda: network.recur(tokens[:-1].to(device)))
+    inputs, state = heard(network.recurrent, lambda: network.recur(tokens[:-1].to(device)))
 
     def loss(outputs: Tensor, steps: Tensor) -> Tensor:
         own = targets[steps, torch.arange(len(steps), device=device)]
         return next_token_loss(network.scores(outputs), own, reduction="none")
 
-    return Reading("recurrent layers", network.recurrent, inputs, state, loss, _frozen(pieces))
+    return Reading("recurrent layers", network.recurrent, inputs, state, loss, frozen(pieces))
 
 
 @torch.no_grad()
@@ -92,14 +99,14 @@ def classifier_reading(
     device = next(network.parameters()).device
     scores: list[Tensor] = []
     on_device = steps.to(device)
-    inputs, state = _heard(layer, lambda: scores.append(network(on_device)))
+    inputs, state = heard(layer, lambda: scores.append(network(on_device)))
     chosen = scores[0].argmax(-1)
 
     def loss(outputs: Tensor, _: Tensor) -> Tensor:
         vector = outputs if network.hidden is None else functional.relu(network.hidden(outputs))
         return functional.cross_entropy(network.output(vector), chosen, reduction="none")
 
-    return Reading("recurrent layers", layer, inputs, state, loss, _frozen(pieces))
+    return Reading("recurrent layers", layer, inputs, state, loss, frozen(pieces))
 
 
 @torch.no_grad()
@@ -112,9 +119,7 @@ def translation_readings(
 ) -> tuple[Reading, Reading]:
     """What the encoder and the decoder of a translator read, the decoder given the target (teacher forcing).
 
-    The decoder's loss at a step is that of the target's next token. What is fed back to it, readouts or contexts, is
-    part of its input here, so that its gradient flow is that through the recurrence alone. The encoder has no loss at
-    a step.
+    The encoder has no loss at a step. Of the decoder see ``decoder_reading``.
 
     Args:
         network: in evaluation mode.
@@ -125,30 +130,41 @@ def translation_readings(
     """
     device = next(network.parameters()).device
     source = pad_sequences(list(sources))
-    target = pad_sequences([with_ends(tokens, network.end) for tokens in targets])
-    values = target.values.to(device)
     states: list[Any] = []
     on_device = source.to(device)
-    heard, initial = _heard(network.encoder.recurrent, lambda: states.append(network.encode(on_device)))
-    encoder = Reading("encoder", network.encoder.recurrent, heard, initial, None, _frozen(source_pieces))
-    inputs = network.decoder.recurrent_inputs(values[:-1], states[0])
+    read, initial = heard(network.encoder.recurrent, lambda: states.append(network.encode(on_device)))
+    encoder = Reading("encoder", network.encoder.recurrent, read, initial, None, frozen(source_pieces))
+    return encoder, decoder_reading(network, states[0], targets, target_pieces)
+
+
+@torch.no_grad()
+def decoder_reading(
+    network: DecodingNetwork, state: DecoderState, targets: Sequence[Ids], pieces: Sequence[Sequence[str]] = ()
+) -> Reading:
+    """What a decoder reads when it is given what it is to write; the loss at a step is that of the next token.
+
+    What is fed back to it, readouts or contexts, is part of its input here, so that its gradient flow is that through
+    the recurrence alone.
+
+    Args:
+        network: in evaluation mode.
+        state: before its first step.
+        targets: tokens for each source, without their ends.
+        pieces: the text of each token.
+    """
+    target = pad_sequences([with_ends(tokens, network.end) for tokens in targets])
+    values = target.values.to(state.recurrent[0].device)
+    inputs = network.decoder.recurrent_inputs(values[:-1], state)
     lengths = None if target.lengths is None else target.lengths - 1
 
     def loss(outputs: Tensor, steps: Tensor) -> Tensor:
-        rows = torch.arange(len(steps), device=device)
-        readouts = network.decoder.readouts_of(outputs, states[0])
+        rows = torch.arange(len(steps), device=values.device)
+        readouts = network.decoder.readouts_of(outputs, state)
         return functional.cross_entropy(network.scores(readouts), values[steps + 1, rows], reduction="none")
 
-    with_start = [["■", *own] for own in target_pieces]
-    decoder = Reading(
-        "decoder",
-        network.decoder.recurrent,
-        SequenceBatch(inputs, lengths),
-        states[0].recurrent,
-        loss,
-        _frozen(with_start),
-    )
-    return encoder, decoder
+    layer = network.decoder.recurrent
+    with_start = [["■", *own] for own in pieces]
+    return Reading("decoder", layer, SequenceBatch(inputs, lengths), state.recurrent, loss, frozen(with_start))
 
 
 @torch.no_grad()
@@ -165,27 +181,51 @@ def forecaster_reading(network: ForecastEnsemble, past: Past) -> Reading | None:
     if not isinstance(layer, Recurrent):
         return None
     device = next(network.parameters()).device
-    inputs, state = _heard(layer, lambda: network.first(past.to(device)))
+    inputs, state = heard(layer, lambda: network.first(past.to(device)))
     return Reading("recurrent layers", layer, inputs, state)
 
 
-def _heard(layer: Recurrent, run: Callable[[], object]) -> tuple[SequenceBatch, State | None]:
+@torch.no_grad()
+def autoencoder_readings(network: RecurrentAutoencoder, windows: Tensor) -> tuple[Reading, Reading]:
+    """What the encoder and the decoder of an autoencoder read of windows of shape (time, batch, channel).
+
+    The decoder tells the last step first; its loss at a step is the mean squared error of the step that it tells there.
+    The encoder has no loss at a step.
+    """
+    values = windows.to(next(network.parameters()).device)
+    told: list[Tensor] = []
+    read, initial = heard(network.encoder, lambda: told.append(network.encode(values)))
+    inputs, state = heard(network.decoder, lambda: network.decode(told[0], len(values)))
+    turned = values.flip(0)
+
+    def loss(outputs: Tensor, steps: Tensor) -> Tensor:
+        own = turned[steps, torch.arange(len(steps), device=values.device)]
+        return (network.output(outputs) - own).square().mean(-1)
+
+    return (
+        Reading("encoder", network.encoder, read, initial),
+        Reading("decoder", network.decoder, inputs, state, loss),
+    )
+
+
+def heard(layer: RecurrentLayer, run: Callable[[], object]) -> tuple[SequenceBatch, State | None]:
     """The input and the initial state with which a layer is called when something runs."""
-    calls: list[tuple[Any, ...]] = []
+    calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
 
-    def note(_: nn.Module, arguments: tuple[Any, ...]) -> None:
-        calls.append(arguments)
+    def note(_: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        calls.append((arguments, named))
 
-    hook = layer.register_forward_pre_hook(note)
+    hook = layer.register_forward_pre_hook(note, with_kwargs=True)
     try:
         run()
     finally:
         hook.remove()
-    values, *rest = calls[0]
+    (values, *rest), named = calls[0]
     state: Tensor | State | None = rest[0] if rest else None
-    sequence = values if isinstance(values, SequenceBatch) else SequenceBatch(values)
+    sequence = values if isinstance(values, SequenceBatch) else SequenceBatch(values, named.get("lengths"))
     return sequence, (state,) if isinstance(state, Tensor) else state
 
 
-def _frozen(pieces: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
+def frozen(pieces: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
+    """The pieces as a reading keeps them."""
     return tuple(tuple(own) for own in pieces)

@@ -125,7 +125,7 @@ def load_data(sources: Sequence[LabelledVideos | Path | str], settings: Settings
     splits = split_videos(parts, settings.validation_fraction, seed=settings.seed)
     check_examples(splits, settings)
     frames = {name: AllFrames(part) for name, part in splits.parts().items()}
-    reader = choose_reader(frames["train"], settings, spatial=True)
+    reader = choose_reader(frames["train"], settings, spatial=settings.recurrence == "convolutional")
     prepare_pictures(reader, {name: (own, own.places) for name, own in frames.items()}, settings, run)
     save_splits(splits, run.folder.tokens)
     for name, part in splits.parts().items():

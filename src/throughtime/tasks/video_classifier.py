@@ -9,7 +9,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from throughtime.data import AllFrames, Frames, LabelledVideos, Video, VideoSequences, find_videos
+from throughtime.data import AllFrames, LabelledVideos, Video, VideoSequences, find_videos
 from throughtime.errors import ArgumentError
 from throughtime.models import RecurrentVideoClassifier
 from throughtime.tasks.class_targets import ClassTargets
@@ -145,7 +145,8 @@ class VideoClassifier(Classifier[RecurrentVideoClassifier, Settings, LabelledVid
 
     def _beside(self, train: LabelledVideos, examples: LabelledVideos) -> dict[str, Tensor]:
         """What sees nothing move: the most frequent class, and the training video whose middle frame is nearest."""
-        rows = nearest_pictures(_middle(self._sequences(examples)), _middle(self._sequences(train)))
+        asked, known = (self._sequences(videos).middle_frames for videos in (examples, train))
+        rows = nearest_pictures(asked, known)
         return {
             "most frequent class": most_frequent(train, len(examples), self.targets),
             "nearest middle frame": self.targets.encode(train)[torch.from_numpy(rows)],
@@ -154,7 +155,3 @@ class VideoClassifier(Classifier[RecurrentVideoClassifier, Settings, LabelledVid
     def _own(self, part: str) -> LabelledVideos | None:
         file = self.folder.tokens / f"{part}.jsonl"
         return None if part == "train" and not file.exists() else LabelledVideos.load(file, part)
-
-
-def _middle(sequences: VideoSequences) -> Frames:
-    return Frames(sequences.frames.array, sequences.begins + sequences.lengths // 2)

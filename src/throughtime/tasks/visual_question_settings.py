@@ -63,8 +63,8 @@ class Settings(ImageSettings):
     """Questions of a batch, of each process."""
     together: Positive = 8
     """Questions about a picture that stand together in a batch at most; it is looked at once for all of them."""
-    learning_rate: Annotated[float, Field(gt=0)] = 2e-3
-    matrix_learning_rate: Annotated[float, Field(gt=0)] = 0.02
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    matrix_learning_rate: Annotated[float, Field(gt=0)] = 0.05
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
 
     @property
