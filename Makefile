@@ -27,8 +27,7 @@ docs-serve: drawn
 	PYTHONPATH=website $(BIN)zensical serve
 
 drawn:
-	$(PYTHON) website/page_runs.py
-	$(PYTHON) website/mathematics.py
+	$(PYTHON) website/prepare.py
 
 # The native core's tests under the address, undefined-behaviour and thread sanitizers of GCC, each in an environment of
 # its own. Threads are switched between at more points than a plain run has, so the thread run takes the fewest examples.

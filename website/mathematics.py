@@ -1,9 +1,4 @@
-"""Equations in LaTeX become MathML while the site is built, so that a page needs no script and no other host for them.
-
-    python website/mathematics.py
-
-writes the font that they are set in.
-"""
+"""Equations in LaTeX become MathML while the site is built, so that pages need no script and no other host for them."""
 
 from __future__ import annotations
 
@@ -60,7 +55,3 @@ def write_font(file: Path) -> None:
 def _mathml(found: re.Match[str]) -> str:
     mathml = _converter.convert_with_local_state(html.unescape(found[2]), displaystyle=found[1] == "div")
     return f'<div class="equation">{mathml}</div>' if found[1] == "div" else mathml
-
-
-if __name__ == "__main__":
-    write_font(Path(__file__).parent.parent / "docs" / "assets" / "mathematics.woff")

@@ -1,9 +1,4 @@
-"""A page's Python, run from top to bottom, and what it printed and drew, kept in ``docs/drawn`` for the site.
-
-    python website/page_runs.py
-
-runs the pages whose code has changed since.
-"""
+"""A page's Python, run from top to bottom, and what it printed and drew, kept in ``docs/drawn`` for the site."""
 
 from __future__ import annotations
 
@@ -22,12 +17,13 @@ from typing import Any
 import torch
 from matplotlib.figure import Figure
 
-from papers import described, on_both, white_paper
+from papers import described, on_both, saved_figures, white_paper
 
 DOCS = Path(__file__).parent.parent / "docs"
 DRAWN = DOCS / "drawn"
-PYTHON_BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+PYTHON_BLOCK = re.compile(r"^```python(?: [^\n]*)?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 SHOWN_ENDINGS = (".png", ".svg", ".gif", ".html")
+SAVED_ENDINGS = (".png", ".svg")
 
 
 @dataclass
@@ -36,7 +32,8 @@ class BlockRun:
 
     Attributes:
         printed: its standard output.
-        figures: what each figure shows; the n-th stands in ``{block}-{n}-light.svg`` and ``{block}-{n}-dark.svg``.
+        figures: what each figure shows that stood as an expression in it or was saved; the n-th is drawn in
+            ``{block}-{n}-light.svg`` and ``{block}-{n}-dark.svg``.
         files: names of the pictures and pages that it wrote.
     """
 
@@ -88,13 +85,16 @@ def run_page(page: Path, working: Path) -> None:
         for number, (line, source) in enumerate(python_blocks(text)):
             before = _files(working)
             printed = io.StringIO()
-            with redirect_stdout(printed):
+            with redirect_stdout(printed), saved_figures() as saved:
                 figures = _run(source, page, line, names)
+            figures += [figure for figure in dict.fromkeys(saved) if figure not in figures]
             run = BlockRun(printed.getvalue(), [described(figure) for figure in figures])
             for place, figure in enumerate(figures):
                 for paper, svg in zip(("light", "dark"), on_both(figure), strict=True):
                     (results / f"{number}-{place}-{paper}.svg").write_bytes(svg)
             for file in sorted(_files(working) - before):
+                if saved and file.suffix in SAVED_ENDINGS:
+                    continue  # one of the figures
                 kept = f"{number}-{file.name}"
                 shutil.copy(file, results / kept)
                 run.files.append(kept)
@@ -122,15 +122,11 @@ def _run(source: str, page: Path, line: int, names: dict[str, Any]) -> list[Figu
     return figures
 
 
-def main() -> None:
-    """Run the pages whose code has changed."""
+def run_changed_pages() -> None:
+    """Run the pages whose code has changed since it was run."""
     known = kept_runs()
     for page in sorted(DOCS.glob("*.md")):
         text = page.read_text(encoding="utf-8")
         if python_blocks(text) and digest(text) not in known:
             with tempfile.TemporaryDirectory() as folder:
                 run_page(page, Path(folder))
-
-
-if __name__ == "__main__":
-    main()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import matplotlib as mpl
 from matplotlib import pyplot as plt
@@ -22,7 +24,7 @@ _TO_DARK = {
         *zip(LIGHT.lines, DARK.lines, strict=True),
     ]
 }
-_COLOURS = ("color", "facecolor", "edgecolor")
+_COLOURS = ("color", "facecolor", "edgecolor", "markerfacecolor", "markeredgecolor")
 
 
 @contextmanager
@@ -60,6 +62,21 @@ def white_paper() -> Generator[None]:
         plt.close("all")
 
 
+@contextmanager
+def saved_figures() -> Generator[list[Figure]]:
+    """Collect the figures that are saved into the current folder while this is open."""
+    saved: list[Figure] = []
+    savefig = Figure.savefig
+
+    def noted(figure: Figure, file: Any, *arguments: Any, **options: Any) -> None:
+        if isinstance(file, str | Path) and Path(file).resolve().parent == Path.cwd():
+            saved.append(figure)
+        savefig(figure, file, *arguments, **options)
+
+    with patch.object(Figure, "savefig", noted):
+        yield saved
+
+
 def on_both(figure: Figure) -> tuple[bytes, bytes]:
     """A figure as SVG on white paper and on dark; it is dark afterwards."""
     light = as_svg(figure)
@@ -74,6 +91,7 @@ def described(figure: Figure) -> str:
     for axes in figure.axes:
         named = [name for name in (axes.get_title() or axes.get_title("left"), axes.get_ylabel()) if name]
         text = ": ".join(named) + (f" against {axes.get_xlabel()}" if axes.get_xlabel() else "")
+        text = text or ", ".join(label.get_text() for label in axes.texts)
         if text and text not in parts:
             parts.append(text)
     return "; ".join(parts) or "A figure"

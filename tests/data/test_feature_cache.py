@@ -65,7 +65,7 @@ def test_broken_pictures_are_left_out_only_if_asked(tmp_path: Path) -> None:
         cache.write(files, names)
     told: list[str] = []
     assert cache.write(files, names, skip_broken=True, tell=told.append) == [1]
-    assert "1 pictures left out" in told[0]
+    assert "1 picture left out" in told[0]
     frames = open_features(tmp_path / "a.npy")
     assert frames.rows.tolist() == [0, 2]
     np.testing.assert_array_equal(frames.batch([1]).values[0, 0], PICTURES[2])

@@ -151,4 +151,4 @@ def test_each_class_has_its_share_of_the_validation_part() -> None:
     images = LabelledImages.of([PIXELS[0]] * 40, ["a"] * 30 + ["b"] * 10)
     splits = split_images({"train": images}, 0.2, seed=0)
     assert splits.valid.counts() == {"a": 6, "b": 2}
-    assert splits.train.UNIT == "pictures"
+    assert splits.train.UNIT == "picture"

@@ -113,7 +113,7 @@ def test_rows_without_text_or_label_are_left_out_and_told() -> None:
         ("data.csv", "", r"data\.csv: is empty"),
         ("data.csv", "text,label\n", r"data\.csv: has no row with a text and a label"),
         ("data.csv", "text,label\none,a\ntwo,b,c\n", r"data\.csv:3: has 3 columns where the first row has 2"),
-        ("data.csv", 'text,label\none,a\n"two,b\n', r"data\.csv:3: has 1 columns where the first row has 2; a quote"),
+        ("data.csv", 'text,label\none,a\n"two,b\n', r"data\.csv:3: has 1 column where the first row has 2; a quote"),
         ("data.csv", "one\ntwo\n", r"data\.csv:1: has one column alone"),
         ("data.jsonl", '{"text": "a", "label": "x"}\n{"text": \n', r"data\.jsonl:2: not a JSON object"),
         ("data.jsonl", '{"text": "a", "label": "x"}\n[1]\n', r"data\.jsonl:2: must be a JSON object, got list"),

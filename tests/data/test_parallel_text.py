@@ -70,7 +70,7 @@ def test_pairs_with_an_empty_side_are_left_out_and_told(tmp_path: Path) -> None:
     (tmp_path / "train.en").write_text(ENGLISH, encoding="utf-8")
     found = find_parallel([tmp_path])["train"]
     assert both(found) == [EXPECTED[0], EXPECTED[2]]
-    assert found.remarks == (f"1 pairs left out that have an empty side, the first at {tmp_path / 'train.de'}:2",)
+    assert found.remarks == (f"1 pair left out that have an empty side, the first at {tmp_path / 'train.de'}:2",)
 
 
 def test_sentences_are_pairs_with_themselves(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_sentences_are_pairs_with_themselves(tmp_path: Path) -> None:
         ({"a.de": GERMAN, "a.en": ENGLISH}, {"source": "fr"}, r"no file that ends in \.fr beside those in de, en"),
         ({"a.de": GERMAN, "b.en": ENGLISH}, {}, r"a\.de: there is no a\.en beside it"),
         ({"a.de": "\n \n", "a.en": "\n\n"}, {}, "has no sentences"),
-        ({"a.tsv": "one\teins\ntwo\n"}, {}, r"a\.tsv:2: has 1 columns between tabs, at least 2"),
+        ({"a.tsv": "one\teins\ntwo\n"}, {}, r"a\.tsv:2: has 1 column between tabs, at least 2"),
         ({"a.tsv": "en\tfr\none\tun\n"}, GERMAN_TO_ENGLISH, r"a\.tsv:1: has no column 'de', but en, fr"),
         ({"a.jsonl": '{"de": "eins"}\n'}, GERMAN_TO_ENGLISH, r"a\.jsonl:1: has no texts 'de' and 'en'"),
         ({"a.jsonl": '{"de": "eins"\n'}, {}, r"a\.jsonl:1: not a JSON object"),

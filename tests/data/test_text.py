@@ -238,7 +238,7 @@ def test_no_text_is_told(tmp_path: Path) -> None:
         find_splits(["the text, where its path should be " * 200])
     with pytest.raises(DataError, match="has 5 characters, too few"):
         find_splits([TextInMemory("abcde")], validation_fraction=1e-17)
-    with pytest.raises(DataError, match="has 1 characters, too few to keep some for validation"):
+    with pytest.raises(DataError, match="has 1 character, too few to keep some for validation"):
         find_splits([TextInMemory("a")])
     with pytest.raises(ArgumentError, match="`validation_fraction` must be a number in"):
         find_splits([TextInMemory("abc")], validation_fraction=1.0)

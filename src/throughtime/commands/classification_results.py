@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from rich.console import Console
 from rich.table import Table
 
+from throughtime.errors import counted
 from throughtime.tasks.classification_evaluation import Evaluation, EvaluationRow
 
 MOST_SHOWN = 20
@@ -25,10 +26,10 @@ def print_evaluation(evaluation: Evaluation, title: str, *, unit: str) -> None:
     Args:
         evaluation: what to print.
         title: what was classified.
-        unit: what the examples are, in the plural.
+        unit: what one example is.
     """
     console = Console(highlight=False)
-    table = Table(title=f"{title}: {evaluation.examples:,} {unit}", title_justify="left")
+    table = Table(title=f"{title}: {counted(evaluation.examples, unit)}", title_justify="left")
     table.add_column("model")
     for column in ("accuracy", "macro F1"):
         table.add_column(column, justify="right")
@@ -55,14 +56,14 @@ def _verdict(rows: Sequence[EvaluationRow]) -> str | None:
 def _print_classes(console: Console, evaluation: Evaluation, unit: str) -> None:
     table = Table(title="classes", title_justify="left")
     table.add_column("class")
-    for column in ("precision", "recall", "F1", unit):
+    for column in ("precision", "recall", "F1", f"{unit}s"):
         table.add_column(column, justify="right")
     for one in evaluation.classes:
         table.add_row(one.label, f"{one.precision:.1%}", f"{one.recall:.1%}", f"{one.f1:.4f}", f"{one.examples:,}")
     console.print(table)
     if evaluation.confusion is None or len(evaluation.classes) > MOST_SHOWN:
         return
-    matrix = Table(title=f"confusion: what the {unit} of each class (row) were taken for", title_justify="left")
+    matrix = Table(title=f"confusion: what the {unit}s of each class (row) were taken for", title_justify="left")
     matrix.add_column("class")
     for one in evaluation.classes:
         matrix.add_column(one.label, justify="right")

@@ -108,7 +108,7 @@ def _kind_of(folder: Path) -> AnyClassifier:
 
 
 def _unit(classifier: AnyClassifier) -> str:
-    return "texts" if classifier is TextClassifier else "sequences"
+    return "text" if classifier is TextClassifier else "sequence"
 
 
 def _own_settings(settings: EitherSettings, classifier: AnyClassifier) -> Any:
@@ -118,7 +118,7 @@ def _own_settings(settings: EitherSettings, classifier: AnyClassifier) -> Any:
         if name not in classifier.SETTINGS.model_fields:
             other = "texts" if classifier is SequenceClassifier else "sequences of numbers"
             raise ArgumentError(
-                f"`{name}` is for {other}, and the data is taken for {_unit(classifier)}; leave it out, or say by "
+                f"`{name}` is for {other}, and the data is taken for {_unit(classifier)}s; leave it out, or say by "
                 "--id-column or --text-column where the table has what"
             )
     return classifier.SETTINGS.of(given)
@@ -163,7 +163,7 @@ def evaluate(
     given = {name: column for name, column in columns.items() if column is not None}
     for name in given:
         if name not in type(loaded.settings).model_fields:
-            raise ArgumentError(f"this is a model of {_unit(type(loaded))}, which have no `{name}`")
+            raise ArgumentError(f"this is a model of {_unit(type(loaded))}s, which have no `{name}`")
     evaluation = loaded.evaluate(
         *given_paths(data), part=part, settings=loaded.settings.replaced(**given), baselines=baselines
     )

@@ -59,7 +59,7 @@ def train(
         model,
         model.evaluate,
         summary,
-        partial(print_evaluation, title="validation", unit="pictures"),
+        partial(print_evaluation, title="validation", unit="picture"),
         json=json,
         go_on=f"image predict {output} picture.png",
     )
@@ -106,7 +106,7 @@ def evaluate(
     if json:
         print_json(summary(evaluation))
     else:
-        print_evaluation(evaluation, ", ".join(map(str, data)) or part or "validation", unit="pictures")
+        print_evaluation(evaluation, ", ".join(map(str, data)) or part or "validation", unit="picture")
     return 0
 
 

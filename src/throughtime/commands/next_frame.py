@@ -14,7 +14,7 @@ from rich.table import Table
 from throughtime.commands.results import given_paths, print_json
 from throughtime.commands.training_runs import Output, Sample, tell_training, train_model
 from throughtime.data import moving_digits, save_animation
-from throughtime.errors import check_positive_integer
+from throughtime.errors import check_positive_integer, counted
 from throughtime.files import check_output_file
 from throughtime.tasks.next_frame import Settings
 from throughtime.tasks.video_predictor import FrameEvaluation, VideoPredictor
@@ -121,7 +121,7 @@ def predict(
 
 def _print_evaluation(evaluation: FrameEvaluation, title: str) -> None:
     console = Console(highlight=False)
-    table = Table(title=f"{title}: {evaluation.videos:,} videos", title_justify="left")
+    table = Table(title=f"{title}: {counted(evaluation.videos, 'video')}", title_justify="left")
     table.add_column("model")
     table.add_column("next frame", justify="right")
     steps = [step for step in SHOWN if step <= len(evaluation.rows[0].continued)]

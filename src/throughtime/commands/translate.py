@@ -21,7 +21,7 @@ from throughtime.commands.results import given_paths, print_json
 from throughtime.commands.standard_input import some_lines, standard_input_lines
 from throughtime.commands.training_runs import Output, Sample, tell_training, train_model
 from throughtime.data import read_text_file, sample_numbers
-from throughtime.errors import ArgumentError, check_positive_integer
+from throughtime.errors import ArgumentError, check_positive_integer, counted
 from throughtime.files import replacing
 from throughtime.tasks.alignment_figures import check_alignment_file, save_alignments
 from throughtime.tasks.sentence_neighbours import nearest_rows
@@ -313,7 +313,7 @@ def _print_translation(
 
 def _print_evaluation(evaluation: Evaluation, title: str) -> None:
     console = Console(highlight=False)
-    table = Table(title=f"{title}: {evaluation.sentences:,} sentences", title_justify="left")
+    table = Table(title=f"{title}: {counted(evaluation.sentences, 'sentence')}", title_justify="left")
     table.add_column("model")
     for column in ("BLEU", "chrF"):
         table.add_column(column, justify="right")

@@ -57,7 +57,7 @@ def train(
         model,
         model.evaluate,
         summary,
-        partial(print_evaluation, title="validation", unit="videos"),
+        partial(print_evaluation, title="validation", unit="video"),
         json=json,
         go_on=f"video predict {output} video.gif",
     )
@@ -87,7 +87,7 @@ def evaluate(
     if json:
         print_json(summary(evaluation))
     else:
-        print_evaluation(evaluation, ", ".join(map(str, data)) or part or "validation", unit="videos")
+        print_evaluation(evaluation, ", ".join(map(str, data)) or part or "validation", unit="video")
     return 0
 
 

@@ -17,7 +17,7 @@ from throughtime.commands.standard_input import standard_input_lines
 from throughtime.commands.training_runs import Output, Sample, tell_training, train_model
 from throughtime.data import QuestionColumns, sample_questions
 from throughtime.data.images import open_image
-from throughtime.errors import ArgumentError
+from throughtime.errors import ArgumentError, counted
 from throughtime.tasks.answer_evaluation import AnswerEvaluation, answer_summary
 from throughtime.tasks.attention_overlays import check_overlay_file, save_overlays
 from throughtime.tasks.visual_question_answerer import Answer, VisualQuestionAnswerer
@@ -156,7 +156,7 @@ def _print_answer(answer: Answer, *, json: bool) -> None:
 
 def _print_evaluation(evaluation: AnswerEvaluation, title: str) -> None:
     console = Console(highlight=False)
-    named = f"{title}: {evaluation.questions:,} questions about {evaluation.pictures:,} pictures"
+    named = f"{title}: {counted(evaluation.questions, 'question')} about {counted(evaluation.pictures, 'picture')}"
     table = Table(title=named, title_justify="left")
     table.add_column("model")
     table.add_column("VQA accuracy" if evaluation.several_answers else "accuracy", justify="right")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
 import numpy as np
@@ -30,7 +32,7 @@ ExampleT = TypeVar("ExampleT", bound=Captioned)
 
 
 @dataclass(frozen=True)
-class CaptionedExamples(Generic[ExampleT]):
+class CaptionedExamples(ABC, Generic[ExampleT]):
     """Examples with captions, in the order in which they were read.
 
     Attributes:
@@ -63,6 +65,10 @@ class CaptionedExamples(Generic[ExampleT]):
     def summary(self) -> str:
         """How many examples and captions there are."""
         return f"{counted(len(self), self.UNIT)} with {counted(sum(map(len, self.captions)), 'caption')}"
+
+    @abstractmethod
+    def save(self, path: Path) -> None:
+        """Write the examples, without what is captioned, one JSON object a line."""
 
     def chosen(self, rows: Iterable[int]) -> Self:
         """These examples alone."""

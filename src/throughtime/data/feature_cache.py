@@ -21,7 +21,7 @@ from numpy.lib.format import open_memmap
 
 from throughtime.data.frames import Frames
 from throughtime.data.images import Picture, Pixels, Preprocessing
-from throughtime.errors import DataError, ModelFolderError
+from throughtime.errors import DataError, ModelFolderError, counted
 from throughtime.files import DiskFullError, write_text
 
 Extract = Callable[[Pixels], npt.NDArray[Any]]
@@ -108,7 +108,7 @@ class FeatureCache:
             now = time.monotonic()
             if not told and now - started > 1 and begun.done < len(pictures):
                 remaining = (now - started) / (begun.done - first) * (len(pictures) - begun.done)
-                name = f"{self.made_by} of {len(pictures):,} pictures"
+                name = f"{self.made_by} of {counted(len(pictures), 'picture')}"
                 tell(f"{name}: {self.size(len(pictures)) / 2**20:,.1f} MB, about {_spoken(remaining)}")
                 told = True
             if now - saved > SAVED_EVERY:
@@ -120,7 +120,7 @@ class FeatureCache:
         begun.save(self)
         if begun.broken:
             first_place = places[begun.broken[0]]
-            tell(f"{len(begun.broken):,} pictures left out that can't be read, the first {first_place}")
+            tell(f"{counted(len(begun.broken), 'picture')} left out that can't be read, the first {first_place}")
         return begun.broken
 
     def _read(

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from throughtime.data.images import Pixels
 from throughtime.data.labelled_images import LabelledImages
-from throughtime.errors import DataError, data_error
+from throughtime.errors import DataError, counted, data_error
 
 Arrays = dict[str, npt.NDArray[Any]]
 """Arrays by their names."""
@@ -199,7 +199,7 @@ def _labelled(pixels: Pixels, labels: npt.NDArray[Any], path: Path, how: str) ->
         raise data_error(path, f"has {len(pixels):,} pictures and labels of shape {labels.shape}; one each is needed")
     images = LabelledImages.of(list(pixels), flat[:, 0].tolist(), str(path))
     shape = " x ".join(map(str, pixels.shape[1:3]))
-    remark = f"{path}: {len(pixels):,} pictures of {shape} pixels, {_colours(pixels)}, {how}"
+    remark = f"{path}: {counted(len(pixels), 'picture')} of {shape} pixels, {_colours(pixels)}, {how}"
     return LabelledImages(images.examples, str(path), (remark,))
 
 

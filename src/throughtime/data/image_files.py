@@ -21,7 +21,7 @@ from throughtime.data.picture_tables import PICTURE_NAMES, TABLES, PictureTable,
 from throughtime.data.splits import Splits, splits_of
 from throughtime.data.table_rows import first_named
 from throughtime.data.text import part_of
-from throughtime.errors import DataError, data_error
+from throughtime.errors import DataError, counted, data_error
 
 FEWEST_PIXEL_COLUMNS = 16
 
@@ -141,7 +141,7 @@ def _classes(path: Path) -> LabelledImages:
     ]
     if not examples:
         raise data_error(path, "has no pictures in folders; there should be a folder for each class, cats/1.png")
-    remark = f"{path}: {len(examples):,} pictures in {len(folders)} folders, each a class"
+    remark = f"{path}: {counted(len(examples), 'picture')} in {counted(len(folders), 'folder')}, each a class"
     return LabelledImages(tuple(examples), str(path), (remark,))
 
 
@@ -160,7 +160,7 @@ def _table(path: Path, columns: ImageColumns) -> LabelledImages:
         if value is None or "" in labels:
             raise data_error(place, f"has no label in {label!r}")
         examples.append(ImageExample(table.picture(row, image, columns.images), labels, place))
-    remark = f"{path}: {len(examples):,} rows, picture in {image!r}, label in {label!r}"
+    remark = f"{path}: {counted(len(examples), 'row')}, picture in {image!r}, label in {label!r}"
     return LabelledImages(tuple(examples), str(path), (remark,))
 
 
@@ -177,5 +177,5 @@ def _pixel_table(table: PictureTable, columns: ImageColumns) -> LabelledImages |
         for own, row, place in zip(pixels, table.rows, table.places, strict=True)
     )
     side = pixels.shape[1]
-    remark = f"{table.path}: {len(examples):,} rows of {side} x {side} grey pixels, label in {label!r}"
+    remark = f"{table.path}: {counted(len(examples), 'row')} of {side} x {side} grey pixels, label in {label!r}"
     return LabelledImages(examples, str(table.path), (remark,))

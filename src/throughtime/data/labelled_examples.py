@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 
-from throughtime.errors import DataError, check_range
+from throughtime.errors import DataError, check_range, counted
 
 
 class Labelled(Protocol):
@@ -35,13 +35,13 @@ class LabelledExamples(Generic[ExampleT]):
     """Examples in the order in which they were read.
 
     Attributes:
-        UNIT: what the examples are, in the plural.
+        UNIT: what one example is.
         examples: all of them.
         name: where they are from, for messages.
         remarks: what is to be told about how they were read.
     """
 
-    UNIT: ClassVar[str] = "examples"
+    UNIT: ClassVar[str] = "example"
 
     examples: tuple[ExampleT, ...]
     name: str
@@ -66,7 +66,7 @@ class LabelledExamples(Generic[ExampleT]):
         counts = self.counts()
         shares = ", ".join(f"{label} {count:,}" for label, count in islice(counts.items(), 12))
         more = f", and {len(counts) - 12} more" if len(counts) > 12 else ""
-        return f"{len(self):,} {self.UNIT}; {shares}{more}"
+        return f"{counted(len(self), self.UNIT)}; {shares}{more}"
 
     def chosen(self, rows: Iterable[int]) -> Self:
         """These examples alone."""
@@ -126,7 +126,7 @@ def split_off(examples: Examples, fraction: float, *, seed: int) -> tuple[Exampl
         taken.update(rows[:share])
     if not taken:
         raise DataError(
-            f"{examples.name}: has {len(examples):,} examples, too few to keep some for validation; "
+            f"{examples.name}: has {counted(len(examples), 'example')}, too few to keep some for validation; "
             "give more, or a validation file"
         )
     rows = range(len(examples))

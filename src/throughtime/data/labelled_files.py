@@ -13,7 +13,7 @@ from throughtime.data.labelled_text import Example, LabelledText
 from throughtime.data.splits import Splits, splits_of
 from throughtime.data.text import part_of
 from throughtime.data.text_encodings import read_text_file
-from throughtime.errors import data_error
+from throughtime.errors import counted, data_error
 
 _TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
 _UNLABELLED = "unsup"
@@ -158,5 +158,5 @@ def _class_folders(path: Path, folders: Sequence[Path], encoding: str | None) ->
                 examples.append(Example(decoded.text.strip(), (folder.name,), str(file)))
     if not examples:
         raise data_error(path, "the files in its folders are empty")
-    summary = f"{path}: {len(examples):,} files in {len(folders)} folders, each a class"
+    summary = f"{path}: {counted(len(examples), 'file')} in {counted(len(folders), 'folder')}, each a class"
     return LabelledText(tuple(examples), str(path), (summary, *remarks))

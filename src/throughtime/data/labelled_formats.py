@@ -12,7 +12,7 @@ from typing import cast
 from throughtime.data.labelled_text import Example, LabelledText
 from throughtime.data.table_rows import first_named, header_cells, json_rows, lines_of, listed, table_rows
 from throughtime.data.text_encodings import DecodedFile
-from throughtime.errors import ArgumentError, DataError, data_error
+from throughtime.errors import ArgumentError, DataError, counted, data_error
 
 FORMATS = ("csv", "tsv", "jsonl", "fasttext", "label-first")
 PREFIX = "__label__"
@@ -96,7 +96,7 @@ def read_labelled(file: DecodedFile, columns: Columns = RECOGNISED, *, format: s
     if not examples:
         raise data_error(file.path, f"has no row with a text and a label (read as {kind}: {how})")
     left_out = f", {len(without):,} without text or label left out, the first at {without[0]}" if without else ""
-    remark = f"{file.path}: {len(examples):,} rows, {kind}, {how}, {file.encoding}{left_out}"
+    remark = f"{file.path}: {counted(len(examples), 'row')}, {kind}, {how}, {file.encoding}{left_out}"
     remarks = (remark,) if file.remark is None else (remark, file.remark)
     return LabelledText(tuple(examples), file.path, remarks)
 
@@ -110,7 +110,7 @@ def unlabelled_lines(file: DecodedFile, label: str) -> LabelledText:
     )
     if not rows:
         raise data_error(file.path, "is empty; give a file with a text on each line")
-    remark = f"{file.path}: {len(rows):,} lines, all labelled {label!r}, {file.encoding}"
+    remark = f"{file.path}: {counted(len(rows), 'line')}, all labelled {label!r}, {file.encoding}"
     return LabelledText(rows, file.path, (remark,) if file.remark is None else (remark, file.remark))
 
 
@@ -174,7 +174,7 @@ def _table_rows(file: DecodedFile, columns: Columns, delimiter: str) -> tuple[It
     width = len(header)
     for line, cells in table:
         if len(cells) != width:
-            message = f"has {len(cells)} columns where the first row has {width}"
+            message = f"has {counted(len(cells), 'column')} where the first row has {width}"
             raise data_error(file.path, f"{message}; a quote may be missing, or a text with a comma in it", line=line)
     if _has_header(table, columns):
         text = header.index(_key(columns.text, header, TEXT_NAMES, "text", file.path))

@@ -40,7 +40,7 @@ class LabelledImages(LabelledExamples[ImageExample]):
         remarks: what is to be told about how they were read.
     """
 
-    UNIT: ClassVar[str] = "pictures"
+    UNIT: ClassVar[str] = "picture"
 
     @classmethod
     def of(cls, pictures: Iterable[Picture | str], labels: Sequence[object], name: str = "pictures") -> LabelledImages:

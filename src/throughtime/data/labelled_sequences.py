@@ -50,7 +50,7 @@ class LabelledSequences(LabelledExamples[SequenceExample]):
         alike: whether all channels measure the same in the same unit, as pixels do.
     """
 
-    UNIT: ClassVar[str] = "sequences"
+    UNIT: ClassVar[str] = "sequence"
 
     channels: tuple[str, ...] = ()
     alike: bool = False

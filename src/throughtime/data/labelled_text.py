@@ -37,7 +37,7 @@ class LabelledText(LabelledExamples[Example]):
         remarks: what is to be told about how they were read.
     """
 
-    UNIT: ClassVar[str] = "texts"
+    UNIT: ClassVar[str] = "text"
 
     @classmethod
     def of(cls, texts: Sequence[str], labels: Sequence[object], name: str = "texts") -> LabelledText:

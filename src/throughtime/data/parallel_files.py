@@ -10,7 +10,7 @@ from typing import Any
 from throughtime.data.parallel_text import Pair, ParallelText
 from throughtime.data.text import part_of
 from throughtime.data.text_encodings import read_text_file
-from throughtime.errors import ArgumentError, data_error
+from throughtime.errors import ArgumentError, counted, data_error
 
 _TSV, _JSONL = (".tsv", ".tab"), (".jsonl", ".ndjson")
 _NAMES = (("source", "target"), ("src", "trg"), ("src", "tgt"))
@@ -138,7 +138,11 @@ def _usable(pairs: Iterable[Pair], name: str) -> ParallelText:
         (kept if pair.source.strip() and pair.target.strip() else empty).append(pair)
     if not kept:
         raise data_error(name, "has no sentences; give a file with a sentence on each line")
-    told = (f"{len(empty):,} pairs left out that have an empty side, the first at {empty[0].place}",) if empty else ()
+    told = (
+        (f"{counted(len(empty), 'pair')} left out that have an empty side, the first at {empty[0].place}",)
+        if empty
+        else ()
+    )
     return ParallelText(tuple(kept), name, told)
 
 
@@ -207,7 +211,7 @@ def _tsv_pairs(file: Path, lines: list[tuple[int, str]], source: str | None, tar
         if not line.strip():
             continue
         if len(fields) <= max(places):
-            message = f"has {len(fields)} columns between tabs, at least {max(places) + 1} are needed"
+            message = f"has {counted(len(fields), 'column')} between tabs, at least {max(places) + 1} are needed"
             raise data_error(file, message, line=number)
         pairs.append(Pair(fields[places[0]], fields[places[1]], f"{file}:{number}"))
     return pairs

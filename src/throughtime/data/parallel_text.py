@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from throughtime.data.splits import Splits, splits_of
-from throughtime.errors import ArgumentError, DataError, ModelFolderError
+from throughtime.errors import ArgumentError, DataError, ModelFolderError, counted
 from throughtime.files import write_text
 
 
@@ -134,4 +134,4 @@ def _split_off(text: ParallelText, count: int, seed: int) -> tuple[ParallelText,
         taken += by_source[sources[place]]
     train = tuple(pair for pair in text.pairs if pair.source not in chosen)
     valid = tuple(pair for pair in text.pairs if pair.source in chosen)
-    return replace(text, pairs=train), ParallelText(valid, f"{len(valid)} pairs of {text.name}")
+    return replace(text, pairs=train), ParallelText(valid, f"{counted(len(valid), 'pair')} of {text.name}")

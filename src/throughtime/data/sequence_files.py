@@ -38,7 +38,7 @@ from throughtime.data.sequence_tables import (
 from throughtime.data.splits import Splits, splits_of
 from throughtime.data.text import part_of
 from throughtime.data.text_encodings import decode_file, read_text_file
-from throughtime.errors import ArgumentError, DataError, data_error
+from throughtime.errors import ArgumentError, DataError, counted, data_error
 
 VALUE_ARRAYS = ("values", "x", "data", "sequences", "sequence", "inputs", "signals", "images")
 LABEL_ARRAYS = ("labels", "y", "label", "targets", "target", "classes")
@@ -255,7 +255,7 @@ def _of_arrays(
     if labels is not None:
         flat = labels.reshape(len(labels), -1)
         if flat.shape[1] != 1 or len(flat) != len(pieces):
-            message = f"has {len(pieces):,} sequences and labels of shape {labels.shape}; one each is needed"
+            message = f"has {counted(len(pieces), 'sequence')} and labels of shape {labels.shape}; one each is needed"
             raise data_error(path, message)
         names = [(str(label),) for label in flat[:, 0].tolist()]
     try:

@@ -21,7 +21,7 @@ from throughtime.data.labelled_sequences import (
 )
 from throughtime.data.table_rows import first_named, header_cells, json_rows, listed, table_rows
 from throughtime.data.text_encodings import DecodedFile
-from throughtime.errors import ArgumentError, DataError, data_error
+from throughtime.errors import ArgumentError, DataError, counted, data_error
 
 VALUE_NAMES = ("values", "x", "data", "sequence", "series", "signal", "signals", "inputs", "sequences")
 ID_NAMES = ("id", "sequence_id", "sequence", "series", "unique_id", "series_id", "case", "case_id", "sample_id", "unit",
@@ -161,7 +161,7 @@ def _read_json(file: DecodedFile, columns: SequenceColumns, labelled: bool) -> L
         value = record.get(label) if label else None
         several = value if isinstance(value, list) else [] if value is None else [value]
         examples.append(SequenceExample(checked_numbers(record[key], place), tuple(map(str, several)), place))
-    remark = f"{file.path}: {len(examples):,} sequences, JSON lines"
+    remark = f"{file.path}: {counted(len(examples), 'sequence')}, JSON lines"
     return _told(examples, file, None, remark)
 
 
@@ -184,7 +184,7 @@ def _read_rows(file: DecodedFile, columns: SequenceColumns, labelled: bool) -> L
         values = np.array([_number(cell, file, number) for cell in others], dtype=np.float32)
         values, _ = _filled(values[:, None], file.path, number)
         examples.append(SequenceExample(values, _labels(given, columns) if labelled else (), f"{file.path}:{number}"))
-    return _told(examples, file, None, f"{file.path}: {len(examples):,} sequences, a row each")
+    return _told(examples, file, None, f"{file.path}: {counted(len(examples), 'sequence')}, a row each")
 
 
 def _read_steps(file: DecodedFile, columns: SequenceColumns, labelled: bool) -> LabelledSequences:
@@ -214,7 +214,7 @@ def _read_steps(file: DecodedFile, columns: SequenceColumns, labelled: bool) -> 
         given = _one_label(steps, places[label], label, file) if labelled and label else ""
         labels = _labels(given, columns) if labelled else ()
         examples.append(SequenceExample(values, labels, f"{file.path}:{min(steps)[0]}"))
-    how = f"{file.path}: {len(examples):,} sequences, a row for each step; sequence in {own!r}, "
+    how = f"{file.path}: {counted(len(examples), 'sequence')}, a row for each step; sequence in {own!r}, "
     how += f"sorted by {time!r}" if time else "in the order of the rows"
     how += f", label in {label!r}" if labelled else ""
     how += f"; {filled:,} missing numbers are as they were at the step before" if filled else ""

@@ -13,17 +13,18 @@ PARTS = ("train", "valid", "test")
 """The names of the parts."""
 
 Part = TypeVar("Part")
+Part_co = TypeVar("Part_co", covariant=True)
 
 
 @dataclass(frozen=True)
-class Splits(Generic[Part]):
+class Splits(Generic[Part_co]):
     """The parts of a data set; ``test`` is None where there is none."""
 
-    train: Part
-    valid: Part
-    test: Part | None = None
+    train: Part_co
+    valid: Part_co
+    test: Part_co | None = None
 
-    def parts(self) -> dict[str, Part]:
+    def parts(self) -> dict[str, Part_co]:
         """The parts that there are, by name."""
         parts = {"train": self.train, "valid": self.valid}
         return parts if self.test is None else {**parts, "test": self.test}

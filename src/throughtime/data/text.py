@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
 from throughtime.data.splits import Splits
-from throughtime.errors import DataError, check_range, data_error
+from throughtime.errors import DataError, check_range, counted, data_error
 
 BLOCK_BYTES = 1 << 20
 TEXT_SUFFIXES = (".txt", ".text", ".md", ".rst", ".tokens")
@@ -340,7 +340,7 @@ def _split(text: Text, validation_fraction: float) -> Splits[Text]:
     # As everyone splits tiny Shakespeare: the first int(0.9 n) characters are the training part.
     cut = int(count * (1 - validation_fraction))
     if not 0 < cut < count:
-        raise data_error(text.name, f"has {count} characters, too few to keep some for validation")
+        raise data_error(text.name, f"has {counted(count, 'character')}, too few to keep some for validation")
     return Splits(replace(text, stop=cut), replace(text, start=cut))
 
 

@@ -16,7 +16,7 @@ from throughtime.data.frames import Frames
 from throughtime.data.images import SUFFIXES, Picture, Pixels, checked_pixels, converted, opened_image, with_pillow
 from throughtime.data.labelled_examples import LabelledExamples
 from throughtime.data.tokenizer import Ids
-from throughtime.errors import ArgumentError, ModelFolderError, data_error
+from throughtime.errors import ArgumentError, ModelFolderError, counted, data_error
 from throughtime.files import replacing, write_text
 from throughtime.sequence import SequenceBatch
 
@@ -50,7 +50,7 @@ class LabelledVideos(LabelledExamples[VideoExample]):
         remarks: what is to be told about how they were read.
     """
 
-    UNIT: ClassVar[str] = "videos"
+    UNIT: ClassVar[str] = "video"
 
     @classmethod
     def of(
@@ -85,9 +85,10 @@ class LabelledVideos(LabelledExamples[VideoExample]):
     def summary(self) -> str:
         """How many videos and frames there are, and how many videos of each label."""
         lengths = self.lengths
-        frames = f"{lengths.min()}" if lengths.min() == lengths.max() else f"{lengths.min()} to {lengths.max()}"
+        fewest, most = int(lengths.min()), int(lengths.max())
+        frames = counted(most, "frame") if fewest == most else f"{fewest} to {most} frames"
         counts = ", ".join(f"{label} {count:,}" for label, count in self.counts().items())
-        return f"{len(self):,} videos of {frames} frames" + (f"; {counts}" if counts else "")
+        return f"{counted(len(self), 'video')} of {frames}" + (f"; {counts}" if counts else "")
 
     def save(self, path: Path) -> None:
         """Write labels, places and numbers of frames, one JSON object a line."""

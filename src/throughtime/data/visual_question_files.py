@@ -15,7 +15,7 @@ from throughtime.data.table_rows import first_named
 from throughtime.data.text import part_of
 from throughtime.data.text_encodings import read_text_file
 from throughtime.data.visual_questions import VisualQuestion, VisualQuestions, kind_of, split_off_questions
-from throughtime.errors import DataError, data_error
+from throughtime.errors import DataError, counted, data_error
 
 QUESTION_NAMES = ("question", "query", "text")
 ANSWER_NAMES = ("answer", "answers", "label")
@@ -150,7 +150,9 @@ class _Collected:
         if not self.examples:
             raise data_error(self.path, "has no question in it")
         pictures = tuple(self.pictures)
-        remark = f"{self.path}: {len(self.examples):,} questions about {len(pictures):,} pictures, {how}"
+        remark = (
+            f"{self.path}: {counted(len(self.examples), 'question')} about {counted(len(pictures), 'picture')}, {how}"
+        )
         return VisualQuestions(tuple(self.examples), pictures, tuple(map(str, pictures)), str(self.path), (remark,))
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from throughtime.data.images import Picture
-from throughtime.errors import ArgumentError, DataError, ModelFolderError, check_range
+from throughtime.errors import ArgumentError, DataError, ModelFolderError, check_range, counted
 from throughtime.files import write_text
 
 _NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
@@ -116,7 +116,7 @@ class VisualQuestions:
         shares = ", ".join(f"{answer} {count:,}" for answer, count in counts.most_common(8))
         pictures = len({example.picture for example in self.examples})
         more = f", and {len(counts) - 8:,} more" if len(counts) > 8 else ""
-        return f"{len(self):,} questions about {pictures:,} pictures; {shares}{more}"
+        return f"{counted(len(self), 'question')} about {counted(pictures, 'picture')}; {shares}{more}"
 
     def chosen(self, rows: Iterable[int]) -> VisualQuestions:
         """These questions alone, with the pictures that they are about."""
@@ -181,8 +181,8 @@ def split_off_questions(
     count = max(1, round(fraction * len(pictures)))
     if count >= len(pictures):
         raise DataError(
-            f"{questions.name}: is about {len(pictures)} pictures, too few to keep some for validation; give more, or "
-            "a validation file"
+            f"{questions.name}: is about {counted(len(pictures), 'picture')}, too few to keep some for validation; "
+            "give more, or a validation file"
         )
     taken = set(np.random.default_rng(seed).permutation(pictures)[:count].tolist())
     rows = range(len(questions))

@@ -26,7 +26,7 @@ from throughtime.data import (
     normalised_answer,
     train_tokenizer,
 )
-from throughtime.errors import DataError, ModelFolderError
+from throughtime.errors import DataError, ModelFolderError, counted
 from throughtime.files import write_text
 from throughtime.models import AnswerWriter, QuestionEncoder, VisualQuestionNetwork
 from throughtime.tasks.sequence_search import (
@@ -158,7 +158,7 @@ class ListedAnswers(AnswerForm):
 
     @property
     def told(self) -> str:  # noqa: D102
-        return f"{len(self.names):,} answers to choose from"
+        return f"{counted(len(self.names), 'answer')} to choose from"
 
     def build(self, encoder: QuestionEncoder, settings: Settings) -> VisualQuestionNetwork:  # noqa: D102
         return VisualQuestionNetwork(encoder, len(self.names), dropout=settings.dropout)
@@ -224,7 +224,7 @@ class WrittenAnswers(AnswerForm):
 
     tokenizer: SentenceTokenizer
     max_length: int
-    UNIT: ClassVar[dict[str, str]] = {"word": "words", "char": "characters"}
+    UNITS: ClassVar[dict[str, str]] = {"word": "word", "char": "character"}
 
     @classmethod
     def learned(cls, train: VisualQuestions, settings: Settings) -> Self:
@@ -242,7 +242,8 @@ class WrittenAnswers(AnswerForm):
 
     @property
     def told(self) -> str:  # noqa: D102
-        return f"answers of {self.tokenizer.vocabulary_size:,} {self.UNIT[self.tokenizer.tokenizer.kind]}"
+        known = self.tokenizer.tokenizer
+        return f"answers written in {counted(known.vocabulary_size, self.UNITS[known.kind])}"
 
     def build(self, encoder: QuestionEncoder, settings: Settings) -> AnswerWriter:  # noqa: D102
         return AnswerWriter(

@@ -48,7 +48,7 @@ class ClassTargets:
                     several = ", ".join(example.labels) or "none"
                     raise DataError(
                         f"{example.place}: must have one label, has {len(example.labels)} ({several}); "
-                        f"{part.UNIT} with several or none need --multi-label"
+                        f"{part.UNIT}s with several or none need --multi-label"
                     )
         classes = tuple(label_order(label for labels in train.labels for label in labels))
         if len(classes) < (1 if multi_label else 2):
@@ -69,7 +69,9 @@ class ClassTargets:
         index = {label: number for number, label in enumerate(self.classes)}
         for example in examples.examples:
             if not example.labels and not self.multi_label:
-                raise DataError(f"{example.place}: has no label to compare with; each of the {examples.UNIT} needs one")
+                raise DataError(
+                    f"{example.place}: has no label to compare with; each of the {examples.UNIT}s needs one"
+                )
             for label in example.labels:
                 if label not in index:
                     known = ", ".join(self.classes[:20]) + (", ..." if len(self.classes) > 20 else "")

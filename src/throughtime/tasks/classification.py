@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field
 from torch import Tensor
 
 from throughtime.data import ExampleBatches, Ids, LabelledExamples, Sequences, Splits, evaluation_batches
-from throughtime.errors import DataError
+from throughtime.errors import DataError, counted
 from throughtime.models import ClassifyingNetwork
 from throughtime.tasks.class_targets import ClassTargets, checked_class_weights
 from throughtime.tasks.classification_figures import accuracy, macro_f1
@@ -155,7 +155,9 @@ def check_examples(splits: Splits[Any], settings: LabelSettings) -> None:
     """Raise DataError where there is nothing to learn from the data; see ``ClassTargets.of``."""
     train: LabelledExamples[Any] = splits.train
     if len(train) < FEWEST_EXAMPLES:
-        raise DataError(f"{train.name}: has {len(train)} examples to learn from, at least {FEWEST_EXAMPLES} are needed")
+        raise DataError(
+            f"{train.name}: has {counted(len(train), 'example')} to learn from, at least {FEWEST_EXAMPLES} are needed"
+        )
     others = [part for name, part in splits.parts().items() if name != "train"]
     ClassTargets.of(train, others, multi_label=settings.multi_label)
 
@@ -184,7 +186,7 @@ def fit(network: ClassifyingNetwork, data: ClassifiedData, settings: LabelSettin
         settings,
         run,
         optimizers=optimizers_of(list(network.parameters()), network.hidden_matrices(), settings),
-        unit=data.splits.train.UNIT.removesuffix("s"),
+        unit=data.splits.train.UNIT,
         most_epochs=settings.enough_epochs(len(data.splits.train)),
         readings=lambda: [one for one in [classifier_reading(network, data.valid, most=WATCHED)] if one],
     )

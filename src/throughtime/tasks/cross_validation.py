@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from throughtime.data import LabelledExamples
-from throughtime.errors import ArgumentError, DataError
+from throughtime.errors import ArgumentError, DataError, counted
 from throughtime.tasks.classification import LabelSettings
 from throughtime.tasks.classification_evaluation import Evaluation, EvaluationRow
 from throughtime.tasks.classifiers import AnyClassifier
@@ -105,7 +105,7 @@ def deal_out(examples: LabelledExamples[Any], folds: int, *, seed: int) -> np.nd
     for label, count in examples.counts().items():
         if count < folds:
             raise DataError(
-                f"{examples.name}: the class {label!r} has {count} examples, fewer than the {folds} folds; "
+                f"{examples.name}: the class {label!r} has {counted(count, 'example')}, fewer than the {folds} folds; "
                 "give fewer folds or more examples"
             )
     order: list[int] = np.random.default_rng(seed).permutation(len(examples)).tolist()

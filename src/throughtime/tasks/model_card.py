@@ -44,7 +44,7 @@ def classifier_card(
         example: what a user would give it.
         command: that trains it.
     """
-    unit = splits.train.UNIT.removesuffix("s")
+    unit = splits.train.UNIT
 
     def reached(best: dict[str, Any]) -> str:
         return (

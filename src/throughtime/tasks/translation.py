@@ -28,7 +28,7 @@ from throughtime.data import (
     save_splits,
     split_parallel,
 )
-from throughtime.errors import ArgumentError, DataError
+from throughtime.errors import ArgumentError, DataError, counted
 from throughtime.models import EncoderDecoder
 from throughtime.tasks.network_training import CellName, Run, TrainingSettings, optimizers_of, train_network
 from throughtime.tasks.reading import translation_readings
@@ -225,7 +225,9 @@ def load_data(sources: Sequence[ParallelText | Path | str], settings: Settings, 
             run.display.line(remark)
     splits = split_parallel(parts, settings.validation_pairs, seed=settings.seed)
     if len(splits.train) < FEWEST_PAIRS:
-        raise DataError(f"{splits.train.name}: has {len(splits.train)} pairs, at least {FEWEST_PAIRS} are needed")
+        raise DataError(
+            f"{splits.train.name}: has {counted(len(splits.train), 'pair')}, at least {FEWEST_PAIRS} are needed"
+        )
     run.display.update("learning the vocabulary", 0.0)
     source, target = learn_tokenizers(
         splits.train.sources,
@@ -245,7 +247,7 @@ def load_data(sources: Sequence[ParallelText | Path | str], settings: Settings, 
 def _describe(data: TranslationData, run: Run) -> None:
     sources, targets, dropped = data.train
     for name, part in data.splits.parts().items():
-        run.display.line(f"{name}: {len(part):,} pairs  ({part.name})")
+        run.display.line(f"{name}: {counted(len(part), 'pair')}  ({part.name})")
     if not sources:
         limit = f"`max_length` {data.settings.max_length} and `max_ratio` {data.settings.max_ratio:g}"
         raise DataError(f"{data.splits.train.name}: no pair is within {limit}; give larger limits")

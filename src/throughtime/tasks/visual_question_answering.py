@@ -27,7 +27,7 @@ from throughtime.data import (
     split_questions,
     train_tokenizer,
 )
-from throughtime.errors import DataError
+from throughtime.errors import DataError, counted
 from throughtime.models import QuestionEncoder
 from throughtime.tasks.answer_evaluation import accuracy_of
 from throughtime.tasks.answer_forms import ANSWER_FORMS, AnswerForm, AnsweringNetwork
@@ -85,7 +85,7 @@ def load_data(sources: Sequence[VisualQuestions | Path | str], settings: Setting
     train = splits.train
     if len(train) < FEWEST_QUESTIONS:
         raise DataError(
-            f"{train.name}: has {len(train)} questions to learn from, at least {FEWEST_QUESTIONS} are needed"
+            f"{train.name}: has {counted(len(train), 'question')} to learn from, at least {FEWEST_QUESTIONS} are needed"
         )
     reader = choose_reader(train.pictures, settings, spatial=True)
     named = {name: (part.pictures, part.picture_places) for name, part in splits.parts().items()}
