@@ -185,6 +185,7 @@ async def ask_all(port: int, process: int, requests: list[Any], count: int) -> l
 
         await asyncio.gather(*(work() for _ in range(ASKING)))
         found.append((min(start + 500, count), resident(process)))
+        print(found[-1], flush=True)
     print("answers by status:", statuses)
     return found
 

@@ -126,7 +126,7 @@ def test_networks_that_predict_frames(options: dict[str, Any]) -> None:
 def test_anomaly_detectors(options: dict[str, Any]) -> None:
     network = RecurrentAutoencoder(3, 4, hidden_size=6, **options).eval()
     errors = [np.random.default_rng(0).normal(size=(90, 3)) * (0.1, 1, 5)]
-    files = detector_files(network, ScoreScale.of(errors, 6))
+    files = detector_files(network, ScoreScale.of(errors, (6, 20)))
     assert [file.name for file in files] == ["model", "score"]
     assert max(check_file(file) for file in files) < 3e-6
     odd = errors[0].copy()

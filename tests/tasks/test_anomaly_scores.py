@@ -40,7 +40,7 @@ def test_the_mean_around_a_step_is_that_of_the_steps_around_it(values: list[floa
 def test_a_score_is_high_for_a_spike_a_shift_and_a_silence_and_low_else() -> None:
     generator = np.random.default_rng(0)
     normal = generator.normal(0, 2, (5_000, 1))
-    scale = ScoreScale.of([normal], smoothing=12)
+    scale = ScoreScale.of([normal], (12,))
     assert np.mean(scale.scores(normal) > 1) < 0.03
     odd = generator.normal(0, 2, (300, 1))
     odd[50] = 16
@@ -51,6 +51,17 @@ def test_a_score_is_high_for_a_spike_a_shift_and_a_silence_and_low_else() -> Non
         assert scores[steps].min() > 1.2
     # One spike doesn't make its neighbours odd.
     assert np.mean(scores[[*range(30, 50), *range(51, 110)]] > 1) < 0.06
+
+
+def test_what_is_a_little_odd_for_long_is_seen_by_the_longer_mean() -> None:
+    generator = np.random.default_rng(0)
+    normal = generator.normal(0, 2, (5_000, 1))
+    odd = generator.normal(0, 2, (600, 1))
+    odd[200:400] *= 1.4
+    labels = np.arange(600)
+    labels = (labels >= 200) & (labels < 400)
+    short, both = (roc_auc_score(labels, ScoreScale.of([normal], lengths).scores(odd)) for lengths in ((8,), (8, 60)))
+    assert both > short + 0.05
 
 
 def test_spans_join_what_is_near() -> None:

@@ -119,7 +119,9 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(sales: SeriesTable, 
     steady = Forecaster.fit(sales, h=7, output=tmp_path / "steady", **tiny(schedule="constant"))
     resumed = Forecaster.fit(None, output=tmp_path / "halves", resume=True, steps=6)
     assert resumed.predict().equals(steady.predict())
-    assert not whole.predict().equals(steady.predict())
+    # What a network adds in six steps isn't kept: the last validations tell how alike they are.
+    last = [read_metrics(one.folder.metrics_file)[-1]["validation_loss"] for one in (resumed, steady, whole)]
+    assert last[0] == last[1] != last[2]
 
 
 @pytest.mark.parametrize(
@@ -148,6 +150,17 @@ def test_every_network_strategy_and_distribution_forecasts(sales: SeriesTable, o
     else:
         with pytest.raises(ArgumentError, match="`h` must be at most 4"):
             model.predict(h=9)
+
+
+def test_a_recursive_model_streams_what_it_predicts(sales: SeriesTable) -> None:
+    before = sales.chosen([0]).without_last(1)
+    model = Forecaster.fit(before, h=4, **tiny(strategy="recursive"))
+    stream = model.stream()
+    np.testing.assert_allclose(stream.latest.point, model.predict()["LSTM"], rtol=1e-5)
+    after = stream.update(sales.series[0].values[-1])
+    wanted = model.predict(sales.chosen([0]))
+    np.testing.assert_allclose(after.point, wanted["LSTM"], rtol=1e-5)
+    np.testing.assert_allclose(after.intervals[90.0][0], wanted["LSTM-lo-90"], rtol=1e-5)
 
 
 def test_counts_are_forecast_as_counts() -> None:

@@ -35,6 +35,7 @@ class SeriesColumns:
         time_zone: of stamps without one, such as Europe/Berlin, where clocks change.
         date_format: as strptime reads it, such as %d.%m.%Y.
         start: the stamp of the first value, where the table has no stamps.
+        label: what is known of each step, such as whether it is odd; read along with the values.
     """
 
     time: str | None = None
@@ -47,6 +48,7 @@ class SeriesColumns:
     time_zone: str | None = None
     date_format: str | None = None
     start: str | None = None
+    label: str | None = None
 
 
 RECOGNISED_COLUMNS = SeriesColumns()

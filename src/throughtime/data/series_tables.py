@@ -174,11 +174,9 @@ def _target_columns(
 
 
 def _sort_covariates(layout: _Layout, columns: SeriesColumns, frame: pl.DataFrame, rest: list[str], name: str) -> None:
-    declared = {*columns.past, *columns.future, *columns.static} - {ALL}
-    for setting in ("past", "future", "static"):
-        for given in getattr(columns, setting):
-            if given != ALL:
-                check_column(f"{setting}_covariates", given, frame.columns, name)
+    declared = _declared(columns)
+    for given, setting in declared.items():
+        check_column(setting, given, frame.columns, name)
     open_ones = [column for column in rest if column not in declared]
     layout.static = [column for column in rest if column in columns.static]
     if layout.unique_id is not None:
@@ -193,10 +191,17 @@ def _sort_covariates(layout: _Layout, columns: SeriesColumns, frame: pl.DataFram
     for column in rest:
         if column in columns.future or (column in open_ones and takes_all == "future"):
             layout.roles[column] = "future"
-        elif column in columns.past or (column in open_ones and takes_all == "past"):
+        elif column == columns.label or column in columns.past or (column in open_ones and takes_all == "past"):
             layout.roles[column] = "past"
         elif column in open_ones:
             layout.unused.append(column)
+
+
+def _declared(columns: SeriesColumns) -> dict[str, str]:
+    """The columns that the user gave a part beside the values, and the setting of each."""
+    parts = {"past_covariates": columns.past, "future_covariates": columns.future, "static_covariates": columns.static}
+    found = {given: setting for setting, own in parts.items() for given in own if given != ALL}
+    return found if columns.label is None else {**found, columns.label: "label_column"}
 
 
 def _time_column(frame: pl.DataFrame) -> str | None:

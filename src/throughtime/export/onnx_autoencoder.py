@@ -84,18 +84,15 @@ def score_graph(normal: ScoreScale) -> Any:
     own = graph.op("ReduceMax", relative, axes=[1], keepdims=0)
     squares = graph.op("Min", graph.op("Mul", relative, relative), graph.number(MOST_DEVIATIONS**2))
     squares = graph.op("ReduceMean", squares, axes=[1], keepdims=0)
-    ahead = steps_ahead(normal.smoothing)
-    around = graph.op(
-        "AveragePool",
-        graph.op("Unsqueeze", squares, graph.integers(0, 1)),
-        kernel_shape=[normal.smoothing],
-        pads=[normal.smoothing // 2, ahead],
-        count_include_pad=0,
-    )
-    around = graph.op("Squeeze", around, graph.integers(0, 1))
-    together = graph.op("Log", graph.op("Add", around, graph.number(SMALLEST)))
-    centred = graph.op("Div", graph.op("Sub", together, graph.number(normal.level)), graph.number(normal.spread))
-    parts = own, centred, graph.op("Neg", centred)
+    series = graph.op("Unsqueeze", squares, graph.integers(0, 1))
+    parts = [own]
+    for length, level, spread in zip(normal.smoothings, normal.levels, normal.spreads, strict=True):
+        pads = [length // 2, steps_ahead(length)]
+        around = graph.op("AveragePool", series, kernel_shape=[length], pads=pads, count_include_pad=0)
+        around = graph.op("Squeeze", around, graph.integers(0, 1))
+        together = graph.op("Log", graph.op("Add", around, graph.number(SMALLEST)))
+        centred = graph.op("Div", graph.op("Sub", together, graph.number(level)), graph.number(spread))
+        parts += [centred, graph.op("Neg", centred)]
     divided = [graph.op("Div", one, graph.number(limit)) for one, limit in zip(parts, normal.limits, strict=True)]
     graph.op("Max", *divided, name="scores")
     graph.output("scores", "FLOAT", ["time"])

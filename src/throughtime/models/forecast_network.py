@@ -73,6 +73,9 @@ class ForecastNetwork(nn.Module):
     - what the reader adds: recurrent layers, whose state goes from step to step, or a feed-forward network on the
       window alone.
 
+    Where there is a reader, training leaves the linear map and the spread around it as they are: least squares and
+    cross-validation find better ones than gradients do, and what the reader adds can be taken back.
+
     The forecasts of all steps come of one pass, each from what lies before it alone.
 
     Args:
@@ -122,6 +125,8 @@ class ForecastNetwork(nn.Module):
         self.reader = self.head = self.future_in = self.future_state = self.future_out = None
         if reader == "linear":
             return
+        for weight in (self.linear.weight, self.linear.bias, self.spread):
+            weight.requires_grad_(False)
         if reader == "recurrent":
             size = window + 1 + past_size + future_size + static_size
             self.reader = Recurrent(
@@ -239,6 +244,16 @@ class ForecastEnsemble(nn.Module):
             member.linear.weight.copy_(weight)
             member.linear.bias.copy_(bias)
             member.spread.copy_(self.output.start(spread))
+
+    @torch.no_grad()
+    def weigh(self, share: float) -> None:
+        """Let the readers add only a share of what they have learned to the linear forecast."""
+        for module in self.members:
+            member = cast("ForecastNetwork", module)
+            for layer in (member.head, member.future_out):
+                if layer is not None:
+                    layer.weight.mul_(share)
+                    layer.bias.mul_(share)
 
     def forward(self, past: Past, states: Sequence[State | Tensor | None] | None = None) -> Forecasts:
         """The mean of what the members say; the state is that of each."""

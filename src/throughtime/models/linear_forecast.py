@@ -116,12 +116,26 @@ def _fit(sample: WindowSample, window: int, horizon: int, season: int) -> Linear
         penalty, kept = _cross_validated(*parts, places=(sample.time[whole], sample.reach[whole]))
         solution = _solved(*_products(*parts[:3]), [penalty])[0]
         errors[whole] = kept
-    quantiles = torch.linspace(0.01, 0.99, LAST_SPREAD, dtype=errors.dtype)
-    spread = torch.nanquantile(errors[:20_000], quantiles, dim=0).T
-    spread = spread - spread[:, LAST_SPREAD // 2, None]
+    spread = _spread(errors, independent=max(1.0, float(known.sum() / horizon**2)))
     error = float((errors.abs() * scale[:, None]).nanmean(0).nanmean())
     weight = (smoothing + solution[:-1].T).float()
     return LinearForecast(window, smoothing.float(), weight, solution[-1].float(), spread.nan_to_num().float(), error)
+
+
+def _spread(errors: Tensor, independent: float) -> Tensor:
+    """Quantiles of errors around their median, as wide as they are likely to be of new ones, (horizon, 99).
+
+    Neighbouring examples foretell the same steps. Few independent ones tell their deviation badly: their quantiles are
+    widened as those of Student's t distribution are beside a normal's.
+    """
+    from scipy.special import ndtri, stdtrit  # noqa: PLC0415 - slow to import
+
+    probabilities = torch.linspace(0.01, 0.99, LAST_SPREAD, dtype=errors.dtype)
+    spread = torch.nanquantile(errors[:20_000], probabilities, dim=0).T
+    spread = spread - spread[:, LAST_SPREAD // 2, None]
+    upper = probabilities.numpy()[LAST_SPREAD // 2 + 1 :]
+    wider = torch.from_numpy(stdtrit(independent, upper) / ndtri(upper)) * (1 + 1 / independent) ** 0.5
+    return spread * torch.cat([wider.flip(0), wider.new_ones(1), wider])
 
 
 def _smoothing(inputs: Tensor, targets: Tensor, known: Tensor, scale: Tensor, season: int) -> Tensor:

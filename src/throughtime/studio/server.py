@@ -130,9 +130,11 @@ def serve(
         opening = Timer(0.5, webbrowser.open, (url,))
         opening.daemon = True
         opening.start()
-    # What stands until the end needn't be looked through again and again, which takes long enough to be felt.
+    # What stands until the end needn't be looked through again and again, which takes long enough to be felt. By the
+    # second look the collector learns how little is left, so that it doesn't wait for more to come together.
     gc.collect()
     gc.freeze()
+    gc.collect()
     try:
         with listener:
             uvicorn.Server(config).run(sockets=[listener])

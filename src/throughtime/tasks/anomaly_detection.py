@@ -72,7 +72,7 @@ class Settings(TrainingSettings):
     dropout: Probability = 0.0
     """Probability of dropping a feature of the vector."""
     smoothing: Positive | None = None
-    """Steps around each whose errors are looked at together; a quarter of a window by default."""
+    """Steps around each whose errors are looked at together, beside one and two windows; a quarter of one if open."""
     quantile: Annotated[float, Field(gt=0, lt=1)] = 0.995
     """The share of the training steps whose scores are at most the threshold."""
     threshold: Annotated[float, Field(gt=0)] | None = None
@@ -93,7 +93,7 @@ class Settings(TrainingSettings):
             time=self.time_column,
             unique_id=self.id_column,
             target=self.target,
-            past=() if self.label_column is None else (self.label_column,),
+            label=self.label_column,
             frequency=self.frequency,
             time_zone=self.time_zone,
             date_format=self.date_format,
@@ -103,6 +103,12 @@ class Settings(TrainingSettings):
     def name(self) -> str:
         """The network and its sizes, for people to read."""
         return f"{self.cell.upper()} autoencoder {self.num_layers} x {self.hidden_size}, {self.latent_size} features"
+
+    @property
+    def smoothings(self) -> tuple[int, int, int]:
+        """How many steps around each are looked at together: a few, a window of them, and two windows."""
+        window = self.window or USUAL_WINDOW
+        return self.smoothing or 2, window, 2 * window
 
     @property
     def hop(self) -> int:

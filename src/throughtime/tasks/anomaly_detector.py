@@ -118,7 +118,7 @@ class AnomalyDetector(TrainedModel[RecurrentAutoencoder, Settings]):
         super().__init__(network, settings, folder, device)
         self.channels = tuple(channels)
         self.scales = dict(scales)
-        self.normal = ScoreScale((1.0,) * len(self.channels), 0.0, 1.0, (1.0, 1.0, 1.0), settings.smoothing or 2)
+        self.normal = ScoreScale.plain((1.0,) * len(self.channels), settings.smoothings)
         self.thresholds: dict[str, float] = {}
 
     @classmethod
@@ -189,7 +189,7 @@ class AnomalyDetector(TrainedModel[RecurrentAutoencoder, Settings]):
         """Measure errors, and the thresholds of all methods, on the training series."""
         scaled = [data.scaled(one) for one in data.recordings]
         errors = [self.errors_of(values) for values in scaled]
-        self.normal = ScoreScale.of(errors, self.settings.smoothing or 2)
+        self.normal = ScoreScale.of(errors, self.settings.smoothings)
         own = self.settings.threshold
         scores = {"model": [self.normal.scores(one) for one in errors]}
         scores |= self._beside(scaled, _Beside.of(data, self.settings))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,60 +70,74 @@ def steps_ahead(length: int) -> int:
 class ScoreScale:
     """What errors are like where nothing is wrong.
 
-    A step's score is the largest of three numbers, each divided by what 99 of 100 normal steps are below:
+    A step's score is the largest of some numbers, each divided by what 99 of 100 normal steps are below:
 
     - how large its own error is, which a spike makes large;
     - how large the errors of the steps around it are together, which a shift or another rhythm makes large, and a
-      single spike doesn't, since no error counts as more than 3 deviations here;
+      single spike doesn't, since no error counts as more than 3 deviations here; of a few steps, and of many, in which
+      what is odd for long stands out of the noise;
     - how small they are together, which a sensor that is stuck makes small where the signal never is that calm.
 
     Attributes:
         error: the deviation of each channel's error.
-        level: mean of the logarithm of the mean square error around a step.
-        spread: its deviation.
-        limits: what 99 of 100 normal steps are below, for each of the three.
-        smoothing: how many the steps around are, with the step itself.
+        levels: mean of the logarithm of the mean square error around a step, for each number of steps around.
+        spreads: its deviation.
+        limits: what 99 of 100 normal steps are below: of the own error, and for each number of steps around of how
+            large and of how small they are.
+        smoothings: how many the steps around are, with the step itself.
     """
 
     error: tuple[float, ...]
-    level: float
-    spread: float
-    limits: tuple[float, float, float]
-    smoothing: int
+    levels: tuple[float, ...]
+    spreads: tuple[float, ...]
+    limits: tuple[float, ...]
+    smoothings: tuple[int, ...]
 
     @classmethod
-    def of(cls, errors: Sequence[Numbers], smoothing: int) -> ScoreScale:
+    def plain(cls, error: Sequence[float], smoothings: Sequence[int]) -> ScoreScale:
+        """Nothing has been measured yet but the deviations."""
+        count = len(smoothings)
+        return cls(tuple(error), (0.0,) * count, (1.0,) * count, (1.0,) * (1 + 2 * count), tuple(smoothings))
+
+    @classmethod
+    def of(cls, errors: Sequence[Numbers], smoothings: Sequence[int]) -> ScoreScale:
         """Measure it on errors of shape (time, channel) of each recording, where nothing is wrong."""
         deviation = np.maximum(np.concatenate(list(errors)).std(axis=0), SMALLEST)
-        unscaled = cls(tuple(deviation.tolist()), 0.0, 1.0, (1.0, 1.0, 1.0), smoothing)
-        levels = np.concatenate([unscaled._own_and_together(one)[1] for one in errors])
-        level, spread = float(levels.mean()), max(float(levels.std()), SMALLEST)
-        centred = cls(unscaled.error, level, spread, (1.0, 1.0, 1.0), smoothing)
-        parts = np.concatenate([np.stack(centred.parts(one), axis=1) for one in errors])
-        high, together, low = np.maximum(np.quantile(parts, CALIBRATION, axis=0), SMALLEST).tolist()
-        return cls(unscaled.error, level, spread, (high, together, low), smoothing)
+        plain = cls.plain(deviation.tolist(), smoothings)
+        together = np.concatenate([np.stack(plain._together(one), axis=1) for one in errors])
+        spreads = np.maximum(together.std(axis=0), SMALLEST)
+        centred = replace(plain, levels=tuple(together.mean(axis=0).tolist()), spreads=tuple(spreads.tolist()))
+        parts = np.concatenate([np.stack(centred._unscaled(one), axis=1) for one in errors])
+        limits = np.maximum(np.quantile(parts, CALIBRATION, axis=0), SMALLEST)
+        return replace(centred, limits=tuple(limits.tolist()))
+
+    @property
+    def reach(self) -> int:
+        """The largest number of steps around."""
+        return max(self.smoothings)
 
     def scores(self, errors: Numbers) -> Numbers:
         """The score of each step, shape (time,), from errors of shape (time, channel)."""
         return np.max(self.parts(errors), axis=0)
 
     def parts(self, errors: Numbers) -> tuple[Numbers, Numbers, Numbers]:
-        """The three numbers of which the largest is the score, each divided by its limit, shape (time,) each."""
-        own, together = self._own_and_together(errors)
-        centred = (together - self.level) / self.spread
-        high, many, low = self.limits
-        return own / high, centred / many, -centred / low
+        """Of the own error, of how large those around are and of how small, each the largest number, (time,)."""
+        own, *around = [part / limit for part, limit in zip(self._unscaled(errors), self.limits, strict=True)]
+        return own, np.max(around[::2], axis=0), np.max(around[1::2], axis=0)
 
     def blame(self, errors: Numbers) -> NDArray[np.int64]:
         """The channel with the largest error at each step, shape (time,)."""
         return np.abs(errors / np.array(self.error)).argmax(axis=1)
 
-    def _own_and_together(self, errors: Numbers) -> tuple[Numbers, Numbers]:
-        relative = errors / np.array(self.error)
-        own = np.abs(relative).max(axis=1)
-        squares = np.minimum(relative**2, MOST_DEVIATIONS**2).mean(axis=1)
-        together = np.log(mean_around(squares, self.smoothing) + SMALLEST)
-        return own, together
+    def _together(self, errors: Numbers) -> list[Numbers]:
+        squares = np.minimum((errors / np.array(self.error)) ** 2, MOST_DEVIATIONS**2).mean(axis=1)
+        return [np.log(mean_around(squares, length) + SMALLEST) for length in self.smoothings]
+
+    def _unscaled(self, errors: Numbers) -> list[Numbers]:
+        scales = zip(self._together(errors), self.levels, self.spreads, strict=True)
+        centred = [(together - level) / spread for together, level, spread in scales]
+        own = np.abs(errors / np.array(self.error)).max(axis=1)
+        return [own, *(signed for one in centred for signed in (one, -one))]
 
 
 @dataclass(frozen=True)

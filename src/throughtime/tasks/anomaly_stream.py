@@ -33,7 +33,8 @@ class StreamScore:
 class AnomalyStream:
     """Follows one recording, and gives to the last digit the scores that it would have from a file.
 
-    A step's score takes all windows that the step is in, so it comes up to a window later than the step.
+    A step's score takes all windows that the step is in, and the steps around it, so it comes up to two windows and a
+    hop later than the step.
 
     Args:
         detector: trained.
@@ -114,7 +115,7 @@ class AnomalyStream:
     def _certain(self, end: int, *, is_last: bool = False) -> Iterator[StreamScore]:
         """The scores of steps that weren't given yet, now that the errors of those before ``end`` are certain."""
         normal = self.detector.normal
-        until = end if is_last else end - steps_ahead(normal.smoothing)
+        until = end if is_last else end - steps_ahead(normal.reach)
         if until <= self._given:
             return
         errors: Numbers = np.nanmedian(self._errors[:, : end - self._offset], axis=0)
@@ -125,7 +126,7 @@ class AnomalyStream:
             yield StreamScore(step, score, score > self.threshold, self.detector.channels[int(blame[place])])
         self._given = until
         # What the means around the next steps and the next windows need stays.
-        needed = min(until - normal.smoothing, self.steps - self.detector.window)
+        needed = min(until - normal.reach, self.steps - self.detector.window)
         unneeded = max(0, needed - self._offset)
         self._offset += unneeded
         self._kept, self._errors = self._kept[unneeded:], self._errors[:, unneeded:]

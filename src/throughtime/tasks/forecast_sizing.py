@@ -87,5 +87,5 @@ def _season(frequency: Frequency, usual: int) -> int:
 
 
 def _validation(usual: int, horizon: int) -> int:
-    """A tenth of the series, and at least one horizon, as far as three quarters are left to learn from."""
-    return max(1, min(max(horizon, usual // 10), usual // 4))
+    """A tenth of the series, and at least two horizons, as far as three quarters are left to learn from."""
+    return max(1, min(max(2 * horizon, usual // 10), usual // 4))

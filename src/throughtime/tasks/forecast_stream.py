@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from throughtime.data.series import Series, SeriesTable
 from throughtime.data.series_windows import SeriesStore
 from throughtime.errors import ArgumentError
 from throughtime.models.forecast_network import ForecastEnsemble
-from throughtime.tasks.forecast_backtest import interval_probabilities
+from throughtime.tasks.forecast_backtest import Origins, forecasts, interval_probabilities
 from throughtime.tasks.forecasting import ForecastData
 
 
@@ -43,14 +43,12 @@ class ForecastStream:
         level: of the intervals, in per cent.
 
     Raises:
-        ArgumentError: for a model that forecasts recursively, or with future covariates but the calendar.
+        ArgumentError: for a model with future covariates but the calendar.
     """
 
     def __init__(
         self, network: ForecastEnsemble, data: ForecastData, table: SeriesTable, level: Sequence[float]
     ) -> None:
-        if data.settings.strategy == "recursive":
-            raise ArgumentError("a stream needs a model with `strategy` direct")
         if data.encoder.future:
             raise ArgumentError(f"a stream can't know {', '.join(data.encoder.future)} ahead; train without them")
         if len(table) != 1:
@@ -59,9 +57,10 @@ class ForecastStream:
         self.scale = data.scale(table.series[0])
         self._series = table.series[0]
         self._states: Any = None
-        # The state after all but the last step; the first forecast takes that one.
+        self._is_recursive = data.settings.strategy == "recursive"
         context = data.settings.complete("context")
-        self._latest = self._forecast(context)
+        self._kept = data.settings.complete("window") + (context if self._is_recursive else 1)
+        self._latest = self._paths() if self._is_recursive else self._forecast(context)
 
     @property
     def latest(self) -> StreamForecast:
@@ -84,7 +83,7 @@ class ForecastStream:
                 f"each step needs the covariates {', '.join(self.data.encoder.past)}; {missing[0]} is missing"
             )
         one = self._series
-        keep = self.data.settings.complete("window") + 1
+        keep = self._kept
         along = {
             name: np.append(column, np.array([covariates[name]], dtype=column.dtype))[-keep:]
             for name, column in one.covariates.items()
@@ -92,8 +91,23 @@ class ForecastStream:
         }
         values = np.append(one.values, np.nan if value is None else value)[-keep:]
         self._series = Series(one.unique_id, one.end + 1 - len(values), values, along, one.static)
-        self._latest = self._forecast(1)
+        self._latest = self._paths() if self._is_recursive else self._forecast(1)
         return self._latest
+
+    def _paths(self) -> StreamForecast:
+        """A recursive forecast goes on from a state along its own paths; it reads its context anew each time."""
+        table = replace(self.table, series=(self._series,))
+        horizon = self.data.settings.complete("horizon")
+        ends = interval_probabilities(self.level)
+        found = forecasts(self.network, self.data, table, Origins.ends(table), horizon, ends)
+        intervals = {
+            level: (found.quantiles[0, :, 2 * place], found.quantiles[0, :, 2 * place + 1])
+            for place, level in enumerate(self.level if found.quantiles.shape[-1] else ())
+        }
+        return StreamForecast(self._stamps(horizon), found.point[0], intervals)
+
+    def _stamps(self, horizon: int) -> NDArray[Any]:
+        return self.table.stamps(np.arange(self._series.end, self._series.end + horizon))
 
     @torch.inference_mode()
     def _forecast(self, time: int) -> StreamForecast:
@@ -118,5 +132,4 @@ class ForecastStream:
                 level: (self.scale.restored(ends[:, 2 * place]), self.scale.restored(ends[:, 2 * place + 1]))
                 for place, level in enumerate(self.level)
             }
-        stamps = self.table.stamps(np.arange(one.end, one.end + horizon))
-        return StreamForecast(stamps, point, intervals)
+        return StreamForecast(self._stamps(horizon), point, intervals)

@@ -6,6 +6,7 @@ recurrent layers, which carry a state from step to step, say what is to be added
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from throughtime.data.series import Series, SeriesTable
 from throughtime.data.series_files import read_series
@@ -26,13 +28,14 @@ from throughtime.tasks.forecasting_settings import Settings
 from throughtime.tasks.network_training import Run, optimizers_of, train_network
 from throughtime.tasks.reading import forecaster_reading
 from throughtime.training import ModelFolder, Position, Processes, Validation
-from throughtime.training.forecast_objective import ForecastBatch, ForecastObjective, forecast_loss
+from throughtime.training.forecast_objective import ForecastBatch, ForecastObjective, counted_losses, forecast_loss
 
 TASK = "forecasting"
 EVALUATION_BATCH = 256
 MOST_EXAMPLES = 12_000
 FEWEST_STEPS = 8
 WATCHED_SERIES = 16
+SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
 @dataclass(frozen=True)
@@ -235,7 +238,7 @@ def fit(network: ForecastEnsemble, data: ForecastData, settings: Settings, run: 
         TrainingError: where the loss or the gradient is not finite.
     """
     batches = ForecastBatches(data, run.processes)
-    return train_network(
+    position = train_network(
         network,
         ForecastObjective(network),
         batches,
@@ -248,6 +251,53 @@ def fit(network: ForecastEnsemble, data: ForecastData, settings: Settings, run: 
         readings=lambda: [one for one in [forecaster_reading(network, _watched(data))] if one],
         loss_unit="nats" if settings.distribution in {"normal", "student-t", "negative-binomial"} else "naive errors",
     )
+    if settings.network != "linear" and run.processes.is_main and position.stopped != "interrupted":
+        _weigh(network, data, run)
+    return position
+
+
+@torch.inference_mode()
+def _weigh(network: ForecastEnsemble, data: ForecastData, run: Run) -> None:
+    """Keep of what the readers add to the linear forecast the least share that is no worse than the best beyond chance.
+
+    Student's t test, at 95 %, on the stretches, each of a horizon, of the steps that were kept: of one short series
+    they are too few to tell that a network has learned more than its noise.
+    """
+    from scipy.special import stdtrit  # noqa: PLC0415 - slow to import
+
+    run.folder.load_weights(network, run.processes.device)
+    network.eval()
+    losses = _stretches(network, data)
+    worse = losses - losses[losses.sum(1).argmin()]
+    count = losses.shape[1]
+    # Of a single stretch the deviation is not known, and whatever was found may be chance.
+    chance = stdtrit(count - 1, 0.95) * count**0.5 * worse.std(1) if count > 1 else float("inf")
+    place = int((worse.sum(1) <= chance).nonzero()[0])
+    network.weigh(SHARES[place])
+    run.folder.save_weights(network)
+    run.display.line(
+        f"{SHARES[place]:.0%} of what the {data.settings.name} adds to the linear forecast is kept, "
+        f"judged on {count} stretch{'es' if count > 1 else ''} of {data.settings.steps_ahead} steps"
+    )
+
+
+def _stretches(network: ForecastEnsemble, data: ForecastData) -> Tensor:
+    """The loss of each stretch of the steps that were kept, with each of SHARES, shape (shares, stretches)."""
+    settings = data.settings
+    linear = copy.deepcopy(network)
+    linear.weigh(0.0)
+    context, device = settings.complete("context"), next(network.parameters()).device
+    parts: list[Tensor] = []
+    for batch in last_batches(data, settings.complete("validation")):
+        past = batch.past.to(device)
+        alone, found = linear(past), network(past)
+        added = found.scores - alone.scores
+        mixed = [alone.scores + share * added for share in SHARES]
+        each = [counted_losses(network.output, one, found.locale, batch).sum(-1) for one in mixed]
+        counts = batch.counted.sum(-1)[context - 1 :].split(settings.steps_ahead)
+        own = torch.stack(each)[:, context - 1 :].split(settings.steps_ahead, dim=1)
+        parts += [part.sum(1)[:, count.sum(0) > 0].cpu() for part, count in zip(own, counts, strict=True)]
+    return torch.cat(parts, 1)
 
 
 @torch.inference_mode()

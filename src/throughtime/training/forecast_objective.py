@@ -46,8 +46,12 @@ class ForecastObjective(nn.Module):
 
 def forecast_loss(network: Any, batch: ForecastBatch) -> tuple[Tensor, int]:
     """The sum of the losses of a batch, and how many they are."""
-    device = next(network.parameters()).device
-    found = network(batch.past.to(device))
-    losses: Tensor = network.output.loss(found.scores.float(), found.locale, batch.targets.to(device))
-    counted = batch.counted.to(device)
-    return torch.where(counted, losses, losses.new_zeros(())).sum(), int(counted.sum())
+    found = network(batch.past.to(next(network.parameters()).device))
+    losses = counted_losses(network.output, found.scores, found.locale, batch)
+    return losses.sum(), int(batch.counted.sum())
+
+
+def counted_losses(output: Any, scores: Tensor, locale: Any, batch: ForecastBatch) -> Tensor:
+    """The loss of each forecast, of the shape of the targets; zero where there is nothing to compare with."""
+    losses: Tensor = output.loss(scores.float(), locale, batch.targets.to(scores.device))
+    return torch.where(batch.counted.to(scores.device), losses, losses.new_zeros(()))

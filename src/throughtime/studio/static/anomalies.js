@@ -2,7 +2,7 @@
 
 import { send } from "./api.js";
 import { legend, lineChart } from "./charts.js";
-import { card, columns, dropZone, field, make, newest, problemLine } from "./dom.js";
+import { card, columns, dropZone, field, make, newest, problemLine, sentence } from "./dom.js";
 
 const CHANNELS = 6, SPANS = 12;
 
@@ -14,7 +14,7 @@ export function anomaliesView(models) {
   const ask = newest(async (signal) => {
     const found = await Promise.all(places.map(({ model }) => send("/v1/detect", table, { model: model.name, threshold: threshold.value }, signal)));
     places.forEach(({ body }, place) => show(body, found[place]));
-    told.textContent = [`Shown: ${name}, ${found[0].frequency}.`, ...found[0].remarks].join(" ");
+    told.textContent = [`Shown: ${name}, ${found[0].frequency}.`, ...found[0].remarks.map(sentence)].join(" ");
   }, problem);
   function take(file, called) {
     table = file;
@@ -60,6 +60,6 @@ function tableOf(spans, named) {
   const heads = [...(named ? ["recording"] : []), "from", "to", "highest score", "furthest off"];
   return make("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "Odd spans" }, make("table", {},
     make("thead", {}, make("tr", {}, heads.map((head) => make("th", { scope: "col" }, head)))),
-    make("tbody", {}, spans.map((span) => make("tr", {}, ...(named ? [make("td", {}, span.recording)] : []), make("td", {}, span.first), make("td", {}, span.last),
+    make("tbody", {}, spans.map((span) => make("tr", {}, ...(named ? [make("td", {}, span.recording)] : []), make("td", { class: "stamp" }, span.first), make("td", { class: "stamp" }, span.last),
       make("td", { class: "number" }, span.peak.toFixed(2)), make("td", {}, span.channel))))));
 }

@@ -1,5 +1,7 @@
 // Asking the server: JSON, bytes, and server-sent events. A token comes from behind the # of the address once.
 
+import { sentence } from "./dom.js";
+
 const given = new URLSearchParams(location.hash.slice(1)).get("token");
 if (given) {
   sessionStorage.setItem("token", given);
@@ -35,11 +37,6 @@ function lost(error, message) {
   if (error.name === "AbortError") return error;
   dispatchEvent(new Event("studio-lost"));
   return new ServerError(message, 0);
-}
-
-function sentence(text) {
-  const first = text.slice(0, 1).toUpperCase() + text.slice(1);
-  return /[.?!]$/.test(first) ? first : `${first}.`;
 }
 
 const query = (values) => {

@@ -11,6 +11,11 @@ export function make(tag, attributes = {}, ...children) {
   return element;
 }
 
+export const sentence = (text) => {
+  const first = text.slice(0, 1).toUpperCase() + text.slice(1);
+  return /[.?!]$/.test(first) ? first : `${first}.`;
+};
+
 let fields = 0;
 export function field(label, input, { wide = false, hint = null } = {}) {
   input.id ||= `field-${++fields}`;

@@ -2,7 +2,7 @@
 
 import { send } from "./api.js";
 import { heatMap, legend, lineChart } from "./charts.js";
-import { bars, card, columns, dropZone, field, make, newest, problemLine } from "./dom.js";
+import { bars, card, columns, dropZone, field, make, newest, problemLine, sentence } from "./dom.js";
 
 const LINES = 4;
 const OWN = "the model's own validation sequences";
@@ -11,6 +11,7 @@ export function sequencesView(models) {
   const problem = problemLine(), { whole, places } = columns(models);
   const told = make("p", { class: "note", "aria-live": "polite" });
   const chooser = make("select", {}), choice = field("Sequence", chooser);
+  choice.hidden = true;
   let file = null, name = OWN;
   const ask = newest(async (look, signal) => {
     const found = await Promise.all(places.map(({ model }) => send("/v1/label-sequences", file, { model: model.name, look }, signal)));
@@ -19,7 +20,7 @@ export function sequencesView(models) {
     chooser.value = look;
     choice.hidden = sequences.length < 2;
     places.forEach(({ body }, place) => body.replaceChildren(...looked(found[place])));
-    told.textContent = [`Shown: ${name}.`, ...remarks, leftOut ? `${leftOut} more are left out.` : ""].filter(Boolean).join(" ");
+    told.textContent = [`Shown: ${name}.`, ...remarks.map(sentence), leftOut ? `${leftOut} more are left out.` : ""].filter(Boolean).join(" ");
   }, problem);
   function take(chosen, called) {
     file = chosen;

@@ -2,7 +2,7 @@
 
 import { send } from "./api.js";
 import { legend, lineChart } from "./charts.js";
-import { card, columns, dropZone, field, make, newest, problemLine } from "./dom.js";
+import { card, columns, dropZone, field, make, newest, problemLine, sentence } from "./dom.js";
 
 export function forecastView(models) {
   const horizon = make("input", { type: "number", min: 1, max: 1000, placeholder: "as trained" });
@@ -12,7 +12,7 @@ export function forecastView(models) {
   const ask = newest(async (signal) => {
     const found = await Promise.all(places.map(({ model }) => send("/v1/forecast", table, { model: model.name, horizon: horizon.value }, signal)));
     places.forEach(({ body }, place) => show(body, found[place]));
-    told.textContent = [`Shown: ${name}, ${found[0].frequency}.`, ...found[0].remarks].join(" ");
+    told.textContent = [`Shown: ${name}, ${found[0].frequency}.`, ...found[0].remarks.map(sentence)].join(" ");
   }, problem);
   const zone = dropZone("Drop a CSV here", "or choose one: unique_id, ds, y, or a series in each column", ".csv,.tsv,.txt,text/csv", (file) => {
     table = file;

@@ -10,6 +10,7 @@ function videoTask(models, path, draw, ...controls) {
   const problem = problemLine(), { whole, places } = columns(models);
   const told = make("p", { class: "note", "aria-live": "polite" });
   const chooser = make("select", {}), choice = field("Video", chooser);
+  choice.hidden = true;
   let file = null, name = OWN;
   const run = newest(async (look, signal) => {
     places.forEach(({ body }) => body.classList.add("busy"));
@@ -48,8 +49,8 @@ export const videoLabelView = (models) => videoTask(models, "/v1/label-video", (
 
 export const nextFramesView = (models) => videoTask(models, "/v1/next-frames", ({ seen, predicted, gif }) => [
   film([...seen, ...predicted], seen.length),
-  make("p", { class: "note" }, "Framed in orange: what the network predicts, each frame from those that it predicted before. ",
-    make("a", { href: `data:image/gif;base64,${gif}`, download: "goes-on.gif" }, "Save as GIF")),
+  make("p", { class: "note" }, "Framed in orange: what the network predicts, each frame from those that it predicted before."),
+  make("p", {}, make("a", { href: `data:image/gif;base64,${gif}`, download: "goes-on.gif" }, "Save as GIF")),
 ], { name: "count", label: "Frames ahead", input: make("input", { type: "number", min: 1, max: 100, value: 10 }) });
 
 // A video that plays by itself until one chooses a frame.
@@ -66,6 +67,8 @@ function film(frames, seen) {
     screen.classList.toggle("predicted", place >= seen);
     caption.textContent = `Frame ${place + 1} of ${frames.length}${place < seen ? "" : ", predicted"}`;
     strip.forEach((frame, other) => frame.setAttribute("aria-pressed", String(other === place)));
+    const { offsetLeft, offsetWidth } = strip[place];
+    roll.scrollLeft = offsetLeft - roll.offsetLeft - (roll.clientWidth - offsetWidth) / 2;
   }
   function pause() {
     clearInterval(timer);
@@ -76,8 +79,9 @@ function film(frames, seen) {
     timer = setInterval(() => (screen.isConnected ? look((place + 1) % frames.length) : pause()), STEP);
     play.textContent = "Pause";
   }
+  const roll = make("div", { class: "strip", role: "group", "aria-label": "Frames" }, strip);
   look(0);
   matchMedia("(prefers-reduced-motion: reduce)").matches ? pause() : begin();
   return make("div", {}, make("figure", { class: "film" }, screen, make("div", {}, caption, play)),
-    make("div", { class: "strip", role: "group", "aria-label": "Frames" }, strip));
+    roll);
 }
