@@ -5,7 +5,11 @@ if (location.protocol === "file:")
       super();
       this.frame = document.createElement("iframe");
       this.frame.hidden = true;
-      this.frame.answer = (data) => this.dispatchEvent(new MessageEvent("message", { data }));
+      this.frame.answer = (data) => {
+        const message = new MessageEvent("message", { data });
+        this.onmessage?.(message);
+        this.dispatchEvent(message);
+      };
       this.frame.srcdoc = `<script>postMessage = (data) => frameElement.answer(data)</script><script src="${address}"></script>`;
       this.loaded = new Promise((resolve) => this.frame.addEventListener("load", resolve, { once: true }));
       document.body.append(this.frame);
