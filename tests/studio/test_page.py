@@ -39,7 +39,7 @@ def test_two_models_stand_side_by_side(page: Any) -> None:
     page.get_by_label("Tokens").fill("20")
     page.get_by_role("button", name="Write").click()
     for name in ("lm", "lstm"):
-        page.get_by_role("region", name=f"Text written by {name}").locator("span").nth(5).wait_for()
+        page.get_by_role("region", name=f"Text written by {name}").locator("span").nth(5).wait_for(state="attached")
     page.get_by_text("Read again").last.wait_for()
 
 

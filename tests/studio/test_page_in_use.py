@@ -102,7 +102,7 @@ def test_the_page_says_that_the_studio_stopped_and_goes_on_when_it_is_back(brows
         page.get_by_label("Beginning").fill("(he ")
         page.get_by_label("Tokens").fill("5000")
         page.get_by_role("button", name="Write").click()
-        page.get_by_role("region", name="Text written by lm").locator("span").nth(20).wait_for()
+        page.get_by_role("region", name="Text written by lm").locator("span").nth(20).wait_for(state="attached")
     page.get_by_text("The studio has stopped.").wait_for()
     page.get_by_role("alert").get_by_text("in the middle of its answer").or_(
         page.get_by_role("alert").get_by_text("is it still running?")
