@@ -6,6 +6,7 @@ import io
 import json
 import zipfile
 from base64 import b64decode
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -88,8 +89,8 @@ def test_what_is_odd_is_what_the_library_finds(client: TestClient, folders: dict
     (own,), (recording,) = expected.found, found["recordings"]
     np.testing.assert_allclose(recording["scores"], own.scores, rtol=1e-5)
     np.testing.assert_allclose(np.transpose(recording["values"]), own.recording.values, rtol=1e-5)
-    assert [(one["begin"], one["end"], one["first"]) for one in found["spans"]] == [
-        (one.begin, one.end, one.first.removesuffix(":00")) for one in expected.spans
+    assert [(one["begin"], one["end"], datetime.fromisoformat(one["first"])) for one in found["spans"]] == [
+        (one.begin, one.end, datetime.fromisoformat(one.first)) for one in expected.spans
     ]
     assert any(one["begin"] <= 70 < one["end"] and one["channel"] == "current" for one in found["spans"])
     assert found["threshold"] == 3

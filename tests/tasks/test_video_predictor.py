@@ -118,7 +118,10 @@ def test_the_commands_evaluate_and_go_on(model: Path, tmp_path: Path, capsys: py
         (["train", "GIF", "--sample", "-o", "OUT"], "give data or --sample, not both"),
         (["train", "none", "-o", "OUT"], "none: there is no such file or folder"),
         (["train", "GIF", "-o", "OUT", "--quiet"], "too few to keep some for validation"),
-        (["evaluate", "MODEL", "--observed", "20"], "`observed` must be from 1 to 19 frames"),
+        (
+            ["evaluate", "MODEL", "--observed", "20"],
+            "`observed` must be from 1 to 11 frames, as the videos have, got 20",
+        ),
         (["predict", "MODEL", "none.gif", "-o", "on.gif"], "none.gif: there is no such file"),
         (["predict", "MODEL", "GIF", "-o", "on.gif", "--frames", "0"], "`frames` must be a positive integer, got 0"),
         (["predict", "MODEL", "GIF", "-o", "on.mp4"], "`output` must be a file that ends in .gif, got 'on.mp4'"),
