@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PAIRS = 3
+TITLE_WIDTH = 24
 STEPS = 24
 
 
@@ -64,11 +66,14 @@ def plot_picture_saliency(
     colours = palette(dark=dark)
     pairs = min(PAIRS, len(pictures))
     rows = -(-len(pictures) // pairs)
-    figure = new_figure(3.1 * pairs, 1.85 * rows, dark=dark)
+    # A title as wide as its picture; a caption takes several lines.
+    wrapped = [fill(title, TITLE_WIDTH) for title in titles]
+    lines = max(title.count("\n") for title in wrapped)
+    figure = new_figure(3.1 * pairs, (1.85 + 0.15 * lines) * rows, dark=dark)
     grid = figure.subplots(rows, 2 * pairs, squeeze=False)
     for axes in grid.flat:
         axes.set_axis_off()
-    for place, (pixels, values, title) in enumerate(zip(pictures, maps, titles, strict=True)):
+    for place, (pixels, values, title) in enumerate(zip(pictures, maps, wrapped, strict=True)):
         row, pair = divmod(place, pairs)
         left, right = grid[row, 2 * pair : 2 * pair + 2]
         left.imshow(np.broadcast_to(pixels, (*pixels.shape[:2], 3)), interpolation="nearest")
