@@ -202,7 +202,7 @@ def test_word_vectors_are_what_the_words_start_from(tmp_path: Path) -> None:
 def test_the_recipe_counts_right_captions_and_those_with_what_was_held_out(monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = read_recipe("scenes-caption")
     monkeypatch.setattr("throughtime.tasks.scene_captioning.JUDGED", 4)
-    short = {**recipe.settings, "scenes": 30, "time_budget": None, "steps": 2, "channels": [4, 4], "hidden_size": 8}
+    short = {**recipe.settings, "scenes": 30, "epochs": None, "steps": 2, "channels": [4, 4], "hidden_size": 8}
     found = reproduce(replace(recipe, settings=short))
     assert not found.reached
     assert [row.scenes for row in found.rows] == [4, 4]
