@@ -183,7 +183,7 @@ async def ask_all(port: int, process: int, models: list[dict[str, Any]], count: 
         for request in some:
             answer = await ask(port, *request.arguments, method=request.method)
             statuses[answer.status] += 1
-            assert (answer.status == 200) == request.is_right, (request, answer)
+            assert (answer.status == 200) == request.is_right, (request.arguments[0], answer.body[:500])
 
     for start in range(0, count, LOOKED):
         some = itertools.islice(requests, min(LOOKED, count - start))

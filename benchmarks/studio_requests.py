@@ -86,7 +86,8 @@ def words(name: str, _: np.random.Generator) -> Iterator[Request]:
 
 def series(name: str, draw: np.random.Generator) -> Iterator[Request]:
     days = np.datetime64("2024-01-01") + np.arange(draw.integers(60, 400))
-    table = "ds,y\n" + "".join(f"{day},{10 + place % 7}\n" for place, day in enumerate(days))
+    # The kind is that of the generated series of `forecast train --sample`.
+    table = "ds,y,kind\n" + "".join(f"{day},{10 + place % 7},market\n" for place, day in enumerate(days))
     yield sent("/v1/forecast", table.encode(), model=name)
     yield sent("/v1/forecast", b"a,b\n1\n", model=name, is_right=False)
 

@@ -124,15 +124,16 @@ def _readings(
 
 def _attention_section(seen: SeenVideos, rows: Sequence[int], captions: Sequence[Caption]) -> Section:
     section = Section("Attention")
-    if captions[0].attention is None:
+    weights = [one.attention for one in captions if one.attention is not None]
+    if not weights:
         section.say("This captioner has no attention: its decoder starts from one vector of the whole video.")
         return section
     section.say("How much the decoder looked at each frame for each word, ■ being the caption's end.")
-    for place, (row, one) in enumerate(zip(rows, captions, strict=True)):
+    for place, (row, one, looked) in enumerate(zip(rows, captions, weights, strict=True)):
         known = "; ".join(seen.said[row])
         section.show(
             f"attention_{place + 1}",
-            partial(plot_frame_attention, seen.pixels(row), one.pieces, one.attention),
+            partial(plot_frame_attention, seen.pixels(row), one.pieces, looked),
             f"“{one.text}”" + (f"; captioned “{known}”." if known else "."),
         )
     return section
