@@ -59,7 +59,7 @@ class SeenVideos:
             own = AllFrames(videos)
             frames, said = reader.frames(own, own.places), videos.labels
         elif pictures_file(folder, "valid").exists():
-            videos, said = _own_videos(folder)
+            videos, said = own_videos(folder)
             frames = open_pictures(folder, "valid")
         else:
             raise ArgumentError(f"{folder.path} keeps no validation videos to look at; give some by --input")
@@ -78,7 +78,7 @@ class SeenVideos:
         return list(self.sequences.frames.array[begin : begin + length])
 
 
-def _own_videos(folder: ModelFolder) -> tuple[Videos, list[tuple[str, ...]]]:
+def own_videos(folder: ModelFolder) -> tuple[Videos, list[tuple[str, ...]]]:
     """A model's own validation videos, without their frames, and the labels or captions of each."""
     file = folder.tokens / "valid.jsonl"
     if folder.read_config()["task"] == video_captioning.TASK:
