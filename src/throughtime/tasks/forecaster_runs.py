@@ -67,7 +67,7 @@ def _started(table: SeriesTable, settings: Settings) -> tuple[ForecastData, Line
 def _described(settings: Settings, network: ForecastEnsemble) -> list[str]:
     season = settings.complete("season")
     seasonal = f"season {season}" if season > 1 else "no season"
-    scale = ["the values' logarithms are learned, in which a linear forecast errs less"] if settings.logarithms else []
+    scale = ["the values' logarithms are learned"] if settings.logarithms else []
     return [
         f"{settings.name}: {network_title(settings, network)}",
         f"{settings.horizon} steps ahead, {seasonal}; {settings.validation} steps of each series are kept to see when "
