@@ -200,7 +200,7 @@ class Forecaster(TrainedModel[ForecastEnsemble, Settings]):
         """The series of a source, checked against those that the model was trained on.
 
         Raises:
-            DataError: where the frequency is another one, a covariate is missing, or a series has no logarithms that the
+            DataError: where the frequency is another one, a covariate is missing, or a series has no value that the
                 model could go on from.
         """
         if df is None:
