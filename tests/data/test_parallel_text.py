@@ -26,7 +26,7 @@ GERMAN, ENGLISH = "eins\nzwei\ndrei\n", "one\ntwo\nthree\n"
 
 
 def both(text: ParallelText) -> list[tuple[str, str]]:
-    return [(pair.source, pair.target) for pair in text.pairs]
+    return [(pair.source, pair.target) for pair in text.examples]
 
 
 GERMAN_TO_ENGLISH = {"source": "de", "target": "en"}
@@ -118,7 +118,7 @@ def test_what_is_validated_was_not_learned() -> None:
 def test_pairs_are_saved_and_loaded(tmp_path: Path) -> None:
     text = ParallelText.of(["a\u2028b", 'quote " and \t tab'], ["ü", "\x0b"])
     text.save(tmp_path / "pairs.jsonl")
-    assert ParallelText.load(tmp_path / "pairs.jsonl", "x").pairs == text.pairs
+    assert ParallelText.load(tmp_path / "pairs.jsonl", "x").examples == text.examples
     (tmp_path / "pairs.jsonl").write_text("[1, 2]\n", encoding="utf-8")
     with pytest.raises(ModelFolderError, match="missing or damaged"):
         ParallelText.load(tmp_path / "pairs.jsonl", "x")
@@ -207,7 +207,7 @@ def test_numbers_in_words_can_be_read_back(number: int) -> None:
 
 def test_the_sample_is_repeatable_and_has_all_kinds() -> None:
     text = sample_numbers(2000, seed=1)
-    assert text.pairs == sample_numbers(2000, seed=1).pairs
+    assert text.examples == sample_numbers(2000, seed=1).examples
     joined = " ".join(text.targets)
     for word in ("euros", "cents", "past", "to", "of march", "thousand", "first", "o'clock"):
         assert word in joined
