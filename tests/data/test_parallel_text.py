@@ -130,7 +130,7 @@ LENGTHS = st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=4, 
 
 
 @given(lengths=LENGTHS, batch_tokens=st.integers(1, 40), world_size=st.integers(1, 3))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_an_epoch_has_each_pair_once_in_batches_of_bounded_size(
     lengths: list[tuple[int, int]], batch_tokens: int, world_size: int
 ) -> None:
@@ -166,7 +166,7 @@ def test_an_epoch_has_each_pair_once_in_batches_of_bounded_size(
 
 @pytest.mark.parametrize("kind", ["char", "byte", "word", "bpe"])
 @given(sentence=st.text("abc üß,.", max_size=20))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_a_sentence_comes_back(kind: str, sentence: str) -> None:
     learned = train_tokenizer(kind, ["abc ü ß , . a b c a, b. cab\n" * 3], split_punctuation=False)
     tokenizer = SentenceTokenizer(learned, lower=True)
@@ -191,7 +191,6 @@ def test_unknown_words_are_replaced_in_their_places() -> None:
 
 
 @given(st.integers(0, 999_999))
-@settings(deadline=None)
 def test_numbers_in_words_can_be_read_back(number: int) -> None:
     units = {number_words(value): value for value in [*range(20), *range(20, 100, 10)]}
     total = current = 0
