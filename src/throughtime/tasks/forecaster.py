@@ -27,8 +27,6 @@ from throughtime.tasks.model_runs import (
     in_model_folder,
     read_settings,
     resumed_settings,
-    save_copy,
-    write_settings,
 )
 from throughtime.tasks.network_training import Run
 from throughtime.tasks.series_cards import forecaster_card
@@ -145,13 +143,12 @@ class Forecaster(TrainedModel[ForecastEnsemble, Settings]):
         """Write the model and the series that it goes on from, without its training state, into a new folder.
 
         Raises:
-            ModelFolderError: where something stands there already.
+            ModelFolderError: where something stands there already, or the model's own folder is gone.
         """
+        super().save(folder)
         target = ModelFolder(folder)
-        save_copy(self.folder, target, self.network)
         target.tokens.mkdir()
         self.data.table.save(target.tokens)
-        write_settings(target, TASK, self.settings)
 
     @property
     def name(self) -> str:
