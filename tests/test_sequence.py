@@ -10,7 +10,7 @@ from throughtime.errors import ArgumentError
 from throughtime.sequence import SequenceBatch
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(lengths=st.lists(st.integers(1, 6), min_size=1, max_size=5))
 def test_packing_and_unpacking_keep_the_callers_order(lengths: list[int]) -> None:
     rows = [torch.randn(length, 3) for length in lengths]

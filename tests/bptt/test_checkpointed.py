@@ -96,7 +96,7 @@ def full_state() -> dict[str, Any]:
 
 
 @given(length=st.integers(1, 30), segment=st.integers(1, 31), checkpoints=st.integers(1, 6), learns=st.booleans())
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_every_gradient_is_that_of_plain_backpropagation(
     length: int, segment: int, checkpoints: int, learns: bool
 ) -> None:

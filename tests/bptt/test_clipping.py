@@ -52,7 +52,7 @@ def test_each_norm_is_brought_to_the_limit_alone() -> None:
     gradients=st.lists(st.lists(st.integers(-50, 50), min_size=1, max_size=5), min_size=1, max_size=4),
     max_norm=st.floats(0.01, 200),
 )
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_both_are_their_closed_forms(gradients: list[list[int]], max_norm: float) -> None:
     vectors = [np.array(gradient, dtype=float) for gradient in gradients]
     lengths = [float(np.linalg.norm(vector)) for vector in vectors]

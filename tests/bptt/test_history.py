@@ -103,7 +103,7 @@ def test_no_backend_reads_a_weight_after_its_update(cell: str, backend: str) -> 
 
 
 @given(k1=st.integers(1, 15), more=st.integers(0, 16))
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_as_long_as_no_weight_changes_it_is_truncated_bptt(k1: int, more: int) -> None:
     network, head = Counting("gru"), nn.Linear(HIDDEN, HIDDEN).double()
     inputs, targets = data()

@@ -56,7 +56,7 @@ def memory(plan: CheckpointPlan, of: SegmentCosts) -> int:
 
 
 @given(length=st.integers(1, 60), of=costs, budget=st.integers(1, 7000))
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_a_plan_keeps_to_its_budget_and_runs_hardly_more_steps_than_it_must(
     length: int, of: SegmentCosts, budget: int
 ) -> None:
@@ -76,7 +76,7 @@ def test_a_plan_keeps_to_its_budget_and_runs_hardly_more_steps_than_it_must(
 
 
 @given(length=st.integers(1, 400), of=costs)
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_without_a_budget_no_step_is_run_more_than_twice(length: int, of: SegmentCosts) -> None:
     plan = plan_checkpoints(length, of)
     assert plan.forward_steps == length + plan.segment * (plan.segments - 1) < 2 * length

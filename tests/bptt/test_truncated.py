@@ -167,7 +167,7 @@ def test_a_window_is_the_same_wherever_its_state_is_carried_on(carry: int) -> No
 
 
 @given(length=st.integers(1, 40), k1=st.integers(1, 12), more=st.integers(0, 15))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_windows_count_each_step_once_and_join(length: int, k1: int, more: int) -> None:
     found = list(windows(length, k1, k1 + more))
     counted = [step for window in found for step in range(window.loss_start, window.stop)]

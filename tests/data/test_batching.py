@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from throughtime.data import Lanes, evaluation_windows, largest_batch_size
 from throughtime.errors import ArgumentError
 
-FEW = settings(deadline=None, max_examples=80)
+FEW = settings(max_examples=80)
 
 
 @FEW

@@ -17,7 +17,7 @@ def make(count: int, **options: int) -> ExampleBatches:
 
 
 @given(count=st.integers(1, 300), batch_size=st.integers(1, 40))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_an_epoch_has_every_example_once(count: int, batch_size: int) -> None:
     batches = make(count, batch_size=batch_size)
     seen = [target for index in range(len(batches)) for target in batches.batch(0, index).targets.tolist()]

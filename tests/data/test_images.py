@@ -44,7 +44,7 @@ def test_a_camera_that_was_turned_a_transparent_ground_and_deep_grey_are_underst
     fit=st.sampled_from(["stretch", "crop", "pad"]),
     channels=st.sampled_from([1, 3]),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_any_picture_gets_the_size_that_is_wanted_and_keeps_an_even_colour(
     height: int, width: int, fit: str, channels: int
 ) -> None:

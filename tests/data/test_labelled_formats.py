@@ -49,7 +49,7 @@ def test_every_format_is_recognised(name: str) -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from(["x", "y"]), st.text(min_size=1)), min_size=1))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_what_the_csv_module_writes_is_read_back(rows: list[tuple[str, str]]) -> None:
     # Decoding has made all line ends newlines, and rows without text are left out.
     kept = [(label, "".join(" " if mark in "\r\0" else mark for mark in text)) for label, text in rows]

@@ -28,7 +28,7 @@ def write(path: Path, text: str) -> Path:
 
 
 @given(lengths=st.lists(st.integers(1, 9), min_size=1, max_size=8), channels=st.integers(1, 4))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_a_batch_holds_each_sequence_and_then_zeros(lengths: list[int], channels: int) -> None:
     made = [np.full((length, channels), number + 1, dtype=np.float32) for number, length in enumerate(lengths)]
     batch = NumericSequences(made).batch(range(len(made)))

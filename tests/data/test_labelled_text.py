@@ -11,7 +11,7 @@ from throughtime.errors import ArgumentError, DataError, ModelFolderError
 
 
 @given(counts=st.lists(st.integers(1, 40), min_size=2, max_size=5), fraction=st.floats(0.05, 0.5))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_split_keeps_every_class_and_its_share(counts: list[int], fraction: float) -> None:
     labels = [str(label) for label, count in enumerate(counts) for _ in range(count)]
     examples = LabelledText.of([f"text {number}" for number in range(len(labels))], labels)

@@ -12,7 +12,7 @@ from throughtime.errors import ArgumentError
 
 
 @given(length=st.integers(2, 60), count=st.integers(1, 20), seed=st.integers(0, 9))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_the_sum_is_that_of_one_number_in_each_half(length: int, count: int, seed: int) -> None:
     batch = AddingProblem(length, batch_size=count, seed=seed).batch(3, 1)
     assert batch.inputs.shape == (length, count, 2)
@@ -25,7 +25,7 @@ def test_the_sum_is_that_of_one_number_in_each_half(length: int, count: int, see
 
 
 @given(length=st.integers(2, 40), count=st.integers(1, 10))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_what_is_asked_for_is_what_came_first(length: int, count: int) -> None:
     batch = CopyTask(length, batch_size=count).batch(0, 0)
     tokens = batch.inputs.argmax(-1)

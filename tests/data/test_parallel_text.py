@@ -26,7 +26,7 @@ GERMAN, ENGLISH = "eins\nzwei\ndrei\n", "one\ntwo\nthree\n"
 
 
 def both(text: ParallelText) -> list[tuple[str, str]]:
-    return [(pair.source, pair.target) for pair in text.pairs]
+    return [(pair.source, pair.target) for pair in text.examples]
 
 
 GERMAN_TO_ENGLISH = {"source": "de", "target": "en"}
@@ -118,7 +118,7 @@ def test_what_is_validated_was_not_learned() -> None:
 def test_pairs_are_saved_and_loaded(tmp_path: Path) -> None:
     text = ParallelText.of(["a\u2028b", 'quote " and \t tab'], ["ü", "\x0b"])
     text.save(tmp_path / "pairs.jsonl")
-    assert ParallelText.load(tmp_path / "pairs.jsonl", "x").pairs == text.pairs
+    assert ParallelText.load(tmp_path / "pairs.jsonl", "x").examples == text.examples
     (tmp_path / "pairs.jsonl").write_text("[1, 2]\n", encoding="utf-8")
     with pytest.raises(ModelFolderError, match="missing or damaged"):
         ParallelText.load(tmp_path / "pairs.jsonl", "x")
@@ -130,7 +130,7 @@ LENGTHS = st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=4, 
 
 
 @given(lengths=LENGTHS, batch_tokens=st.integers(1, 40), world_size=st.integers(1, 3))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_an_epoch_has_each_pair_once_in_batches_of_bounded_size(
     lengths: list[tuple[int, int]], batch_tokens: int, world_size: int
 ) -> None:
@@ -166,7 +166,7 @@ def test_an_epoch_has_each_pair_once_in_batches_of_bounded_size(
 
 @pytest.mark.parametrize("kind", ["char", "byte", "word", "bpe"])
 @given(sentence=st.text("abc üß,.", max_size=20))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_a_sentence_comes_back(kind: str, sentence: str) -> None:
     learned = train_tokenizer(kind, ["abc ü ß , . a b c a, b. cab\n" * 3], split_punctuation=False)
     tokenizer = SentenceTokenizer(learned, lower=True)
@@ -191,7 +191,6 @@ def test_unknown_words_are_replaced_in_their_places() -> None:
 
 
 @given(st.integers(0, 999_999))
-@settings(deadline=None)
 def test_numbers_in_words_can_be_read_back(number: int) -> None:
     units = {number_words(value): value for value in [*range(20), *range(20, 100, 10)]}
     total = current = 0
@@ -207,7 +206,7 @@ def test_numbers_in_words_can_be_read_back(number: int) -> None:
 
 def test_the_sample_is_repeatable_and_has_all_kinds() -> None:
     text = sample_numbers(2000, seed=1)
-    assert text.pairs == sample_numbers(2000, seed=1).pairs
+    assert text.examples == sample_numbers(2000, seed=1).examples
     joined = " ".join(text.targets)
     for word in ("euros", "cents", "past", "to", "of march", "thousand", "first", "o'clock"):
         assert word in joined

@@ -35,7 +35,7 @@ def dates(frequency: str, start: str, count: int) -> Any:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     start=st.dates(dt.date(1900, 1, 1), dt.date(2090, 1, 1)),
     lost=st.sets(st.integers(2, 38)),

@@ -17,7 +17,7 @@ def numbered(*lengths: int) -> list[np.ndarray[tuple[int, int], np.dtype[np.floa
     return [np.stack([1000.0 * n + np.arange(x), -np.arange(float(x))], axis=1) for n, x in enumerate(lengths)]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     lengths=st.lists(st.integers(1, 30), min_size=1, max_size=4),
     length=st.integers(1, 12),

@@ -170,7 +170,7 @@ def test_a_text_in_memory_comes_in_blocks_and_holds_characters_only() -> None:
     start=st.integers(0, 30),
     length=st.integers(0, 30),
 )
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 def test_a_part_is_a_slice(texts: list[str], start: int, length: int) -> None:
     sources = tuple(TextInMemory(text) for text in texts)
     assert read(Text(sources, start, start + length)) == "".join(texts)[start : start + length]

@@ -44,7 +44,7 @@ BPE = train_tokenizer("bpe", [CORPUS], vocabulary_size=600)
 
 
 @given(text=SPACED, size=st.integers(1, 8))
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_byte_pairs_of_small_pieces_are_those_of_the_whole(text: str, size: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(byte_tokenizers, "_PIECE_CHARACTERS", size)
@@ -52,7 +52,7 @@ def test_byte_pairs_of_small_pieces_are_those_of_the_whole(text: str, size: int)
 
 
 @given(text=SPACED, more=SPACED)
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_what_is_complete_does_not_change_with_what_follows(text: str, more: str) -> None:
     end = BPE.complete(text)
     whole = BPE.library.encode(text + more).ids

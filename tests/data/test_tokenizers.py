@@ -17,7 +17,7 @@ CORPUS = (
 )
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=60) | st.text("ab' \n\t1é🙂.", max_size=60)
 KINDS = [("char", False), ("byte", False), ("word", False), ("word", True), ("bpe", False)]
-FEW = settings(deadline=None, max_examples=60)
+FEW = settings(max_examples=60)
 
 
 def make(kind: str, punctuation: bool) -> Tokenizer:

@@ -75,7 +75,7 @@ def search(chain: Chain, beam: Beam, constraints: Constraints, **options: Any) -
 
 
 @given(seed=st.integers(0, 1000), alpha=st.sampled_from([0.0, 0.6, 1.0, 2.0]), n_best=st.integers(1, 6))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_a_beam_that_holds_everything_finds_the_best_of_all_sequences(seed: int, alpha: float, n_best: int) -> None:
     chain = Chain(3, seed)
     found = search(chain, Beam(64, n_best, alpha), Constraints(END, LONGEST))
@@ -91,7 +91,7 @@ def test_a_beam_that_holds_everything_finds_the_best_of_all_sequences(seed: int,
 
 
 @given(seed=st.integers(0, 1000), beta=st.sampled_from([0.2, 1.0]))
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_the_coverage_penalty_is_that_of_the_paper(seed: int, beta: float) -> None:
     chain = Chain(2, seed)
     found = search(chain, Beam(64, 3, 0.5, beta), Constraints(END, LONGEST), coverage=covered)
@@ -106,7 +106,7 @@ def test_the_coverage_penalty_is_that_of_the_paper(seed: int, beta: float) -> No
 
 
 @given(seed=st.integers(0, 1000), size=st.integers(1, 4))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_sources_do_not_know_of_each_other(seed: int, size: int) -> None:
     chain = Chain(3, seed)
     together = search(chain, Beam(size, size), Constraints(END, LONGEST))
@@ -123,7 +123,7 @@ def test_sources_do_not_know_of_each_other(seed: int, size: int) -> None:
 
 
 @given(seed=st.integers(0, 1000))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_a_beam_of_one_is_greedy_search(seed: int) -> None:
     chain = Chain(4, seed)
     found = search(chain, Beam(1), Constraints(END, LONGEST))
@@ -146,7 +146,7 @@ def test_a_source_that_is_done_leaves_the_batch() -> None:
 
 @pytest.mark.parametrize("size", [1, 3])
 @given(seed=st.integers(0, 200))
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_constraints_hold(size: int, seed: int) -> None:
     chain = Chain(2, seed)
     prefixes = [(1, 0), ()]

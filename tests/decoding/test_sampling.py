@@ -15,7 +15,7 @@ from throughtime.errors import ArgumentError
 SCORES = st.lists(st.integers(-30, 30), min_size=2, max_size=12, unique=True).map(
     lambda values: torch.tensor([values], dtype=torch.float64) / 4
 )
-FEW = settings(deadline=None, max_examples=60)
+FEW = settings(max_examples=60)
 
 
 @FEW

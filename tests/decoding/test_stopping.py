@@ -22,7 +22,7 @@ def ending(text: str, stops: list[str]) -> str:
 
 
 @given(pieces=st.lists(LETTERS, max_size=6), stops=st.lists(st.text("ab", min_size=1, max_size=4), max_size=3))
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_the_text_ends_before_the_first_stop_however_it_is_cut(pieces: list[str], stops: list[str]) -> None:
     text = "".join(pieces)
     passed = list(stop_at(pieces, stops))
@@ -46,7 +46,7 @@ def test_text_is_passed_on_as_soon_as_it_is_certain() -> None:
 
 
 @given(pieces=st.lists(LETTERS, max_size=6), stop=st.text("ab", min_size=1, max_size=4))
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_no_more_is_held_back_than_may_be_a_stop(pieces: list[str], stop: str) -> None:
     read = 0
     passed = ""

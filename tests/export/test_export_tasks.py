@@ -62,7 +62,9 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     moving: dict[str, Any] = {**QUICK, "hidden_channels": 4, "num_layers": 1}
     series: dict[str, Any] = {**QUICK, "window": 15, "context": 8, "hidden_size": 6}
     return {
-        "forecaster": Forecaster.fit(sample_series(3, 120), h=7, output=place / "forecaster", members=2, **series),
+        "forecaster": Forecaster.fit(
+            sample_series(3, 120), h=7, output=place / "forecaster", members=2, logarithms=True, **series
+        ),
         "detector": AnomalyDetector.fit(
             sample_signals(300), output=place / "detector", hidden_size=6, window=16, **QUICK
         ),

@@ -30,6 +30,11 @@ def ensemble(output: str = "quantiles", members: int = 1, **options: Any) -> For
     return ForecastEnsemble(made).eval()
 
 
+def test_logarithms_are_taken_and_undone_within_the_file() -> None:
+    files = forecaster_files(ensemble(), is_positive=True, is_logarithmic=True)
+    assert max(check_file(file) for file in files) < 2e-6
+
+
 @pytest.mark.parametrize("output", OUTPUTS)
 @pytest.mark.parametrize("is_positive", [True, False])
 def test_what_is_forecast_is_written_in_the_series_units(output: str, is_positive: bool) -> None:

@@ -42,7 +42,7 @@ def test_the_quantile_loss_is_twice_scikit_learns_pinball_loss() -> None:
     )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 10_000), st.floats(0.1, 30))
 def test_quantiles_never_cross(seed: int, size: float) -> None:
     generator = torch.Generator().manual_seed(seed)

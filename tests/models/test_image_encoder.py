@@ -37,7 +37,7 @@ def test_the_convolutional_encoder_is_what_torch_computes_for_the_same_stages() 
 
 
 @given(height=st.integers(4, 17), width=st.integers(4, 17), channels=st.sampled_from([1, 3]))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_the_grid_is_what_comes_out(height: int, width: int, channels: int) -> None:
     encoder = ConvolutionalEncoder((height, width, channels), channels=(2, 3)).eval()
     vectors = encoder(torch.zeros(2, height, width, channels, dtype=torch.uint8))

@@ -65,7 +65,7 @@ class PlainKneserNey:
 
 
 @given(train=TEXTS, text=TEXTS, order=st.integers(1, 4))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_it_is_kneser_ney(train: list[int], text: list[int], order: int) -> None:
     ours = NGramModel(np.array(train, dtype=np.uint8), vocabulary_size=VOCABULARY, order=order)
     plain = PlainKneserNey(train, order)
@@ -101,7 +101,7 @@ def test_a_small_text_by_hand() -> None:
 
 
 @given(train=TEXTS, context=st.lists(st.integers(0, VOCABULARY - 1), max_size=4), order=st.integers(1, 4))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_the_probabilities_sum_to_one_after_any_context(train: list[int], context: list[int], order: int) -> None:
     model = NGramModel(np.array(train), vocabulary_size=VOCABULARY, order=order)
     last = [model.log_probabilities(np.array([*context, token]))[-1] for token in range(VOCABULARY)]

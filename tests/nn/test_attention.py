@@ -25,7 +25,7 @@ def energy(attention: Attention, query: Tensor, value: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("name", ATTENTIONS)
 @given(lengths=st.lists(st.integers(1, 5), min_size=1, max_size=4), targets=st.integers(1, 3))
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 def test_attention_is_that_of_the_paper_and_sees_no_padding(name: str, lengths: list[int], targets: int) -> None:
     attention = build_attention(name, 6, 6 if name == "dot" else 4).double()
     values = torch.randn(max(lengths), len(lengths), attention.value_size, dtype=torch.float64)

@@ -11,7 +11,7 @@ from throughtime.sequence import SequenceBatch
 
 
 @given(width=st.integers(1, 5), time=st.integers(1, 9))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_each_step_sees_its_window_and_zeros_beyond_the_ends(width: int, time: int) -> None:
     layer = Convolution(3, 4, width).double()
     values = torch.randn(time, 2, 3, dtype=torch.float64)

@@ -108,7 +108,7 @@ def test_the_derivatives_are_those_of_finite_differences(kind: str, bias: bool, 
     assert layer.last_backend == "convolution"
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     time=st.integers(1, 4), batch=st.integers(1, 3), height=st.integers(1, 5), width=st.integers(1, 5),
     kernel=st.sampled_from([(1, 1), (3, 5), (7, 3), (3,)]), reset=st.sampled_from(["after", "before"]),

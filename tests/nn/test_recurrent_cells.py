@@ -21,7 +21,7 @@ def same_seed(kind: str, **options: Any) -> tuple[torch.nn.Module, torch.nn.Modu
     return layers[0], layers[1]
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     kind=st.sampled_from(["RNNCell", "LSTMCell", "GRUCell"]),
     bias=st.booleans(),

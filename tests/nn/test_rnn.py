@@ -70,7 +70,7 @@ def layer_options(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
     return kind, options
 
 
-@settings(deadline=None, max_examples=120)
+@settings(max_examples=120)
 @given(
     drawn=layer_options(),
     form=st.sampled_from(["batched", "unbatched", "packed", "packed sorted"]),

@@ -107,7 +107,7 @@ def allowed(cell: Cell, masks: tuple[str, ...]) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize("variant", FUSED)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(sizes=SIZES, data=st.data())
 def test_values_and_gradients_are_the_references(variant: str, sizes: Sizes, data: st.DataObject) -> None:
     torch.manual_seed(data.draw(st.integers(0, 99), "seed"))

@@ -15,7 +15,7 @@ from throughtime.tasks.anomaly_scores import ScoreScale, mean_around, spans_of, 
 
 
 @given(steps=st.integers(5, 200), window=st.integers(1, 40), hop=st.integers(1, 20))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_every_step_is_in_a_window_and_what_is_told_badly_has_that_error(steps: int, window: int, hop: int) -> None:
     window, hop = min(window, steps), min(hop, window)
     covered = np.zeros(steps, dtype=bool)
@@ -29,7 +29,7 @@ def test_every_step_is_in_a_window_and_what_is_told_badly_has_that_error(steps: 
 
 
 @given(values=st.lists(st.floats(-9, 9), min_size=1, max_size=30), length=st.integers(1, 12))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_mean_around_a_step_is_that_of_the_steps_around_it(values: list[float], length: int) -> None:
     found = mean_around(np.array(values), length)
     for step in range(len(values)):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from statsforecast.models import SeasonalNaive
 
 import throughtime
 from throughtime.data.sample_series import sample_series
-from throughtime.data.series import SeriesTable
+from throughtime.data.series import SeriesTable, Values
 from throughtime.errors import ArgumentError, DataError, ModelFolderError, ThroughTimeError
 from throughtime.tasks.forecast_backtest import Origins, interval_probabilities
 from throughtime.tasks.forecast_baselines import seasonal_naive
@@ -76,15 +77,20 @@ def test_no_value_from_the_future_reaches_the_past(sales: SeriesTable, model: Fo
     assert not np.array_equal(own, changed)
 
 
-def test_nothing_is_fitted_on_the_steps_that_are_kept(sales: SeriesTable, model: Forecaster) -> None:
+@pytest.mark.parametrize("value", [9999.0, 0.0])
+def test_nothing_is_fitted_on_the_steps_that_are_kept(value: float) -> None:
+    frame = growing(lambda level, wave: level * np.exp(0.3 * wave))
+    model = Forecaster.fit(pd.concat([frame.assign(unique_id="a"), frame.assign(unique_id="b")]), h=7, **TINY)
+    sales = model.data.table
     kept = model.settings.complete("validation")
 
     def rewritten(one: Any) -> Any:
         values = one.values.copy()
-        values[-kept:] = 9999.0
+        values[-kept:] = value
         return replace(one, values=values)
 
     other = Forecaster.fit(sales.mapped(rewritten), h=7, **TINY)
+    assert other.settings.logarithms
     assert other.data.scales == model.data.scales
     assert other.data.encoder == model.data.encoder
     # The training losses are the same to the last bit; only when to stop is told by the steps that are kept.
@@ -163,6 +169,55 @@ def test_a_recursive_model_streams_what_it_predicts(sales: SeriesTable) -> None:
     np.testing.assert_allclose(after.intervals[90.0][0], wanted["LSTM-lo-90"], rtol=1e-5)
 
 
+def growing(season: Callable[[Values, Values], Values]) -> pd.DataFrame:
+    """Ten years of months of a level that rises to the eightfold, and a season."""
+    months = np.arange(120)
+    level = 100 * np.exp(months * np.log(8) / 120)
+    noise = 1 + 0.01 * np.random.default_rng(0).normal(size=120)
+    values = noise * season(level, np.sin(months * np.pi / 6))
+    return pd.DataFrame({"ds": pd.date_range("2015-01", periods=120, freq="MS"), "y": values})
+
+
+def test_a_season_that_grows_with_the_level_is_learned_in_logarithms() -> None:
+    frame = growing(lambda level, wave: level * np.exp(0.3 * wave))
+    models = [Forecaster.fit(frame, h=6, network="linear", steps=1, logarithms=one) for one in (None, False)]
+    assert [model.settings.logarithms for model in models] == [True, False]
+    ours, plain = (model.evaluate(baselines=False).rows[0].mase for model in models)
+    assert ours < 0.8 * plain
+    steady = (
+        300
+        + 2 * np.arange(120)
+        + 90 * np.sin(np.arange(120) * np.pi / 6)
+        + 9 * np.random.default_rng(0).normal(size=120)
+    )
+    assert not Forecaster.fit(frame.assign(y=steady), h=6, network="linear", steps=1).settings.logarithms
+
+
+@pytest.mark.parametrize("value", [-1.0, 0.0])
+def test_what_has_no_logarithms_is_learned_as_it_is(value: float) -> None:
+    frame = growing(lambda level, wave: level * np.exp(0.3 * wave))
+    frame.loc[7, "y"] = value
+    assert not Forecaster.fit(frame, h=6, **TINY).settings.logarithms
+    with pytest.raises(DataError, match="has values of zero or less, which have no logarithms"):
+        Forecaster.fit(frame, h=6, logarithms=True, **TINY)
+
+
+@pytest.mark.parametrize("options", [{}, {"strategy": "recursive"}, {"distribution": "point"}], ids=str)
+def test_forecasts_of_logarithms_are_brought_back(options: dict[str, Any]) -> None:
+    frame = growing(lambda level, wave: level + 30 * wave)
+    ours = Forecaster.fit(frame, h=3, logarithms=True, **tiny(**options))
+    theirs = Forecaster.fit(frame.assign(y=np.log(frame.y)), h=3, logarithms=False, **tiny(**options))
+    found, wanted = ours.predict(), theirs.predict()
+    for column in found.columns[2:]:
+        np.testing.assert_allclose(found[column], np.exp(wanted[column]), rtol=1e-5)
+    before, after = (model.stream().update(value).point for model, value in ((ours, 400.0), (theirs, np.log(400))))
+    np.testing.assert_allclose(before, np.exp(after), rtol=1e-5)
+    # What has no logarithm counts as missing.
+    np.testing.assert_array_equal(ours.stream().update(0.0).point, ours.stream().update(None).point)
+    with pytest.raises(DataError, match="has no value above zero"):
+        ours.predict(frame.assign(y=-frame.y))
+
+
 def test_counts_are_forecast_as_counts() -> None:
     generator = np.random.default_rng(0)
     days = pd.date_range("2024-01-01", periods=90)
@@ -230,6 +285,11 @@ def test_what_cannot_be_used_is_told(sales: SeriesTable, model: Forecaster, tmp_
         ),
         (ModelFolderError, "there is no such folder", lambda: Forecaster.load(tmp_path / "nothing")),
         (ArgumentError, "`h` must be a positive integer", lambda: model.predict(h=0)),
+        (
+            ArgumentError,
+            "`logarithms` go with `distribution` quantiles, or a point of the absolute error",
+            lambda: Forecaster.fit(sales, logarithms=True, distribution="normal"),
+        ),
     ]
     for kind, message, act in wrong:
         with pytest.raises(kind, match=message):

@@ -309,7 +309,7 @@ def test_long_pairs_are_left_out_of_the_training() -> None:
 
     data = open_data(model.folder, model.settings)
     sources, _, left_out = data.train
-    in_training = any(len(pair.source) > 100 for pair in data.splits.train.pairs)
+    in_training = any(len(pair.source) > 100 for pair in data.splits.train.examples)
     assert left_out == int(in_training)
     assert max(map(len, sources)) == 4
 

@@ -238,6 +238,16 @@ def test_an_interrupt_saves_and_resume_goes_on(tmp_path: Path) -> None:
     assert json.loads(resumed.stdout)["words"] == 13
 
 
+def train_in_two_processes(text: Path, output: Path, *flags: str) -> None:
+    together = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "throughtime"]
+    subprocess.run(
+        [sys.executable, *together, "vectors", "train", str(text), "-o", str(output), *flags, "--threads", "1"],
+        check=True,
+        capture_output=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+
 def test_two_processes_learn_as_well_as_one(tmp_path: Path) -> None:
     days, trees = ["monday", "friday", "sunday"], ["oak", "elm", "ash"]
     sentences = [["on", day, "we", "work", "late"] for day in days] + [
@@ -245,24 +255,8 @@ def test_two_processes_learn_as_well_as_one(tmp_path: Path) -> None:
     ]
     text = tmp_path / "text.txt"
     text.write_text(text_of(sentences * 600))
-    flags = ["--size", "16", "--epochs", "8", "--subsample", "0", "--learning-rate", "0.1", "--threads", "1", "--quiet"]
-    command = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc-per-node",
-        "2",
-        "-m",
-        "throughtime",
-    ]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    subprocess.run(
-        [*command, "vectors", "train", str(text), "-o", str(tmp_path / "two"), *flags],
-        check=True,
-        capture_output=True,
-        env=environment,
-    )
+    flags = ["--size", "16", "--epochs", "8", "--subsample", "0", "--learning-rate", "0.1", "--quiet"]
+    train_in_two_processes(text, tmp_path / "two", *flags)
     vectors = WordVectors.load(tmp_path / "two")
     assert {word for word, _ in vectors.most_similar("monday", 2, exclude=["on", "we", "work", "late"])} == {*days[1:]}
     assert vectors.doesnt_match(["oak", "elm", "friday", "ash"]) == "friday"
@@ -273,22 +267,7 @@ def test_a_mean_of_models_has_moved_as_far_as_one_model(tmp_path: Path) -> None:
     text.write_text(little_world(600).text)
     one, two = tmp_path / "one", tmp_path / "two"
     Word2Vec(size=16, epochs=5, threads=1).fit(text, output=one)
-    command = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc-per-node",
-        "2",
-        "-m",
-        "throughtime",
-    ]
-    subprocess.run(
-        [*command, "vectors", "train", str(text), "-o", str(two), "--size", "16", "--epochs", "5", "--threads", "1"],
-        check=True,
-        capture_output=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
+    train_in_two_processes(text, two, "--size", "16", "--epochs", "5")
     expected, found = (read_metrics(folder / "metrics.jsonl")[-1]["loss"] for folder in (one, two))
     assert found == pytest.approx(expected, rel=0.05)
 

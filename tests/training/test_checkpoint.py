@@ -47,7 +47,7 @@ def same(one: Any, two: Any) -> bool:
 
 
 @given(tree=TREES)
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_tree_comes_back_as_it_was(tree: Any, tmp_path: Path) -> None:
     save_tree(tmp_path / "state.safetensors", tree)
     assert same(tree, load_tree(tmp_path / "state.safetensors"))

@@ -37,7 +37,7 @@ def tables(draw: st.DrawFn) -> Table:
     return Table(words, np.array(rows, dtype=np.float32))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(tables())
 def test_every_format_gives_back_what_it_was_given(content: Table) -> None:
     vectors = WordVectors(content.words, content.vectors)

@@ -34,7 +34,7 @@ def counted(vocabulary: Vocabulary) -> list[tuple[str, int]]:
 
 
 @given(st.lists(st.lists(st.tuples(WORDS, GAPS), max_size=20), min_size=1, max_size=3), st.sampled_from([1, 3000]))
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_counts_are_those_of_python(parts: list[list[tuple[str, str]]], times: int) -> None:
     texts = ["".join(word + gap for word, gap in part) * times + "one two" for part in parts] + [""]
     with TemporaryDirectory() as folder:
@@ -108,7 +108,7 @@ def test_vocabularies_are_added() -> None:
 
 
 @given(st.lists(st.integers(1, 1000), min_size=2, max_size=40))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_the_tree_is_a_huffman_tree(counts: list[int]) -> None:
     falling = np.array(sorted(counts, reverse=True), dtype=np.uint64)
     keep = np.zeros(len(counts), dtype=np.uint32)

@@ -50,19 +50,7 @@ SAMPLE = Sample(
 )
 VIDEO_SAMPLE = Sample(
     lambda: moving_shapes(1_000, frames=5, side=24),
-    {
-        "channels": (16, 32),
-        "hidden_size": 96,
-        "embedding_size": 48,
-        "attention": "general",
-        "attention_penalty": 0.0,
-        "dropout": 0.0,
-        "learning_rate": 6e-3,
-        "batch_size": 16,
-        "validation_pictures": 60,
-        "validations": 5,
-        "time_budget": "60s",
-    },
+    {**SAMPLE.settings, "channels": (16, 32), "batch_size": 16, "validation_pictures": 60},
 )
 
 

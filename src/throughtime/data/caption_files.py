@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from throughtime.data.captioned_images import CaptionedImage, CaptionedImages, picture_name
 from throughtime.data.picture_tables import PICTURE_NAMES, TABLES, picture_path, read_picture_table
+from throughtime.data.splits import joined_parts
 from throughtime.data.text import part_of
 from throughtime.data.text_encodings import read_text_file
 from throughtime.errors import DataError, data_error
@@ -66,9 +67,7 @@ def find_captioned(
                 found.setdefault(part, []).append(images)
     if not found:
         raise DataError("there are no captions; give files or folders")
-    joined = {part: several[0].joined(*several[1:]) for part, several in found.items()}
-    # A single part, whatever it is called, is all there is.
-    return {"train": next(iter(joined.values()))} if len(joined) == 1 else joined
+    return joined_parts(found)
 
 
 def _caption_files(path: Path) -> list[Path]:

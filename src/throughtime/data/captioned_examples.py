@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
+from throughtime.data.examples import Examples, Placed
 from throughtime.data.splits import Splits, splits_of
 from throughtime.errors import DataError, counted
 
 
-class Captioned(Protocol):
+class Captioned(Placed, Protocol):
     """An example that has captions and knows where it stood."""
 
     @property
@@ -22,45 +22,18 @@ class Captioned(Protocol):
         """At least one."""
         ...
 
-    @property
-    def place(self) -> str:
-        """Where it stood, such as "photos/1.jpg"."""
-        ...
-
 
 ExampleT = TypeVar("ExampleT", bound=Captioned)
 
 
 @dataclass(frozen=True)
-class CaptionedExamples(ABC, Generic[ExampleT]):
-    """Examples with captions, in the order in which they were read.
-
-    Attributes:
-        UNIT: what one example is.
-        examples: all of them.
-        name: where they are from, for messages.
-        remarks: what is to be told about how they were read.
-    """
-
-    UNIT: ClassVar[str] = "example"
-
-    examples: tuple[ExampleT, ...]
-    name: str
-    remarks: tuple[str, ...] = ()
-
-    def __len__(self) -> int:
-        """How many examples."""
-        return len(self.examples)
+class CaptionedExamples(Examples[ExampleT], ABC, Generic[ExampleT]):
+    """Examples with captions; the attributes are those of all ``Examples``."""
 
     @property
     def captions(self) -> list[tuple[str, ...]]:
         """The captions of each example."""
         return [example.captions for example in self.examples]
-
-    @property
-    def places(self) -> list[str]:
-        """Where each example stood."""
-        return [example.place for example in self.examples]
 
     def summary(self) -> str:
         """How many examples and captions there are."""
@@ -70,27 +43,11 @@ class CaptionedExamples(ABC, Generic[ExampleT]):
     def save(self, path: Path) -> None:
         """Write the examples, without what is captioned, one JSON object a line."""
 
-    def chosen(self, rows: Iterable[int]) -> Self:
-        """These examples alone."""
-        return replace(self, examples=tuple(self.examples[row] for row in rows), remarks=())
 
-    def joined(self, *others: Self) -> Self:
-        """These examples and then the others'."""
-        parts: Sequence[Self] = (self, *others)
-        return replace(
-            self,
-            examples=tuple(example for part in parts for example in part.examples),
-            name=", ".join(part.name for part in parts),
-            remarks=tuple(remark for part in parts for remark in part.remarks),
-        )
+Part = TypeVar("Part", bound=CaptionedExamples[Any])
 
 
-Examples = TypeVar("Examples", bound=CaptionedExamples[Any])
-
-
-def split_captioned(
-    parts: dict[str, Examples], examples: int, *, seed: int, by_caption: bool = False
-) -> Splits[Examples]:
+def split_captioned(parts: dict[str, Part], examples: int, *, seed: int, by_caption: bool = False) -> Splits[Part]:
     """Take a validation part out of the training part where there is none.
 
     Args:
@@ -106,9 +63,7 @@ def split_captioned(
     return splits_of(parts, lambda train: split_off_captioned(train, examples, seed=seed, by_caption=by_caption))
 
 
-def split_off_captioned(
-    captioned: Examples, examples: int, *, seed: int, by_caption: bool = False
-) -> tuple[Examples, Examples]:
+def split_off_captioned(captioned: Part, examples: int, *, seed: int, by_caption: bool = False) -> tuple[Part, Part]:
     """Take a random part of the examples out; arguments as of ``split_captioned``.
 
     Returns:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
 import numpy as np
 
 from throughtime.data.captioned_examples import CaptionedExamples
+from throughtime.data.examples import load_examples, save_examples
 from throughtime.data.images import Picture, checked_pixels
 from throughtime.data.labelled_images import with_picture
-from throughtime.errors import ArgumentError, ModelFolderError
-from throughtime.files import write_text
+from throughtime.errors import ArgumentError
 
 
 class CaptionedImage(NamedTuple):
@@ -35,13 +35,7 @@ class CaptionedImage(NamedTuple):
 
 @dataclass(frozen=True)
 class CaptionedImages(CaptionedExamples[CaptionedImage]):
-    """Pictures with captions, in the order in which they were read.
-
-    Attributes:
-        examples: all of them.
-        name: where they are from, for messages.
-        remarks: what is to be told about how they were read.
-    """
+    """Pictures with captions; the attributes are those of all ``Examples``."""
 
     UNIT: ClassVar[str] = "picture"
 
@@ -78,10 +72,7 @@ class CaptionedImages(CaptionedExamples[CaptionedImage]):
 
     def save(self, path: Path) -> None:
         """Write captions, places and names, one JSON object a line."""
-        rows = (
-            {"captions": example.captions, "place": example.place, "name": example.name} for example in self.examples
-        )
-        write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+        save_examples(path, self.examples, without="picture")
 
     @classmethod
     def load(cls, path: Path, name: str) -> CaptionedImages:
@@ -90,12 +81,7 @@ class CaptionedImages(CaptionedExamples[CaptionedImage]):
         Raises:
             ModelFolderError: where the file is missing or damaged.
         """
-        try:
-            rows = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
-            examples = (CaptionedImage(None, tuple(row["captions"]), row["place"], row["name"]) for row in rows)
-            return cls(tuple(examples), name)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ModelFolderError(f"{path}: the prepared data is missing or damaged ({error})") from error
+        return cls(load_examples(path, partial(CaptionedImage, None)), name)
 
 
 def said_of(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
@@ -13,10 +13,10 @@ import numpy as np
 from throughtime.data.caption_files import RECOGNISED_CAPTIONS, CaptionColumns, find_captioned
 from throughtime.data.captioned_examples import CaptionedExamples
 from throughtime.data.captioned_images import CaptionedImages, said_of
+from throughtime.data.examples import load_examples, save_examples
+from throughtime.data.splits import joined_parts
 from throughtime.data.tokenizer import Ids
 from throughtime.data.videos import Video, count_frames
-from throughtime.errors import ModelFolderError
-from throughtime.files import write_text
 
 
 class CaptionedVideo(NamedTuple):
@@ -37,13 +37,7 @@ class CaptionedVideo(NamedTuple):
 
 @dataclass(frozen=True)
 class CaptionedVideos(CaptionedExamples[CaptionedVideo]):
-    """Videos with captions, in the order in which they were read.
-
-    Attributes:
-        examples: all of them.
-        name: where they are from, for messages.
-        remarks: what is to be told about how they were read.
-    """
+    """Videos with captions; the attributes are those of all ``Examples``."""
 
     UNIT: ClassVar[str] = "video"
 
@@ -78,8 +72,7 @@ class CaptionedVideos(CaptionedExamples[CaptionedVideo]):
 
     def save(self, path: Path) -> None:
         """Write captions, places and numbers of frames, one JSON object a line."""
-        rows = ({"captions": one.captions, "place": one.place, "frames": one.frames} for one in self.examples)
-        write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+        save_examples(path, self.examples, without="video")
 
     @classmethod
     def load(cls, path: Path, name: str) -> CaptionedVideos:
@@ -88,12 +81,7 @@ class CaptionedVideos(CaptionedExamples[CaptionedVideo]):
         Raises:
             ModelFolderError: where the file is missing or damaged.
         """
-        try:
-            rows = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
-            examples = (CaptionedVideo(None, tuple(row["captions"]), row["place"], int(row["frames"])) for row in rows)
-            return cls(tuple(examples), name)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ModelFolderError(f"{path}: the prepared data is missing or damaged ({error})") from error
+        return cls(load_examples(path, partial(CaptionedVideo, None)), name)
 
 
 def find_captioned_videos(
@@ -118,7 +106,7 @@ def find_captioned_videos(
     if files or not own:
         for part, named in find_captioned(files, columns).items():
             found.setdefault(part, []).append(_of_files(named))
-    return {part: several[0].joined(*several[1:]) for part, several in found.items()}
+    return joined_parts(found)
 
 
 def _of_files(named: CaptionedImages) -> CaptionedVideos:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from throughtime.data.image_arrays import (
@@ -18,7 +18,7 @@ from throughtime.data.images import SUFFIXES
 from throughtime.data.labelled_examples import split_off
 from throughtime.data.labelled_images import ImageExample, LabelledImages
 from throughtime.data.picture_tables import PICTURE_NAMES, TABLES, PictureTable, read_picture_table
-from throughtime.data.splits import Splits, splits_of
+from throughtime.data.splits import Splits, joined_parts, splits_of
 from throughtime.data.table_rows import first_named
 from throughtime.data.text import part_of
 from throughtime.errors import DataError, counted, data_error
@@ -67,9 +67,7 @@ def find_images(
             found.setdefault(part, []).append(images)
     if not found:
         raise DataError("there are no pictures; give files or folders")
-    joined = {part: _joined(several) for part, several in found.items()}
-    # A single part, whatever it is called, is all there is.
-    return {"train": next(iter(joined.values()))} if len(joined) == 1 else joined
+    return joined_parts(found)
 
 
 def split_images(parts: dict[str, LabelledImages], validation_fraction: float, *, seed: int) -> Splits[LabelledImages]:
@@ -84,11 +82,6 @@ def split_images(parts: dict[str, LabelledImages], validation_fraction: float, *
 def is_picture(path: Path) -> bool:
     """Whether the file's name is that of a picture."""
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
-
-
-def _joined(several: Sequence[LabelledImages]) -> LabelledImages:
-    remarks = tuple(remark for images in several for remark in images.remarks)
-    return replace(several[0].joined(*several[1:]), remarks=remarks)
 
 
 def _found(path: Path, columns: ImageColumns) -> Iterator[tuple[str, LabelledImages]]:

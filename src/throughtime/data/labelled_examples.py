@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 from itertools import islice
-from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
+from throughtime.data.examples import Examples, Placed
 from throughtime.errors import DataError, check_range, counted
 
 
-class Labelled(Protocol):
+class Labelled(Placed, Protocol):
     """An example that has labels and knows where it stood."""
 
     @property
@@ -21,35 +22,13 @@ class Labelled(Protocol):
         """One, or any number where an example may have several or none."""
         ...
 
-    @property
-    def place(self) -> str:
-        """Where it stood, such as "reviews.csv:17"."""
-        ...
-
 
 ExampleT = TypeVar("ExampleT", bound=Labelled)
 
 
 @dataclass(frozen=True)
-class LabelledExamples(Generic[ExampleT]):
-    """Examples in the order in which they were read.
-
-    Attributes:
-        UNIT: what one example is.
-        examples: all of them.
-        name: where they are from, for messages.
-        remarks: what is to be told about how they were read.
-    """
-
-    UNIT: ClassVar[str] = "example"
-
-    examples: tuple[ExampleT, ...]
-    name: str
-    remarks: tuple[str, ...] = ()
-
-    def __len__(self) -> int:
-        """How many examples."""
-        return len(self.examples)
+class LabelledExamples(Examples[ExampleT], Generic[ExampleT]):
+    """Examples with labels; the attributes are those of all ``Examples``."""
 
     @property
     def labels(self) -> list[tuple[str, ...]]:
@@ -68,18 +47,8 @@ class LabelledExamples(Generic[ExampleT]):
         more = f", and {len(counts) - 12} more" if len(counts) > 12 else ""
         return f"{counted(len(self), self.UNIT)}; {shares}{more}"
 
-    def chosen(self, rows: Iterable[int]) -> Self:
-        """These examples alone."""
-        return replace(self, examples=tuple(self.examples[row] for row in rows), remarks=())
 
-    def joined(self, *others: Self | None) -> Self:
-        """These examples and then the others'."""
-        parts: Sequence[Self] = [self, *(other for other in others if other is not None)]
-        examples = tuple(example for part in parts for example in part.examples)
-        return replace(self, examples=examples, name=", ".join(part.name for part in parts), remarks=())
-
-
-Examples = TypeVar("Examples", bound=LabelledExamples[Any])
+Part = TypeVar("Part", bound=LabelledExamples[Any])
 
 
 def label_order(labels: Iterable[str]) -> list[str]:
@@ -94,7 +63,7 @@ def label_order(labels: Iterable[str]) -> list[str]:
     return sorted(different)
 
 
-def split_off(examples: Examples, fraction: float, *, seed: int) -> tuple[Examples, Examples]:
+def split_off(examples: Part, fraction: float, *, seed: int) -> tuple[Part, Part]:
     """Take a random part of the examples out, so that each class has the same share of both parts.
 
     The first of several labels is what counts here. At least one example of each class stays.

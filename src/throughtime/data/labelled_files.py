@@ -10,7 +10,7 @@ from pathlib import Path
 from throughtime.data.labelled_examples import split_off
 from throughtime.data.labelled_formats import RECOGNISED, Columns, read_labelled, unlabelled_lines
 from throughtime.data.labelled_text import Example, LabelledText
-from throughtime.data.splits import Splits, splits_of
+from throughtime.data.splits import Splits, joined_parts, splits_of
 from throughtime.data.text import part_of
 from throughtime.data.text_encodings import read_text_file
 from throughtime.errors import counted, data_error
@@ -51,10 +51,7 @@ def find_labelled(
             files.append(path)
     for part, examples in _files(files, columns, encoding).items():
         found.setdefault(part, []).append(examples)
-    if set(found) == {"valid"} or set(found) == {"test"}:
-        # A single part, whatever it is called, is all there is.
-        return {"train": _joined(next(iter(found.values())))}
-    return {part: _joined(texts) for part, texts in found.items()}
+    return joined_parts(found)
 
 
 def split_labelled(parts: dict[str, LabelledText], validation_fraction: float, *, seed: int) -> Splits[LabelledText]:
@@ -69,11 +66,6 @@ def split_labelled(parts: dict[str, LabelledText], validation_fraction: float, *
         DataError: where there is no training part, or it is too small.
     """
     return splits_of(parts, lambda train: split_off(train, validation_fraction, seed=seed))
-
-
-def _joined(texts: Sequence[LabelledText]) -> LabelledText:
-    remarks = tuple(remark for text in texts for remark in text.remarks)
-    return replace(texts[0].joined(*texts[1:]), remarks=remarks)
 
 
 def _folder(path: Path, columns: Columns, encoding: str | None) -> dict[str, LabelledText]:
@@ -120,11 +112,11 @@ def _files(files: Sequence[Path], columns: Columns, encoding: str | None) -> dic
         texts = [
             unlabelled_lines(read_text_file(file, encoding), label) for file, label in zip(files, names, strict=True)
         ]
-        return {"train": _joined(texts)}
+        return joined_parts({"train": texts})
     found: dict[str, list[LabelledText]] = {}
     for file in files:
         found.setdefault(part_of(file.name) or "train", []).append(_file(file, columns, encoding))
-    return {part: _joined(texts) for part, texts in found.items()}
+    return {part: texts[0].joined(*texts[1:]) for part, texts in found.items()}
 
 
 def _file(path: Path, columns: Columns, encoding: str | None) -> LabelledText:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
 import numpy as np
 
+from throughtime.data.examples import load_examples, save_examples
 from throughtime.data.images import Picture, checked_pixels
 from throughtime.data.labelled_examples import LabelledExamples
-from throughtime.errors import ArgumentError, ModelFolderError
-from throughtime.files import write_text
+from throughtime.errors import ArgumentError
 
 
 class ImageExample(NamedTuple):
@@ -32,13 +32,7 @@ class ImageExample(NamedTuple):
 
 @dataclass(frozen=True)
 class LabelledImages(LabelledExamples[ImageExample]):
-    """Pictures with their labels, in the order in which they were read.
-
-    Attributes:
-        examples: all of them.
-        name: where they are from, for messages.
-        remarks: what is to be told about how they were read.
-    """
+    """Pictures with their labels; the attributes are those of all ``Examples``."""
 
     UNIT: ClassVar[str] = "picture"
 
@@ -77,8 +71,7 @@ class LabelledImages(LabelledExamples[ImageExample]):
 
     def save(self, path: Path) -> None:
         """Write labels and places, one JSON object a line."""
-        rows = ({"labels": example.labels, "place": example.place} for example in self.examples)
-        write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+        save_examples(path, self.examples, without="picture")
 
     @classmethod
     def load(cls, path: Path, name: str) -> LabelledImages:
@@ -87,11 +80,7 @@ class LabelledImages(LabelledExamples[ImageExample]):
         Raises:
             ModelFolderError: where the file is missing or damaged.
         """
-        try:
-            rows = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
-            return cls(tuple(ImageExample(None, tuple(row["labels"]), row["place"]) for row in rows), name)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ModelFolderError(f"{path}: the prepared data is missing or damaged ({error})") from error
+        return cls(load_examples(path, partial(ImageExample, None)), name)
 
 
 def with_picture(picture: Picture | None, place: str) -> Picture:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -85,6 +85,15 @@ class LabelledSequences(LabelledExamples[SequenceExample]):
             several = label if isinstance(label, list | tuple | set | frozenset) else (label,)
             examples.append(SequenceExample(checked_numbers(sequence, place), tuple(map(str, several)), place))
         return with_channels(examples, name, channels, alike=alike)
+
+    def joined(self, *others: Any) -> Self:
+        """These sequences and then the others'.
+
+        Raises:
+            DataError: where they have another number of channels.
+        """
+        check_same_channels([self, *others])
+        return super().joined(*others)
 
     @property
     def sequences(self) -> NumericSequences:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
+from throughtime.data.examples import load_examples, save_examples
 from throughtime.data.labelled_examples import LabelledExamples
-from throughtime.errors import ArgumentError, ModelFolderError
-from throughtime.files import write_text
+from throughtime.errors import ArgumentError
 
 
 class Example(NamedTuple):
@@ -29,13 +28,7 @@ class Example(NamedTuple):
 
 @dataclass(frozen=True)
 class LabelledText(LabelledExamples[Example]):
-    """Texts with their labels, in the order in which they were read.
-
-    Attributes:
-        examples: all of them.
-        name: where they are from, for messages.
-        remarks: what is to be told about how they were read.
-    """
+    """Texts with their labels; the attributes are those of all ``Examples``."""
 
     UNIT: ClassVar[str] = "text"
 
@@ -63,7 +56,7 @@ class LabelledText(LabelledExamples[Example]):
 
     def save(self, path: Path) -> None:
         """Write one JSON object a line."""
-        write_text(path, "".join(json.dumps(example._asdict(), ensure_ascii=False) + "\n" for example in self.examples))
+        save_examples(path, self.examples)
 
     @classmethod
     def load(cls, path: Path, name: str) -> LabelledText:
@@ -72,8 +65,4 @@ class LabelledText(LabelledExamples[Example]):
         Raises:
             ModelFolderError: where the file is missing or damaged.
         """
-        try:
-            rows = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
-            return cls(tuple(Example(row["text"], tuple(row["labels"]), row["place"]) for row in rows), name)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ModelFolderError(f"{path}: the prepared data is missing or damaged ({error})") from error
+        return cls(load_examples(path, Example), name)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from throughtime.data.parallel_text import Pair, ParallelText
+from throughtime.data.splits import joined_parts
 from throughtime.data.text import part_of
 from throughtime.data.text_encodings import read_text_file
 from throughtime.errors import ArgumentError, counted, data_error
@@ -58,7 +59,7 @@ def find_parallel(
                 found.setdefault(part_of(file.name) or "train", []).append(_read_table(file, source, target, encoding))
     for part, text in _pair_up(plain, source, target, encoding):
         found.setdefault(part, []).append(text)
-    return _parts(found)
+    return joined_parts(found)
 
 
 def find_sentences(
@@ -77,16 +78,9 @@ def find_sentences(
         for file in _files_of(Path(given)):
             lines, remarks = _lines(file, encoding)
             pairs = _usable((Pair(line, line, f"{file}:{number}") for number, line in lines), str(file))
-            text = ParallelText(pairs.pairs, pairs.name, (*remarks, *pairs.remarks))
+            text = ParallelText(pairs.examples, pairs.name, (*remarks, *pairs.remarks))
             found.setdefault(part_of(file.name) or "train", []).append(text)
-    return _parts(found)
-
-
-def _parts(found: dict[str, list[ParallelText]]) -> dict[str, ParallelText]:
-    if set(found) in ({"valid"}, {"test"}):
-        # A single part, whatever it is called, is all there is.
-        found = {"train": next(iter(found.values()))}
-    return {part: texts[0].joined(*texts[1:]) for part, texts in found.items()}
+    return joined_parts(found)
 
 
 def _files_of(path: Path) -> list[Path]:
@@ -185,7 +179,7 @@ def _read_two(source: Path, target: Path, encoding: str | None) -> ParallelText:
         )
     pairs = (Pair(line, theirs, f"{source}:{number}") for (number, line), (_, theirs) in zip(own, other, strict=True))
     found = _usable(pairs, f"{source} and {target.name}")
-    return ParallelText(found.pairs, found.name, (*told, *told_too, *found.remarks))
+    return ParallelText(found.examples, found.name, (*told, *told_too, *found.remarks))
 
 
 def _read_table(file: Path, source: str | None, target: str | None, encoding: str | None) -> ParallelText:
@@ -193,7 +187,7 @@ def _read_table(file: Path, source: str | None, target: str | None, encoding: st
     is_json = _kind(file) == "jsonl" or (bool(lines) and lines[0][1].lstrip().startswith("{"))
     read = _json_pairs if is_json else _tsv_pairs
     found = _usable(read(file, lines, source, target), str(file))
-    return ParallelText(found.pairs, found.name, (*told, *found.remarks))
+    return ParallelText(found.examples, found.name, (*told, *found.remarks))
 
 
 def _tsv_pairs(file: Path, lines: list[tuple[int, str]], source: str | None, target: str | None) -> list[Pair]:

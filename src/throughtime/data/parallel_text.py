@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
+from throughtime.data.examples import Examples, load_examples, save_examples
 from throughtime.data.splits import Splits, splits_of
-from throughtime.errors import ArgumentError, DataError, ModelFolderError, counted
-from throughtime.files import write_text
+from throughtime.errors import ArgumentError, DataError, counted
 
 
 class Pair(NamedTuple):
@@ -30,18 +29,10 @@ class Pair(NamedTuple):
 
 
 @dataclass(frozen=True)
-class ParallelText:
-    """Pairs in the order in which they were read.
+class ParallelText(Examples[Pair]):
+    """Sentences with their translations; the attributes are those of all ``Examples``."""
 
-    Attributes:
-        pairs: all of them.
-        name: where they are from, for messages.
-        remarks: what is to be told about how they were read.
-    """
-
-    pairs: tuple[Pair, ...]
-    name: str
-    remarks: tuple[str, ...] = ()
+    UNIT: ClassVar[str] = "pair"
 
     @classmethod
     def of(cls, sources: Sequence[str], targets: Sequence[str], name: str = "sentences") -> ParallelText:
@@ -59,32 +50,19 @@ class ParallelText:
             pairs.append(Pair(source, target, f"{name}[{number}]"))
         return cls(tuple(pairs), name)
 
-    def __len__(self) -> int:
-        """Pairs."""
-        return len(self.pairs)
-
     @property
     def sources(self) -> list[str]:
         """All sentences that are translated."""
-        return [pair.source for pair in self.pairs]
+        return [pair.source for pair in self.examples]
 
     @property
     def targets(self) -> list[str]:
         """Their translations."""
-        return [pair.target for pair in self.pairs]
-
-    def joined(self, *others: ParallelText) -> ParallelText:
-        """This text and others, one after the other."""
-        texts = (self, *others)
-        return ParallelText(
-            tuple(pair for text in texts for pair in text.pairs),
-            ", ".join(text.name for text in texts),
-            tuple(remark for text in texts for remark in text.remarks),
-        )
+        return [pair.target for pair in self.examples]
 
     def save(self, path: Path) -> None:
-        """Write one JSON list a line: source, target, place."""
-        write_text(path, "".join(json.dumps(list(pair), ensure_ascii=False) + "\n" for pair in self.pairs))
+        """Write one JSON object a line."""
+        save_examples(path, self.examples)
 
     @classmethod
     def load(cls, path: Path, name: str) -> ParallelText:
@@ -93,11 +71,7 @@ class ParallelText:
         Raises:
             ModelFolderError: where the file is missing or damaged.
         """
-        try:
-            rows = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
-            return cls(tuple(Pair(*map(str, row)) for row in rows), name)
-        except (OSError, ValueError, TypeError) as error:
-            raise ModelFolderError(f"{path}: the prepared data is missing or damaged ({error})") from error
+        return cls(load_examples(path, Pair), name)
 
 
 def split_parallel(parts: dict[str, ParallelText], validation_pairs: int, *, seed: int) -> Splits[ParallelText]:
@@ -132,6 +106,6 @@ def _split_off(text: ParallelText, count: int, seed: int) -> tuple[ParallelText,
             break
         chosen.add(sources[place])
         taken += by_source[sources[place]]
-    train = tuple(pair for pair in text.pairs if pair.source not in chosen)
-    valid = tuple(pair for pair in text.pairs if pair.source in chosen)
-    return replace(text, pairs=train), ParallelText(valid, f"{counted(len(valid), 'pair')} of {text.name}")
+    train = tuple(pair for pair in text.examples if pair.source not in chosen)
+    valid = tuple(pair for pair in text.examples if pair.source in chosen)
+    return replace(text, examples=train), ParallelText(valid, f"{counted(len(valid), 'pair')} of {text.name}")

@@ -54,7 +54,7 @@ _MONTHS = [
 def sample_numbers(pairs: int = 20_000, *, seed: int = 0) -> ParallelText:
     """Numbers, prices, times and dates, each in figures and in words.
 
-    >>> print(sample_numbers(1, seed=3).pairs[0].target)
+    >>> print(sample_numbers(1, seed=3).examples[0].target)
     six hundred seven euros and sixty nine cents
 
     Args:

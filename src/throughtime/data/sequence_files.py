@@ -35,7 +35,7 @@ from throughtime.data.sequence_tables import (
     read_sequence_table,
     sequence_format,
 )
-from throughtime.data.splits import Splits, splits_of
+from throughtime.data.splits import Splits, joined_parts, splits_of
 from throughtime.data.text import part_of
 from throughtime.data.text_encodings import decode_file, read_text_file
 from throughtime.errors import ArgumentError, DataError, counted, data_error
@@ -91,9 +91,7 @@ def find_sequences(
         for file in files:
             for part, sequences in _file(file, columns, encoding, labelled=labelled):
                 found.setdefault(part, []).append(sequences)
-    joined = {part: _joined(several) for part, several in found.items()}
-    # A single part, whatever it is called, is all there is.
-    return {"train": next(iter(joined.values()))} if len(joined) == 1 else joined
+    return joined_parts(found)
 
 
 def read_sequences(
@@ -119,7 +117,8 @@ def read_sequences(
     """
     if content.startswith(NPZ_BEGINS):
         parts = _npz(read_npz(content, most_bytes=most_bytes), "the file", labelled=False)
-        return _joined([sequences for _, sequences in parts])
+        first, *others = (sequences for _, sequences in parts)
+        return first.joined(*others)
     file = decode_file(content, "the file", encoding)
     format = sequence_format(file.text[:_HEAD], columns)  # noqa: A001 - the field's own word
     if format is None:
@@ -159,12 +158,6 @@ def _head(path: Path) -> str:
             return file.read(_HEAD).decode("utf-8", errors="replace")
     except (OSError, EOFError):
         return ""  # whoever reads it says what is wrong
-
-
-def _joined(several: Sequence[LabelledSequences]) -> LabelledSequences:
-    check_same_channels(several)
-    remarks = tuple(remark for sequences in several for remark in sequences.remarks)
-    return replace(several[0].joined(*several[1:]), remarks=remarks)
 
 
 def _file(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, Self, TypeVar
 
 from throughtime.errors import ArgumentError, DataError
 
@@ -44,6 +44,23 @@ class Prepared(Protocol):
 
 
 PreparedPart = TypeVar("PreparedPart", bound=Prepared)
+
+
+class Joinable(Protocol):
+    """A part that others can be added to."""
+
+    def joined(self, *others: Self) -> Self:
+        """This part and then the others."""
+        ...
+
+
+JoinablePart = TypeVar("JoinablePart", bound=Joinable)
+
+
+def joined_parts(found: Mapping[str, Sequence[JoinablePart]]) -> dict[str, JoinablePart]:
+    """Parts of which pieces were found, each joined; a single part, whatever it is called, is all there is: train."""
+    joined = {part: several[0].joined(*several[1:]) for part, several in found.items()}
+    return {"train": next(iter(joined.values()))} if len(joined) == 1 else joined
 
 
 def splits_of(

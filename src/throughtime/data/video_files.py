@@ -13,7 +13,7 @@ import numpy.typing as npt
 from throughtime.data.image_arrays import LABEL_NAMES, NPZ_BEGINS, Arrays, read_npz
 from throughtime.data.images import Pixels
 from throughtime.data.labelled_examples import split_off
-from throughtime.data.splits import Splits, splits_of
+from throughtime.data.splits import Splits, joined_parts, splits_of
 from throughtime.data.text import part_of
 from throughtime.data.videos import LabelledVideos, is_frame, read_animation
 from throughtime.errors import DataError, data_error
@@ -42,8 +42,7 @@ def find_videos(sources: Sequence[LabelledVideos | Path | str]) -> dict[str, Lab
             found.setdefault(part, []).append(videos)
     if not found:
         raise DataError("there are no videos; give files or folders")
-    joined = {part: _joined(several) for part, several in found.items()}
-    return {"train": next(iter(joined.values()))} if len(joined) == 1 else joined
+    return joined_parts(found)
 
 
 def split_videos(parts: dict[str, LabelledVideos], validation_fraction: float, *, seed: int) -> Splits[LabelledVideos]:
@@ -53,11 +52,6 @@ def split_videos(parts: dict[str, LabelledVideos], validation_fraction: float, *
         DataError: where there is no training part, or it is too small.
     """
     return splits_of(parts, lambda train: split_off(train, validation_fraction, seed=seed))
-
-
-def _joined(several: Sequence[LabelledVideos]) -> LabelledVideos:
-    remarks = tuple(remark for videos in several for remark in videos.remarks)
-    return replace(several[0].joined(*several[1:]), remarks=remarks)
 
 
 def _found(path: Path) -> Iterator[tuple[str, LabelledVideos]]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import ClassVar, NamedTuple, Protocol, overload
@@ -12,12 +12,13 @@ from typing import ClassVar, NamedTuple, Protocol, overload
 import numpy as np
 import torch
 
+from throughtime.data.examples import load_examples, save_examples
 from throughtime.data.frames import Frames
 from throughtime.data.images import SUFFIXES, Picture, Pixels, checked_pixels, converted, opened_image, with_pillow
 from throughtime.data.labelled_examples import LabelledExamples
 from throughtime.data.tokenizer import Ids
-from throughtime.errors import ArgumentError, ModelFolderError, counted, data_error
-from throughtime.files import replacing, write_text
+from throughtime.errors import ArgumentError, counted, data_error
+from throughtime.files import replacing
 from throughtime.sequence import SequenceBatch
 
 Video = Path | Pixels
@@ -42,13 +43,7 @@ class VideoExample(NamedTuple):
 
 @dataclass(frozen=True)
 class LabelledVideos(LabelledExamples[VideoExample]):
-    """Videos, with labels or without, in the order in which they were read.
-
-    Attributes:
-        examples: all of them.
-        name: where they are from, for messages.
-        remarks: what is to be told about how they were read.
-    """
+    """Videos, with labels or without; the attributes are those of all ``Examples``."""
 
     UNIT: ClassVar[str] = "video"
 
@@ -92,8 +87,7 @@ class LabelledVideos(LabelledExamples[VideoExample]):
 
     def save(self, path: Path) -> None:
         """Write labels, places and numbers of frames, one JSON object a line."""
-        rows = ({"labels": one.labels, "place": one.place, "frames": one.frames} for one in self.examples)
-        write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+        save_examples(path, self.examples, without="video")
 
     @classmethod
     def load(cls, path: Path, name: str) -> LabelledVideos:
@@ -102,12 +96,7 @@ class LabelledVideos(LabelledExamples[VideoExample]):
         Raises:
             ModelFolderError: where the file is missing or damaged.
         """
-        try:
-            rows = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
-            examples = [VideoExample(None, tuple(row["labels"]), row["place"], int(row["frames"])) for row in rows]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ModelFolderError(f"{path}: the prepared data is missing or damaged ({error})") from error
-        return cls(tuple(examples), name)
+        return cls(load_examples(path, partial(VideoExample, None)), name)
 
 
 class VideoWithFrames(Protocol):

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from throughtime.data.images import SUFFIXES
 from throughtime.data.picture_tables import PICTURE_NAMES, TABLES, picture_path, read_picture_table
-from throughtime.data.splits import Splits, splits_of
+from throughtime.data.splits import Splits, joined_parts, splits_of
 from throughtime.data.table_rows import first_named
 from throughtime.data.text import part_of
 from throughtime.data.text_encodings import read_text_file
@@ -66,9 +66,7 @@ def find_questions(
             found.setdefault(part, []).append(questions)
     if not found:
         raise DataError("there are no questions; give files or folders")
-    joined = {part: several[0].joined(*several[1:]) for part, several in found.items()}
-    # A single part, whatever it is called, is all there is.
-    return {"train": next(iter(joined.values()))} if len(joined) == 1 else joined
+    return joined_parts(found)
 
 
 def split_questions(
@@ -153,7 +151,8 @@ class _Collected:
         remark = (
             f"{self.path}: {counted(len(self.examples), 'question')} about {counted(len(pictures), 'picture')}, {how}"
         )
-        return VisualQuestions(tuple(self.examples), pictures, tuple(map(str, pictures)), str(self.path), (remark,))
+        places = tuple(map(str, pictures))
+        return VisualQuestions(tuple(self.examples), str(self.path), (remark,), pictures, places)
 
 
 def _table(path: Path, columns: QuestionColumns) -> VisualQuestions:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
+from throughtime.data.examples import Examples, load_examples, save_examples
 from throughtime.data.images import Picture
-from throughtime.errors import ArgumentError, DataError, ModelFolderError, check_range, counted
-from throughtime.files import write_text
+from throughtime.errors import ArgumentError, DataError, check_range, counted
 
 _NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _DIGITS = {word: str(number) for number, word in enumerate(_NUMBERS)}
@@ -42,22 +41,21 @@ class VisualQuestion(NamedTuple):
 
 
 @dataclass(frozen=True)
-class VisualQuestions:
+class VisualQuestions(Examples[VisualQuestion]):
     """Questions about pictures, several of which may be about one.
 
     Attributes:
         examples: all of them.
-        pictures: files or pixels; none in prepared data, where the pictures stand in a file of their own.
-        picture_places: what each picture is called in messages.
         name: where they are from, for messages.
         remarks: what is to be told about how they were read.
+        pictures: files or pixels; none in prepared data, where the pictures stand in a file of their own.
+        picture_places: what each picture is called in messages.
     """
 
-    examples: tuple[VisualQuestion, ...]
-    pictures: tuple[Picture, ...]
-    picture_places: tuple[str, ...]
-    name: str
-    remarks: tuple[str, ...] = ()
+    UNIT: ClassVar[str] = "question"
+
+    pictures: tuple[Picture, ...] = ()
+    picture_places: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -90,11 +88,7 @@ class VisualQuestions:
             answers = (answer,) if isinstance(answer, str) else tuple(answer)
             kind = kind_of(question) if kinds is None else kinds[number]
             examples.append(VisualQuestion(picture, question, answers, kind, f"{name}[{number}]"))
-        return cls(tuple(examples), own, places, name)
-
-    def __len__(self) -> int:
-        """How many questions."""
-        return len(self.examples)
+        return cls(tuple(examples), name, pictures=own, picture_places=places)
 
     @property
     def questions(self) -> list[str]:
@@ -118,36 +112,32 @@ class VisualQuestions:
         more = f", and {len(counts) - 8:,} more" if len(counts) > 8 else ""
         return f"{counted(len(self), 'question')} about {counted(pictures, 'picture')}; {shares}{more}"
 
-    def chosen(self, rows: Iterable[int]) -> VisualQuestions:
+    def chosen(self, rows: Iterable[int]) -> Self:
         """These questions alone, with the pictures that they are about."""
-        examples = [self.examples[row] for row in rows]
-        kept = sorted({example.picture for example in examples})
+        found = super().chosen(rows)
+        kept = sorted({example.picture for example in found.examples})
         number = {picture: place for place, picture in enumerate(kept)}
         return replace(
-            self,
-            examples=tuple(example._replace(picture=number[example.picture]) for example in examples),
+            found,
+            examples=tuple(example._replace(picture=number[example.picture]) for example in found.examples),
             pictures=tuple(self.pictures[picture] for picture in kept),
             picture_places=tuple(self.picture_places[picture] for picture in kept),
-            remarks=(),
         )
 
-    def joined(self, *others: VisualQuestions) -> VisualQuestions:
-        """These questions and then the others'."""
+    def joined(self, *others: Any) -> Self:
+        """These questions and then the others', with their pictures."""
         examples, pictures, places = list(self.examples), list(self.pictures), list(self.picture_places)
         for other in others:
             examples += [example._replace(picture=example.picture + len(pictures)) for example in other.examples]
             pictures += other.pictures
             places += other.picture_places
-        parts = (self, *others)
-        remarks = tuple(remark for part in parts for remark in part.remarks)
-        return VisualQuestions(
-            tuple(examples), tuple(pictures), tuple(places), ", ".join(part.name for part in parts), remarks
+        return replace(
+            super().joined(*others), examples=tuple(examples), pictures=tuple(pictures), picture_places=tuple(places)
         )
 
     def save(self, path: Path) -> None:
         """Write the questions, one JSON object a line."""
-        rows = (json.dumps(example._asdict(), ensure_ascii=False) + "\n" for example in self.examples)
-        write_text(path, "".join(rows))
+        save_examples(path, self.examples)
 
     @classmethod
     def load(cls, path: Path, name: str) -> VisualQuestions:
@@ -156,15 +146,7 @@ class VisualQuestions:
         Raises:
             ModelFolderError: where the file is missing or damaged.
         """
-        try:
-            rows = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
-            examples = [
-                VisualQuestion(row["picture"], row["question"], tuple(row["answers"]), row["kind"], row["place"])
-                for row in rows
-            ]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ModelFolderError(f"{path}: the prepared data is missing or damaged ({error})") from error
-        return cls(tuple(examples), (), (), name)
+        return cls(load_examples(path, VisualQuestion), name)
 
 
 def split_off_questions(

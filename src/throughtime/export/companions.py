@@ -74,12 +74,13 @@ def _series(model: Forecaster) -> dict[str, Any]:
     if encoder.shows_missing:
         past["missing"] = "1 where the value is missing, and filled from before"
     output = network.output
+    scales = {one.unique_id: model.data.scale(one) for one in model.data.table.series}
     return {
         "window": network.first.window,
         "horizon": network.first.horizon,
         "context": settings.complete("context"),
         "quantiles": output.probabilities if isinstance(output, QuantileOutput) else (),
-        "series": {one.unique_id: asdict(model.data.scale(one)) for one in model.data.table.series},
+        "series": {name: {"offset": scale.offset, "unit": scale.unit} for name, scale in scales.items()},
         "past_covariates": past,
         "future_covariates": {
             **{name: asdict(one) for name, one in encoder.future.items()},

@@ -221,13 +221,16 @@ def _forecasts(model: Forecaster, sessions: Sessions) -> tuple[float, int]:
     scales = [data.scale(one) for one in table.series]
     total, count, place = 0.0, 0, 0
     for rows, past in pasts(data, table, origins, horizon):
-        unit, offset = (np.array([getattr(scales[row], name) for row in rows]) for name in ("unit", "offset"))
+        own = [scales[row] for row in rows.tolist()]
+        unit, offset = (np.array([getattr(scale, name) for scale in own]) for name in ("unit", "offset"))
+        values = [scale.restored(column) for scale, column in zip(own, past.target.unbind(1), strict=True)]
         covariates = zip(COVARIATES, (past.past, past.future, past.static), strict=True)
         given = {name: values.numpy() for name, values in covariates if values.shape[-1]}
-        given |= {"values": past.target.double().numpy() * unit + offset, "unit": unit, "offset": offset}
+        given |= {"values": np.stack(values, axis=1), "unit": unit, "offset": offset}
         for row, point in zip(rows.tolist(), run_onnx(sessions["model"], given)["point"], strict=True):
             begin = int(origins.step[place]) + 1
-            errors = np.abs(point - table.series[row].values[begin : begin + horizon]) / scales[row].unit
+            actual = table.series[row].values[begin : begin + horizon]
+            errors = np.abs(scales[row].scaled(point) - scales[row].scaled(actual))
             total, count, place = total + float(np.nansum(errors)), count + int((~np.isnan(errors)).sum()), place + 1
     return total / max(count, 1), count
 

@@ -129,7 +129,9 @@ def _described(model: Any) -> dict[str, dict[str, list[Any]]]:
 def _forecaster_files(model: Forecaster) -> list[OnnxFile]:
     encoder = model.data.encoder
     sizes = encoder.past_size, encoder.future_size, encoder.static_size
-    return forecaster_files(model.network, sizes, is_positive=model.data.is_positive)
+    return forecaster_files(
+        model.network, sizes, is_positive=model.data.is_positive, is_logarithmic=encoder.is_logarithmic
+    )
 
 
 _FILES: dict[type[Any], Callable[[Any], Sequence[OnnxFile]]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -31,7 +32,11 @@ COVARIATES = ("past_covariates", "future_covariates", "static_covariates")
 
 
 def forecaster_files(
-    network: ForecastEnsemble, sizes: tuple[int, int, int] = (0, 0, 0), *, is_positive: bool = False
+    network: ForecastEnsemble,
+    sizes: tuple[int, int, int] = (0, 0, 0),
+    *,
+    is_positive: bool = False,
+    is_logarithmic: bool = False,
 ) -> list[OnnxFile]:
     """The files of a forecaster; a step where its network carries a state.
 
@@ -39,14 +44,16 @@ def forecaster_files(
         network: in evaluation mode.
         sizes: how many past, future and static covariates it reads.
         is_positive: whether no forecast is below zero.
+        is_logarithmic: whether the network reads and forecasts the values' logarithms.
     """
     generator = torch.Generator().manual_seed(0)
     window, horizon = network.first.window, network.first.horizon
 
     def drawn(time: int, batch: int) -> tuple[Past, Tensor, Tensor, Arrays]:
         """Series of some size, what the network reads of them, and the same as inputs."""
-        unit = torch.rand(batch, generator=generator, dtype=torch.float64) * 50 + 1
-        offset = torch.randn(batch, generator=generator, dtype=torch.float64) * 100
+        size = 0.1 if is_logarithmic else 50.0
+        unit = (torch.rand(batch, generator=generator, dtype=torch.float64) + 0.02) * size
+        offset = torch.randn(batch, generator=generator, dtype=torch.float64) * 2 * size
         past_size, future_size, static_size = sizes
         read = window - 1 + time
         past = Past(
@@ -55,14 +62,15 @@ def forecaster_files(
             torch.randn(time + horizon, batch, future_size, generator=generator),
             torch.randn(batch, static_size, generator=generator),
         )
-        given = {"values": past.target.double() * unit + offset, "offset": offset, "unit": unit}
+        values = past.target.double() * unit + offset
+        given = {"values": values.exp() if is_logarithmic else values, "offset": offset, "unit": unit}
         covariates = zip(COVARIATES, (past.past, past.future, past.static), strict=True)
         given |= {name: values for name, values in covariates if values.shape[-1]}
         return past, offset, unit, arrays(**given)
 
     def expected(past: Past, offset: Tensor, unit: Tensor, states: Any = None) -> Arrays:
         found = network(past, states)
-        said = _said(network.output, found.scores[-1], found.locale.at(-1), offset, unit, is_positive=is_positive)
+        said = _said(network.output, found.scores[-1], found.locale.at(-1), offset, unit, is_positive, is_logarithmic)
         return arrays(**said, **_named(network, found.state, "_n"))
 
     @torch.no_grad()
@@ -76,28 +84,34 @@ def forecaster_files(
         past, offset, unit, inputs = drawn(1, batch)
         return {**inputs, **arrays(**_named(network, before))}, expected(past, offset, unit, before)
 
-    files = [OnnxFile("model", forecaster_graph(network, sizes, is_positive=is_positive), whole)]
+    graph = partial(forecaster_graph, network, sizes, is_positive=is_positive, is_logarithmic=is_logarithmic)
+    files = [OnnxFile("model", graph(), whole)]
     if isinstance(network.first.reader, Recurrent):
-        graph = forecaster_graph(network, sizes, is_positive=is_positive, goes_on=True)
-        files.append(OnnxFile("step", graph, step))
+        files.append(OnnxFile("step", graph(goes_on=True), step))
     return files
 
 
 def forecaster_graph(
-    network: ForecastEnsemble, sizes: tuple[int, int, int], *, is_positive: bool, goes_on: bool = False
+    network: ForecastEnsemble,
+    sizes: tuple[int, int, int],
+    *,
+    is_positive: bool,
+    is_logarithmic: bool,
+    goes_on: bool = False,
 ) -> Any:
     """From series to what is forecast after the last of their values.
 
     ``values`` (steps, batch), float64, at least as many as a window has; ``offset`` and ``unit`` (batch,), float64, of
-    the series; with covariates ``past_covariates`` (steps, batch, size), ``future_covariates`` (steps - window + 1 +
-    horizon, batch, size), from the window's last step on, and ``static_covariates`` (batch, size). They give ``point``
-    (batch, horizon), float64, and, by the output, ``quantiles`` (batch, horizon, quantiles), or the parameters of a
-    distribution; and the states after the last value, as ``hidden_n`` and perhaps ``cell_n``.
+    the series or of their logarithms; with covariates ``past_covariates`` (steps, batch, size), ``future_covariates``
+    (steps - window + 1 + horizon, batch, size), from the window's last step on, and ``static_covariates`` (batch,
+    size). They give ``point`` (batch, horizon), float64, and, by the output, ``quantiles`` (batch, horizon, quantiles),
+    or the parameters of a distribution; and the states after the last value, as ``hidden_n`` and perhaps ``cell_n``.
 
     Args:
         network: the forecaster.
         sizes: how many past, future and static covariates it reads.
         is_positive: whether no forecast is below zero.
+        is_logarithmic: whether the network reads and forecasts the values' logarithms.
         goes_on: whether the states before the first step are inputs; zeros else.
     """
     graph, first = OnnxGraph(), network.first
@@ -108,7 +122,8 @@ def forecaster_graph(
         graph.input(name, "FLOAT", [*shape, size]) if size else None
         for name, shape, size in zip(COVARIATES, shapes, sizes, strict=True)
     ]
-    scaled = graph.op("Cast", graph.op("Div", graph.op("Sub", values, offset), unit), to=FLOAT)
+    measured = graph.op("Log", values) if is_logarithmic else values
+    scaled = graph.op("Cast", graph.op("Div", graph.op("Sub", measured, offset), unit), to=FLOAT)
     windows = _Windows.of(graph, first, scaled)
     count = len(network.members)
     reader = first.reader if isinstance(first.reader, Recurrent) else None
@@ -124,7 +139,7 @@ def forecaster_graph(
         scores.append(write.scores(own))
         finals.append(write.finals)
     mean = scores[0] if count == 1 else graph.op("Mean", *scores)
-    _Said(graph, network.output, windows, offset, unit, is_positive).write(mean, first.horizon)
+    _Said(graph, network.output, windows, offset, unit, is_positive, is_logarithmic).write(mean, first.horizon)
     if reader is not None:
         joined = [graph.op("Concat", *parts, axis=0) for parts in zip(*finals, strict=True)]
         state_outputs(graph, reader, joined, count)
@@ -253,11 +268,18 @@ class _Said:
     """What scores mean, in the series' own units."""
 
     def __init__(
-        self, graph: OnnxGraph, output: ForecastOutput, windows: _Windows, offset: str, unit: str, is_positive: bool
+        self,
+        graph: OnnxGraph,
+        output: ForecastOutput,
+        windows: _Windows,
+        offset: str,
+        unit: str,
+        is_positive: bool,
+        is_logarithmic: bool,
     ) -> None:
         self.graph, self.output, self.windows = graph, output, windows
         self.offset, self.unit = (graph.op("Unsqueeze", own, graph.integers(1)) for own in (offset, unit))
-        self.is_positive = is_positive
+        self.is_positive, self.is_logarithmic = is_positive, is_logarithmic
 
     def write(self, scores: str, horizon: int) -> None:
         """Write the outputs for scores of shape (batch, horizon, output.size)."""
@@ -313,6 +335,8 @@ class _Said:
         if len(shape) == 3:
             unit, offset = (graph.op("Unsqueeze", own, graph.integers(2)) for own in (unit, offset))
         found = graph.op("Add", graph.op("Mul", graph.op("Cast", values, to=DOUBLE), unit), offset)
+        if self.is_logarithmic:
+            found = graph.op("Exp", found)
         least = np.array(0.0 if self.is_positive else -np.finfo(np.float64).max)
         graph.op("Max", found, graph.weight("lowest", least), name=name)
         graph.output(name, "DOUBLE", shape)
@@ -323,14 +347,21 @@ class _Said:
 
 
 def _said(
-    output: ForecastOutput, scores: Tensor, locale: Locale, offset: Tensor, unit: Tensor, *, is_positive: bool
+    output: ForecastOutput,
+    scores: Tensor,
+    locale: Locale,
+    offset: Tensor,
+    unit: Tensor,
+    is_positive: bool,
+    is_logarithmic: bool,
 ) -> dict[str, Tensor]:
     """What the graph is to say, by the output itself."""
     lowest = 0.0 if is_positive else -torch.inf
 
     def restored(values: Tensor) -> Tensor:
         beside = (-1, *[1] * (values.ndim - 1))
-        return (values.double() * unit.reshape(beside) + offset.reshape(beside)).clamp_min(lowest)
+        found = values.double() * unit.reshape(beside) + offset.reshape(beside)
+        return (found.exp() if is_logarithmic else found).clamp_min(lowest)
 
     found = {"point": restored(output.point(scores, locale))}
     if isinstance(output, QuantileOutput) and output.size > 1:

@@ -103,10 +103,11 @@ def forecast_sections(
     """
     reading = flow_reading(model, texts)
     section = Section("Decomposition by lag")
+    of = "the logarithm of " if model.data.encoder.is_logarithmic else ""
     section.say(
-        "By how much the forecast of each step ahead rises when one of the values before it rises by 1, the mean over "
-        "series. A season that was learned shows as diagonals, on which lag and steps ahead add up to it; a column at "
-        "lag 0 goes on from the last value."
+        f"By how much {of}the forecast of each step ahead rises when {of}one of the values before it rises by 1, the "
+        "mean over series. A season that was learned shows as diagonals, on which lag and steps ahead add up to it; a "
+        "column at lag 0 goes on from the last value."
     )
     found = lag_sensitivity(model.network, _past(model))
     section.show(

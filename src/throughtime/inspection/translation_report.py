@@ -104,7 +104,7 @@ def _own(model: Translator, count: int) -> ParallelText:
         raise ArgumentError(f"{model.folder.path} keeps no validation sentences to look at; give --text or --file")
     pairs = ParallelText.load(file, "valid")
     places = np.linspace(0, len(pairs) - 1, min(count, len(pairs))).astype(int)
-    return ParallelText(tuple(pairs.pairs[place] for place in places), pairs.name)
+    return ParallelText(tuple(pairs.examples[place] for place in places), pairs.name)
 
 
 def _readings(model: Translator, sources: Sequence[str], targets: Sequence[str]) -> tuple[Reading, Reading]:

@@ -39,6 +39,8 @@ class WindowSample:
         time: where in its series each example lies, from 0 to 1, shape (examples,).
         reach: how far the steps that it foretells go on from there, in the same measure, shape (examples,).
         begins: bool, whether the window begins within its series, shape (examples,).
+        exponents: of values that are logarithms, a factor and a summand, shape (examples, 2): a value v stands for
+            exp(factor v + summand) units of its series. None where values stand for themselves.
     """
 
     values: Tensor
@@ -46,10 +48,18 @@ class WindowSample:
     time: Tensor
     reach: Tensor
     begins: Tensor
+    exponents: Tensor | None = None
 
     def chosen(self, rows: Tensor) -> WindowSample:
         """Some of the examples."""
-        return WindowSample(*(part[rows] for part in (self.values, self.known, self.time, self.reach, self.begins)))
+        parts = (part[rows] for part in (self.values, self.known, self.time, self.reach, self.begins))
+        return WindowSample(*parts, exponents=None if self.exponents is None else self.exponents[rows])
+
+    def restored(self, values: Tensor) -> Tensor:
+        """What values of the examples, shape (examples, horizon), stand for, in units of their series."""
+        if self.exponents is None:
+            return values
+        return torch.exp(self.exponents[:, :1] * values + self.exponents[:, 1:])
 
 
 @dataclass(frozen=True)
@@ -103,7 +113,8 @@ def _fit(sample: WindowSample, window: int, horizon: int, season: int) -> Linear
     values = sample.values.double()
     inputs, locale = shape.windows(values[:, :window].T)
     inputs, level, scale = inputs[0], locale.level[0], locale.scale[0]
-    targets = (values[:, window:] - level[:, None]) / scale[:, None]
+    ahead = values[:, window:]
+    targets = (ahead - level[:, None]) / scale[:, None]
     known = sample.known[:, window:]
     smoothing = _smoothing(inputs, targets, known, scale, shape.season)
     errors = torch.where(known, targets - inputs @ smoothing.T, torch.nan)
@@ -117,7 +128,8 @@ def _fit(sample: WindowSample, window: int, horizon: int, season: int) -> Linear
         solution = _solved(*_products(*parts[:3]), [penalty])[0]
         errors[whole] = kept
     spread = _spread(errors, independent=max(1.0, float(known.sum() / horizon**2)))
-    error = float((errors.abs() * scale[:, None]).nanmean(0).nanmean())
+    missed = sample.restored(ahead) - sample.restored(ahead - errors * scale[:, None])
+    error = float(missed.abs().nanmean(0).nanmean())
     weight = (smoothing + solution[:-1].T).float()
     return LinearForecast(window, smoothing.float(), weight, solution[-1].float(), spread.nan_to_num().float(), error)
 

@@ -5,6 +5,7 @@ A step of a small layer takes a microsecond in the core; looking at each of its 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -128,7 +129,7 @@ class Inference:
         return _Plan(addresses, axes, (*lead, sizes.num_directions * sizes.output_size), states, stack)
 
 
-class InferringModule(nn.Module):
+class InferringModule(nn.Module, ABC):
     """Base of the modules that are a stack of cells.
 
     Attributes:
@@ -140,9 +141,9 @@ class InferringModule(nn.Module):
     _weight_names: list[dict[str, str]]
 
     @property
+    @abstractmethod
     def stack_sizes(self) -> StackSizes:
         """What the layers are beside their weights."""
-        raise NotImplementedError
 
     def _infer(self, values: Sequences, initial: State | None, form: Form) -> tuple[Tensor, State] | None:
         """As ``Inference.run``."""

@@ -40,7 +40,6 @@ from throughtime.tasks.model_runs import (
     new_folder,
     read_settings,
     resumed_settings,
-    save_copy,
     write_settings,
 )
 from throughtime.tasks.network_training import Run
@@ -227,16 +226,6 @@ class AnomalyDetector(TrainedModel[RecurrentAutoencoder, Settings]):
         model = cls(network, channels, scales, settings, place, chosen)
         model.normal, model.thresholds = normal, thresholds
         return model
-
-    def save(self, folder: Path | str) -> None:
-        """Write the model, without its training state and data, into a new folder.
-
-        Raises:
-            ModelFolderError: where something stands there already.
-        """
-        target = ModelFolder(folder)
-        save_copy(self.folder, target, self.network)
-        write_settings(target, TASK, self.settings, **self._config())
 
     def _config(self) -> dict[str, object]:
         return {

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from throughtime.data import CaptionColumns, CaptionedImages, Frames, Picture, find_captioned
-from throughtime.errors import ArgumentError
 from throughtime.models import Captioner as Network
 from throughtime.tasks.captioning import TASK, CaptionData, Settings, build_model, load_data, open_data
 from throughtime.tasks.captioning_model import Caption, CaptioningModel
-from throughtime.tasks.image_features import PictureReader, open_pictures
+from throughtime.tasks.image_features import open_pictures
 from throughtime.tasks.network_training import Run
 from throughtime.tasks.sequence_search import Alignment
 from throughtime.training import ModelFolder
@@ -22,6 +20,7 @@ class Captioner(CaptioningModel[Network, CaptionedImages]):
 
     TASK = TASK
     WANTED = "pictures with captions"
+    EXAMPLES = CaptionedImages
     NEAREST = "caption of the nearest picture"
 
     @classmethod
@@ -37,8 +36,9 @@ class Captioner(CaptioningModel[Network, CaptionedImages]):
         return open_data(folder, settings)
 
     @classmethod
-    def _built(cls, settings: Settings, reader: PictureReader, vocabulary_size: int) -> Network:
-        return build_model(settings, reader, vocabulary_size)
+    def _built(cls, settings: Settings, parts: tuple[Any, ...]) -> Network:
+        reader, tokenizer = parts
+        return build_model(settings, reader, tokenizer.vocabulary_size)
 
     def caption(self, pictures: Sequence[Picture | str], *, attention: bool = False, **search: Any) -> list[Caption]:
         """Say what is in pictures.
@@ -52,15 +52,7 @@ class Captioner(CaptioningModel[Network, CaptionedImages]):
             ArgumentError: where one picture's name is given in place of a list, or for a search that can't be.
             DataError: naming the picture, where one can't be read.
         """
-        if isinstance(pictures, str | Path):
-            raise ArgumentError("`pictures` must be a list of pictures, got one name")
-        how = self._search(search)
-        if not pictures:
-            return []
-        return self._captions(self._seen(CaptionedImages.of(pictures, [""] * len(pictures))), how, attention=attention)
-
-    def _own(self, part: str) -> CaptionedImages:
-        return CaptionedImages.load(self.folder.tokens / f"{part}.jsonl", part)
+        return self._caption(pictures, attention, search)
 
     def _seen(self, examples: CaptionedImages) -> Frames:
         if examples.examples[0].picture is None:

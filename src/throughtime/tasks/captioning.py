@@ -222,16 +222,8 @@ def load_data(sources: Sequence[CaptionedImages | Path | str], settings: Setting
         DataError: naming file and line, where the data can't be read or there is nothing to learn from it.
     """
     run.display.update("looking for the pictures", 0.0)
-    parts = find_captioned(sources, settings.columns)
-    for part in parts.values():
-        for remark in part.remarks:
-            run.display.line(remark)
-    splits = split_captioned(
-        parts, settings.validation_pictures, seed=settings.seed, by_caption=settings.split_by == "caption"
-    )
-    train = splits.train
-    check_enough(train)
-    reader = choose_reader(train.pictures, settings, spatial=settings.attention != "none")
+    splits = split_given(find_captioned(sources, settings.columns), settings, run)
+    reader = choose_reader(splits.train.pictures, settings, spatial=settings.attention != "none")
     named = {name: (part.pictures, part.places) for name, part in splits.parts().items()}
     broken = prepare_pictures(reader, named, settings, run)
     kept = {
@@ -241,11 +233,23 @@ def load_data(sources: Sequence[CaptionedImages | Path | str], settings: Setting
     keep_captions(Splits(kept["train"], kept["valid"], kept.get("test")), reader, settings, run)
 
 
-def check_enough(train: CaptionedExamples[Any]) -> None:
-    """Raise DataError where there is too little to learn from."""
+def split_given(parts: dict[str, Examples], settings: Settings, run: Run) -> Splits[Examples]:
+    """The parts of what was found; what there is to tell of them is shown.
+
+    Raises:
+        DataError: where there is too little to learn from.
+    """
+    for part in parts.values():
+        for remark in part.remarks:
+            run.display.line(remark)
+    splits = split_captioned(
+        parts, settings.validation_pictures, seed=settings.seed, by_caption=settings.split_by == "caption"
+    )
+    train = splits.train
     if len(train) < FEWEST_PICTURES:
         have = counted(len(train), train.UNIT)
         raise DataError(f"{train.name}: has {have} to learn from, at least {FEWEST_PICTURES} are needed")
+    return splits
 
 
 def keep_captions(splits: Splits[Examples], reader: PictureReader, settings: Settings, run: Run) -> None:

@@ -7,26 +7,25 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 import torch
 
 from throughtime.data import PARTS, CaptionColumns, CaptionedExamples, Frames, SentenceTokenizer, chosen_part
-from throughtime.errors import check_choice, check_range
+from throughtime.errors import ArgumentError, check_choice, check_range
 from throughtime.models import DescribingNetwork
 from throughtime.tasks.caption_evaluation import Evaluation, beside_captions, evaluate_captions
 from throughtime.tasks.caption_scores import check_caption_scorers
 from throughtime.tasks.captioning import CaptionData, Seen, Settings, enough_epochs, fit, open_tokenizer
 from throughtime.tasks.image_features import PictureReader
 from throughtime.tasks.model_card import weights_of
-from throughtime.tasks.model_runs import read_settings, save_copy, write_settings
 from throughtime.tasks.network_training import Run
 from throughtime.tasks.picture_cards import captioner_card
 from throughtime.tasks.pretrained_vectors import given_vectors, start_embedding
 from throughtime.tasks.sequence_search import Alignment, Search, alignments, search_sequences, teacher_forced_loss
 from throughtime.tasks.trainable_model import TrainableModel
-from throughtime.training import ModelFolder, choose_device, choose_precision
+from throughtime.training import ModelFolder, choose_precision
 
 Network = TypeVar("Network", bound=DescribingNetwork)
 Examples = TypeVar("Examples", bound=CaptionedExamples[Any])
@@ -62,6 +61,7 @@ class CaptioningModel(TrainableModel[Network, Settings, Examples], ABC, Generic[
     """A trained captioner; a subclass says what is captioned.
 
     Attributes:
+        EXAMPLES: what it learns from, a ``CaptionedExamples`` that can be made and loaded.
         NEAREST: what the row of the nearest example's caption is called.
         network: gives scores of each next word.
         reader: from pictures to what the network gets.
@@ -73,7 +73,9 @@ class CaptioningModel(TrainableModel[Network, Settings, Examples], ABC, Generic[
     """
 
     SETTINGS = Settings
-    NEAREST = ""
+    CARD = staticmethod(captioner_card)
+    EXAMPLES: ClassVar[Any]
+    NEAREST: ClassVar[str]
 
     def __init__(
         self,
@@ -99,15 +101,6 @@ class CaptioningModel(TrainableModel[Network, Settings, Examples], ABC, Generic[
     def find(cls, sources: Sequence[Examples | Path | str], columns: CaptionColumns) -> dict[str, Examples]:
         """The parts of a captioned data set, train, valid or test; see ``data.find_captioned``."""
 
-    @classmethod
-    @abstractmethod
-    def _built(cls, settings: Settings, reader: PictureReader, vocabulary_size: int) -> Network:
-        """The network with fresh weights."""
-
-    @abstractmethod
-    def _own(self, part: str) -> Examples:
-        """A part of the model's own data."""
-
     @abstractmethod
     def _seen(self, examples: Examples) -> Seen:
         """What the network gets; of the model's own data it stands in the folder."""
@@ -121,9 +114,12 @@ class CaptioningModel(TrainableModel[Network, Settings, Examples], ABC, Generic[
         """Weights of shape (words, places) as a ``Caption`` has them."""
 
     @classmethod
-    def _network(cls, settings: Settings, data: CaptionData, run: Run) -> Network:
-        torch.manual_seed(settings.seed)
-        return cls._built(settings, data.reader, data.tokenizer.vocabulary_size).to(run.processes.device)
+    def _parts(cls, data: CaptionData) -> tuple[PictureReader, SentenceTokenizer]:
+        return data.reader, data.tokenizer
+
+    @classmethod
+    def _read_parts(cls, folder: ModelFolder, settings: Settings) -> tuple[PictureReader, SentenceTokenizer]:
+        return PictureReader.load(folder), open_tokenizer(folder, settings)
 
     @classmethod
     def _fresh(cls, data: CaptionData, settings: Settings, run: Run) -> tuple[Settings, Network]:
@@ -148,37 +144,17 @@ class CaptioningModel(TrainableModel[Network, Settings, Examples], ABC, Generic[
     def _fit(cls, network: Network, data: CaptionData, settings: Settings, run: Run) -> object:
         return fit(network, data, settings, run)
 
-    @classmethod
-    def _made(cls, network: Network, data: CaptionData, settings: Settings, run: Run) -> Self:
-        model = cls(network, data.reader, data.tokenizer, settings, run.folder, run.processes.device)
-        return model.finish(run, lambda: captioner_card(run.folder, settings, data, network))
+    def _own(self, part: str) -> Examples:
+        return self.EXAMPLES.load(self.folder.tokens / f"{part}.jsonl", part)
 
-    @classmethod
-    def load(cls, folder: Path | str, *, device: str = "auto") -> Self:
-        """Load a model folder, on any device whatever it was trained on.
-
-        Raises:
-            ModelFolderError: where the folder is missing, damaged, foreign or of a newer format.
-        """
-        place = ModelFolder(folder)
-        settings = read_settings(place, cls.TASK, Settings)
-        chosen = choose_device(device)
-        reader, tokenizer = PictureReader.load(place), open_tokenizer(place, settings)
-        network = cls._built(settings, reader, tokenizer.vocabulary_size)
-        place.load_weights(network, chosen)
-        return cls(network, reader, tokenizer, settings, place, chosen)
-
-    def save(self, folder: Path | str) -> None:
-        """Write the model, without its training state and data, into a new folder.
-
-        Raises:
-            ModelFolderError: where something stands there already.
-        """
-        target = ModelFolder(folder)
-        save_copy(self.folder, target, self.network)
-        self.tokenizer.tokenizer.save(target.tokenizer_file)
-        self.reader.save(target)
-        write_settings(target, self.TASK, self.settings)
+    def _caption(self, given: Sequence[Any], attention: bool, search: dict[str, Any]) -> list[Caption]:
+        unit = self.EXAMPLES.UNIT
+        if isinstance(given, str | Path):
+            raise ArgumentError(f"`{unit}s` must be a list of {unit}s, got one name")
+        how = self._search(search)
+        if not len(given):
+            return []
+        return self._captions(self._seen(self.EXAMPLES.of(given, [""] * len(given))), how, attention=attention)
 
     def captions_of(self, seen: Seen, *, attention: bool = False, **search: Any) -> list[Caption]:
         """Say what is in pictures or videos as the network gets them; ``search`` as of ``caption``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from functools import partial
 from typing import Annotated, Any, ClassVar, Literal, Protocol
@@ -66,9 +67,9 @@ class LabelSettings(TrainingSettings):
     """Probability of dropping a feature after each stage, the same along a sequence."""
 
     @property
+    @abstractmethod
     def name(self) -> str:
         """The network, for people to read."""
-        raise NotImplementedError
 
     @property
     def decisive(self) -> str:

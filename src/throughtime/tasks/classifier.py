@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -44,8 +44,13 @@ class Classifier(TrainableModel[Network, OwnSettings, Examples], ABC, Generic[Ne
     """A trained classifier; a subclass says what an example is.
 
     Attributes:
+        EXAMPLES: what it learns from, a ``LabelledExamples`` that can be loaded.
+        SUFFIX: of the files in which they stand prepared.
         targets: the classes.
     """
+
+    EXAMPLES: ClassVar[Any]
+    SUFFIX: ClassVar[str] = ".jsonl"
 
     def __init__(
         self, network: Network, targets: ClassTargets, settings: OwnSettings, folder: ModelFolder, device: torch.device
@@ -83,9 +88,10 @@ class Classifier(TrainableModel[Network, OwnSettings, Examples], ABC, Generic[Ne
     def _beside(self, train: Examples, examples: Examples) -> dict[str, Tensor]:
         """What else predicts, by name, having learned from ``train``."""
 
-    @abstractmethod
     def _own(self, part: str) -> Examples | None:
         """A part of the model's own data; None where the data is not there any more and the part is train."""
+        saved = self.folder.tokens / f"{part}{self.SUFFIX}"
+        return None if part == "train" and not saved.exists() else self.EXAMPLES.load(saved, part)
 
     def own_examples(self, part: str = "valid") -> Examples:
         """A part of the model's own data: valid, test or train.
@@ -137,7 +143,7 @@ class Classifier(TrainableModel[Network, OwnSettings, Examples], ABC, Generic[Ne
         ]
 
 
-def read_classes(folder: ModelFolder) -> tuple[str, ...]:
+def read_targets(folder: ModelFolder, settings: LabelSettings) -> ClassTargets:
     """The classes of a saved classifier.
 
     Raises:
@@ -146,4 +152,4 @@ def read_classes(folder: ModelFolder) -> tuple[str, ...]:
     classes: object = folder.read_config().get("classes")
     if not isinstance(classes, list) or not classes:
         raise ModelFolderError(f"{folder.config_file}: its classes are missing or damaged")
-    return tuple(map(str, classes))
+    return ClassTargets(tuple(map(str, cast("list[object]", classes))), settings.multi_label)

@@ -70,7 +70,7 @@ def cross_validate(
     if "train" not in parts:
         names = ", ".join(part.name for part in parts.values())
         raise DataError(f"{names}: there is no training part to take folds of")
-    examples = parts["train"].joined(parts.get("valid"))
+    examples = parts["train"].joined(parts["valid"]) if "valid" in parts else parts["train"]
     deal = deal_out(examples, folds, seed=settings.seed)
     shown = display or Display(quiet=True)
     for remark in parts["train"].remarks:

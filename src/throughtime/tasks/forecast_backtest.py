@@ -125,11 +125,12 @@ def forecasts(
         floor = lowest[rows].float()[:, None]
         points.append(torch.maximum(point.cpu()[:, :horizon], floor))
         quantiles.append(torch.maximum(quantile.cpu()[:, :horizon], floor.unsqueeze(-1)))
-    unit = np.array([scale.unit for scale in scales])[origins.series][:, None]
-    offset = np.array([scale.offset for scale in scales])[origins.series][:, None]
-    point = torch.cat(points).double().numpy() * unit + offset
-    quantile = torch.cat(quantiles).double().numpy() * unit[..., None] + offset[..., None]
-    return Found(point, quantile)
+    own = [scales[number] for number in origins.series.tolist()]
+
+    def restored(found: list[Tensor]) -> NDArray[np.float64]:
+        return np.stack([scale.restored(row) for scale, row in zip(own, torch.cat(found), strict=True)])
+
+    return Found(restored(points), restored(quantiles))
 
 
 def pasts(

@@ -26,32 +26,48 @@ class Scale:
     Attributes:
         offset: what is taken off.
         unit: what is divided by: the mean error of the seasonal naive forecast.
+        is_logarithmic: whether both are those of the values' logarithms.
     """
 
     offset: float
     unit: float
+    is_logarithmic: bool = False
 
     @classmethod
-    def of(cls, values: Values, season: int) -> Scale:
+    def of(cls, values: Values, season: int, *, is_logarithmic: bool = False) -> Scale:
         """Measure a series, of which everything given counts as known."""
-        known = values[~np.isnan(values)]
-        if not len(known):
-            return cls(0.0, 1.0)
-        for lag in (season, 1):
-            if len(values) > lag:
-                errors = np.abs(values[lag:] - values[:-lag])
-                error = float(np.nanmean(errors)) if not np.isnan(errors).all() else 0.0
-                if error > 1e-9 * max(1.0, float(np.abs(known).max())):
-                    return cls(float(known.mean()), error)
-        return cls(float(known.mean()), max(float(known.std()), abs(float(known.mean())), 1.0))
+        offset, unit = _measured(logarithms(values) if is_logarithmic else values, season)
+        return cls(offset, unit, is_logarithmic)
 
     def scaled(self, values: Values) -> Columns:
-        """In units of the series, float32."""
-        return ((values - self.offset) / self.unit).astype(np.float32)
+        """In units of the series, float32; NaN for what has no logarithm."""
+        measured = logarithms(values) if self.is_logarithmic else values
+        return ((measured - self.offset) / self.unit).astype(np.float32)
 
     def restored(self, values: Tensor) -> NDArray[np.float64]:
         """Back from units of the series."""
-        return values.double().numpy() * self.unit + self.offset
+        found = values.double().numpy() * self.unit + self.offset
+        return np.exp(found) if self.is_logarithmic else found
+
+
+def logarithms(values: Values) -> Values:
+    """The natural logarithms; NaN, as for a missing value, for zero and what is below."""
+    return np.log(np.where(values > 0, values, np.nan))
+
+
+def _measured(values: Values, season: int) -> tuple[float, float]:
+    """Mean and unit of values."""
+    known = values[~np.isnan(values)]
+    if not len(known):
+        return 0.0, 1.0
+    mean = float(known.mean())
+    for lag in (season, 1):
+        if len(values) > lag:
+            errors = np.abs(values[lag:] - values[:-lag])
+            error = float(np.nanmean(errors)) if not np.isnan(errors).all() else 0.0
+            if error > 1e-9 * max(1.0, float(np.abs(known).max())):
+                return mean, error
+    return mean, max(float(known.std()), abs(mean), 1.0)
 
 
 @dataclass(frozen=True)
@@ -112,6 +128,7 @@ class FeatureEncoder:
         calendar: the names of calendar features.
         shows_missing: whether a feature says that a value was missing.
         is_scaled: whether series are brought to units of their own; counts are not.
+        is_logarithmic: whether it is the values' logarithms that are brought to them.
     """
 
     season: int
@@ -121,9 +138,12 @@ class FeatureEncoder:
     calendar: list[str]
     shows_missing: bool
     is_scaled: bool = True
+    is_logarithmic: bool = False
 
     @classmethod
-    def fitted(cls, train: SeriesTable, season: int, *, calendar: bool, is_scaled: bool) -> FeatureEncoder:
+    def fitted(
+        cls, train: SeriesTable, season: int, *, calendar: bool, is_scaled: bool, is_logarithmic: bool
+    ) -> FeatureEncoder:
         """Fit the encodings on the training part.
 
         Raises:
@@ -147,6 +167,7 @@ class FeatureEncoder:
             calendar_names(train.frequency, span) if calendar else [],
             any(one.missing for one in train.series),
             is_scaled,
+            is_logarithmic,
         )
 
     @property
@@ -166,7 +187,9 @@ class FeatureEncoder:
 
     def scale(self, series: Series) -> Scale:
         """The units of a series, all of which counts as known."""
-        return Scale.of(series.values, self.season) if self.is_scaled else Scale(0.0, 1.0)
+        if not self.is_scaled:
+            return Scale(0.0, 1.0)
+        return Scale.of(series.values, self.season, is_logarithmic=self.is_logarithmic)
 
     def columns(
         self,
@@ -189,8 +212,9 @@ class FeatureEncoder:
             Shape (time + more, 2 + past_size + future_size + static_size).
         """
         time = len(series) + more
-        is_known = ~np.isnan(series.values)
-        values = filled(scale.scaled(series.values).astype(np.float64)).astype(np.float32)
+        scaled = scale.scaled(series.values)
+        is_known = ~np.isnan(scaled)
+        values = filled(scaled.astype(np.float64)).astype(np.float32)
         parts: list[Columns] = [
             _extended(values[:, None], more),
             _extended(is_known[:, None].astype(np.float32), more, 0.0),

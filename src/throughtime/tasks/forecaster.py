@@ -27,8 +27,6 @@ from throughtime.tasks.model_runs import (
     in_model_folder,
     read_settings,
     resumed_settings,
-    save_copy,
-    write_settings,
 )
 from throughtime.tasks.network_training import Run
 from throughtime.tasks.series_cards import forecaster_card
@@ -145,13 +143,12 @@ class Forecaster(TrainedModel[ForecastEnsemble, Settings]):
         """Write the model and the series that it goes on from, without its training state, into a new folder.
 
         Raises:
-            ModelFolderError: where something stands there already.
+            ModelFolderError: where something stands there already, or the model's own folder is gone.
         """
+        super().save(folder)
         target = ModelFolder(folder)
-        save_copy(self.folder, target, self.network)
         target.tokens.mkdir()
         self.data.table.save(target.tokens)
-        write_settings(target, TASK, self.settings)
 
     @property
     def name(self) -> str:
@@ -200,7 +197,8 @@ class Forecaster(TrainedModel[ForecastEnsemble, Settings]):
         """The series of a source, checked against those that the model was trained on.
 
         Raises:
-            DataError: where the frequency is another one, or a covariate is missing.
+            DataError: where the frequency is another one, a covariate is missing, or a series has no value that the
+                model could go on from.
         """
         if df is None:
             return self.data.table
@@ -215,8 +213,11 @@ class Forecaster(TrainedModel[ForecastEnsemble, Settings]):
         for name in [*encoder.past, *encoder.future]:
             if name not in table.roles:
                 raise DataError(f"{table.name}: has no covariate {name!r}, which this model was trained with")
-        static = {name: next(iter(own.series)).static[name] for name in encoder.static}
-        for name in static:
+        if encoder.is_logarithmic:
+            for one in table.series:
+                if not (one.values > 0).any():
+                    raise DataError(f"{table.name}: {one.unique_id} has no value above zero, as this model needs")
+        for name in encoder.static:
             if name not in table.series[0].static:
                 raise DataError(f"{table.name}: has no static covariate {name!r}, which this model was trained with")
         return table

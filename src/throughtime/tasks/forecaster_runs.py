@@ -8,8 +8,9 @@ from typing import Any
 import torch
 
 from throughtime.data.series import SeriesTable
-from throughtime.errors import ArgumentError
+from throughtime.errors import ArgumentError, DataError
 from throughtime.models.forecast_network import ForecastEnsemble
+from throughtime.models.linear_forecast import LinearForecast
 from throughtime.tasks.forecast_features import FeatureEncoder
 from throughtime.tasks.forecast_sizing import size_settings, window_lengths
 from throughtime.tasks.forecasting import TASK, ForecastData, build_model, load_data, prepare, start_linear
@@ -29,11 +30,9 @@ def begin_run(source: Any, settings: Settings, run: Run) -> tuple[ForecastData, 
         run.processes.wait()
         table = SeriesTable.load(run.folder.tokens)
         settings = size_settings(settings, table, run.processes)
-        data = prepare(table, settings)
         run.display.update("fitting the linear forecast", 0.0)
-        linear = start_linear(data, window_lengths(settings, table))
-        settings = settings.replaced(window=linear.window)
-        data = replace(data, settings=settings)
+        data, linear = _started(table, settings)
+        settings = data.settings
         network = new_network(settings, data.encoder, run)
         network.start_from(linear.weight, linear.bias, linear.spread)
     if run.processes.is_main:
@@ -44,13 +43,36 @@ def begin_run(source: Any, settings: Settings, run: Run) -> tuple[ForecastData, 
     return data, network
 
 
+def _started(table: SeriesTable, settings: Settings) -> tuple[ForecastData, LinearForecast]:
+    """Prepare series, on the scale on which a linear forecast of the training part errs less, and that forecast.
+
+    A season that grows with the level is the same at each level in logarithms. Without a season they don't pay: a trend
+    in them is exponential.
+
+    Raises:
+        DataError: where logarithms are asked for, and a value has none.
+    """
+    plain = prepare(table, settings.replaced(logarithms=bool(settings.logarithms)))
+    if settings.logarithms and not plain.has_logarithms:
+        raise DataError(f"{table.name}: has values of zero or less, which have no logarithms; leave out `logarithms`")
+    prepared = [plain]
+    seasonal = settings.complete("season") > 1
+    if settings.logarithms is None and settings.may_take_logarithms and seasonal and plain.has_logarithms:
+        prepared.append(prepare(table, settings.replaced(logarithms=True)))
+    started = [(one, start_linear(one, window_lengths(settings, table))) for one in prepared]
+    data, linear = min(started, key=lambda one: one[1].error)
+    return replace(data, settings=data.settings.replaced(window=linear.window)), linear
+
+
 def _described(settings: Settings, network: ForecastEnsemble) -> list[str]:
     season = settings.complete("season")
     seasonal = f"season {season}" if season > 1 else "no season"
+    scale = ["the values' logarithms are learned"] if settings.logarithms else []
     return [
         f"{settings.name}: {network_title(settings, network)}",
         f"{settings.horizon} steps ahead, {seasonal}; {settings.validation} steps of each series are kept to see when "
         "to stop",
+        *scale,
     ]
 
 

@@ -7,6 +7,7 @@ recurrent layers, which carry a state from step to step, say what is to be added
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -68,7 +69,7 @@ class ForecastData:
 
     def lowest(self, scale: Scale) -> float:
         """Below what, in its units, a series is not forecast: zero where none of the training part is negative."""
-        if not self.is_positive:
+        if scale.is_logarithmic or not self.is_positive:
             return float("-inf")
         return -scale.offset / scale.unit
 
@@ -76,6 +77,11 @@ class ForecastData:
     def is_positive(self) -> bool:
         """Whether no value of the training part is negative."""
         return all(bool(np.nanmin(one.values) >= 0) for one in self.train.series)
+
+    @cached_property
+    def has_logarithms(self) -> bool:
+        """Whether all values of the training part are above zero."""
+        return all(bool(np.nanmin(one.values) > 0) for one in self.train.series)
 
     @cached_property
     def store(self) -> SeriesStore:
@@ -133,6 +139,7 @@ def prepare(table: SeriesTable, settings: Settings) -> ForecastData:
         settings.complete("season"),
         calendar=settings.calendar,
         is_scaled=settings.distribution != "negative-binomial",
+        is_logarithmic=bool(settings.logarithms),
     )
     return ForecastData(table, encoder, settings)
 
@@ -164,8 +171,8 @@ def start_linear(data: ForecastData, windows: Sequence[int]) -> LinearForecast:
     """Fit the linear forecast that the networks begin with, for the window among some that serves it best."""
     settings, train = data.settings, data.train
     columns = [one[:, :2] for one in data.columns(train)]
-    store = SeriesStore(columns, season=settings.complete("season"))
-    horizon = settings.steps_ahead
+    season, horizon = settings.complete("season"), settings.steps_ahead
+    store = SeriesStore(columns, season=season)
     counts = [max(len(one) - 2, 1) for one in columns]
     series = np.repeat(np.arange(len(columns)), counts)
     origin = np.concatenate([np.arange(1, count + 1) for count in counts])
@@ -175,6 +182,12 @@ def start_linear(data: ForecastData, windows: Sequence[int]) -> LinearForecast:
         chosen = np.sort(np.random.default_rng(settings.seed).choice(len(series), MOST_EXAMPLES, replace=False))
         series, origin, share, reach = series[chosen], origin[chosen], share[chosen], reach[chosen]
 
+    exponents = None
+    if settings.logarithms:
+        units = [Scale.of(one.values, season).unit for one in train.series]
+        scales = zip(data.scales.values(), units, strict=True)
+        exponents = torch.tensor([[own.unit, own.offset - math.log(unit)] for own, unit in scales], dtype=torch.float64)
+
     def sample(window: int) -> WindowSample:
         begin = torch.from_numpy(origin - window + 1)
         found = store.windows(torch.from_numpy(series), begin, window + horizon)
@@ -182,10 +195,15 @@ def start_linear(data: ForecastData, windows: Sequence[int]) -> LinearForecast:
         # Before its first value a series is taken to have been what it was a season later.
         known = (found.values[..., 1] > 0) & (found.valid | ~ahead)
         return WindowSample(
-            found.values[..., 0].T, known.T, torch.from_numpy(share), torch.from_numpy(reach), begin >= 0
+            found.values[..., 0].T,
+            known.T,
+            torch.from_numpy(share),
+            torch.from_numpy(reach),
+            begin >= 0,
+            None if exponents is None else exponents[series],
         )
 
-    return fit_linear(sample, windows, horizon, settings.complete("season"))
+    return fit_linear(sample, windows, horizon, season)
 
 
 class ForecastBatches:

@@ -58,6 +58,9 @@ class Settings(TrainingSettings):
     """What is forecast: quantiles, a point alone, or the parameters of a distribution (for counts a binomial)."""
     error: Literal["absolute", "squared"] = "absolute"
     """The error of a point that training lowers."""
+    logarithms: bool | None = None
+    """Whether it is the values' logarithms that are learned, and forecasts are brought back from them; where a linear
+    forecast of the training part errs less so, by default. All values must be above zero."""
     level: Annotated[tuple[float, ...], AfterValidator(_checked_levels)] = (80.0, 90.0)
     """The intervals, in per cent of the future values that are to lie in them."""
     season: Positive | None = None
@@ -93,7 +96,14 @@ class Settings(TrainingSettings):
         check_choice("optimizer", self.optimizer, ("muon", "adamw", "sgd"))
         if self.start is not None and self.time_column is not None:
             raise ArgumentError("give one of `start` and `time_column`")
+        if self.logarithms and not self.may_take_logarithms:
+            raise ArgumentError("`logarithms` go with `distribution` quantiles, or a point of the absolute error")
         return self
+
+    @property
+    def may_take_logarithms(self) -> bool:
+        """Whether what is forecast are quantiles, which logarithms keep: a mean or another distribution they don't."""
+        return self.distribution == "quantiles" or (self.distribution == "point" and self.error == "absolute")
 
     @property
     def columns(self) -> SeriesColumns:

@@ -39,7 +39,6 @@ from throughtime.tasks.model_runs import (
     new_folder,
     read_settings,
     resumed_settings,
-    save_copy,
     write_settings,
 )
 from throughtime.tasks.network_training import Run
@@ -158,17 +157,6 @@ class LanguageModel(TrainedModel[RecurrentLanguageModel, Settings]):
         network = build_model(settings, tokenizer.vocabulary_size)
         place.load_weights(network, chosen)
         return cls(network, tokenizer, settings, place, chosen)
-
-    def save(self, folder: Path | str) -> None:
-        """Write the model, without its training state and data, into a new folder.
-
-        Raises:
-            ModelFolderError: where something stands there already.
-        """
-        target = ModelFolder(folder)
-        save_copy(self.folder, target, self.network)
-        self.tokenizer.save(target.tokenizer_file)
-        write_settings(target, TASK, self.settings)
 
     def evaluate(
         self,

@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from torch import nn
-
 from throughtime.errors import ArgumentError, ModelFolderError
 from throughtime.tasks.settings import TaskSettings
 from throughtime.training import ModelFolder, Processes
@@ -105,22 +103,3 @@ def resumed_settings(folder: ModelFolder, task: str, given: AnySettings) -> AnyS
     changed = {name: getattr(given, name) for name in given.model_fields_set & given.RESUMABLE}
     kept = saved.model_dump(exclude_unset=True, exclude=limits if limits & changed.keys() else set[str]())
     return given.of({**kept, **changed})
-
-
-def save_copy(folder: ModelFolder, target: ModelFolder, network: nn.Module) -> None:
-    """Write a network's weights, and the card and the log of its run, into a new folder.
-
-    Args:
-        folder: of the run.
-        target: the new folder; its config and vocabularies are the task's to write.
-        network: whose weights are written.
-
-    Raises:
-        ModelFolderError: where something stands there already.
-    """
-    target.create()
-    target.tokens.rmdir()
-    target.save_weights(network)
-    for file in (folder.card_file, folder.metrics_file, folder.figure_file):
-        if file.exists():
-            (target.path / file.name).write_bytes(file.read_bytes())

@@ -83,4 +83,4 @@ def open_tokenizers(folder: ModelFolder, *, joint: bool, lower: bool) -> tuple[S
 
 
 def _files(folder: ModelFolder) -> tuple[Path, Path]:
-    return folder.path / "source_tokenizer.json", folder.path / "target_tokenizer.json"
+    return folder.source_tokenizer_file, folder.target_tokenizer_file

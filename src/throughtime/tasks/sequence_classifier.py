@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy.typing as npt
 import torch
@@ -14,8 +14,7 @@ from throughtime.data import LabelledSequences, find_sequences
 from throughtime.errors import ArgumentError
 from throughtime.models import RecurrentSequenceClassifier
 from throughtime.tasks.class_targets import ClassTargets
-from throughtime.tasks.classifier import Classifier, Prediction, read_classes
-from throughtime.tasks.model_runs import read_settings, save_copy, write_settings
+from throughtime.tasks.classifier import Classifier, Prediction, read_targets
 from throughtime.tasks.network_training import Run
 from throughtime.tasks.sequence_baselines import beside_sequences
 from throughtime.tasks.sequence_classification import (
@@ -31,7 +30,7 @@ from throughtime.tasks.sequence_classification import (
     start_scaling,
 )
 from throughtime.tasks.series_cards import sequence_classifier_card
-from throughtime.training import ModelFolder, choose_device
+from throughtime.training import ModelFolder
 
 
 class SequenceClassifier(Classifier[RecurrentSequenceClassifier, Settings, LabelledSequences]):
@@ -50,6 +49,9 @@ class SequenceClassifier(Classifier[RecurrentSequenceClassifier, Settings, Label
     TASK = TASK
     SETTINGS = Settings
     WANTED = "a file or folder of labelled sequences"
+    EXAMPLES = LabelledSequences
+    SUFFIX = SUFFIX
+    CARD = staticmethod(sequence_classifier_card)
 
     def __init__(
         self,
@@ -79,10 +81,18 @@ class SequenceClassifier(Classifier[RecurrentSequenceClassifier, Settings, Label
         return open_data(folder, settings)
 
     @classmethod
-    def _network(cls, settings: Settings, data: ClassifiedSequences, run: Run) -> RecurrentSequenceClassifier:
-        torch.manual_seed(settings.seed)
-        network = build_model(settings, len(data.splits.train.channels), len(data.targets.classes))
-        return network.to(run.processes.device)
+    def _parts(cls, data: ClassifiedSequences) -> tuple[Sequence[str], ClassTargets]:
+        return data.splits.train.channels, data.targets
+
+    @classmethod
+    def _read_parts(cls, folder: ModelFolder, settings: Settings) -> tuple[Sequence[str], ClassTargets]:
+        channels = tuple(map(str, folder.read_config().get("channels", ())))
+        return channels, read_targets(folder, settings)
+
+    @classmethod
+    def _built(cls, settings: Settings, parts: tuple[Any, ...]) -> RecurrentSequenceClassifier:
+        channels, targets = parts
+        return build_model(settings, max(len(channels), 1), len(targets.classes))
 
     @classmethod
     def _fresh(
@@ -96,40 +106,6 @@ class SequenceClassifier(Classifier[RecurrentSequenceClassifier, Settings, Label
     @classmethod
     def _config(cls, data: ClassifiedSequences) -> Mapping[str, object]:
         return {"classes": data.targets.classes, "channels": data.splits.train.channels}
-
-    @classmethod
-    def _made(
-        cls, network: RecurrentSequenceClassifier, data: ClassifiedSequences, settings: Settings, run: Run
-    ) -> Self:
-        channels = data.splits.train.channels
-        model = cls(network, channels, data.targets, settings, run.folder, run.processes.device)
-        return model.finish(run, lambda: sequence_classifier_card(run.folder, settings, data, network))
-
-    @classmethod
-    def load(cls, folder: Path | str, *, device: str = "auto") -> Self:
-        """Load a model folder, on any device whatever it was trained on.
-
-        Raises:
-            ModelFolderError: where the folder is missing, damaged, foreign or of a newer format.
-        """
-        place = ModelFolder(folder)
-        settings = read_settings(place, TASK, Settings)
-        targets = ClassTargets(read_classes(place), settings.multi_label)
-        channels = tuple(map(str, place.read_config().get("channels", ())))
-        chosen = choose_device(device)
-        network = build_model(settings, max(len(channels), 1), len(targets.classes))
-        place.load_weights(network, chosen)
-        return cls(network, channels, targets, settings, place, chosen)
-
-    def save(self, folder: Path | str) -> None:
-        """Write the model, without its training state and data, into a new folder.
-
-        Raises:
-            ModelFolderError: where something stands there already.
-        """
-        target = ModelFolder(folder)
-        save_copy(self.folder, target, self.network)
-        write_settings(target, TASK, self.settings, classes=self.targets.classes, channels=self.channels)
 
     def predict(self, sequences: Sequence[npt.ArrayLike] | npt.NDArray[Any]) -> list[Prediction]:
         """Classify sequences.
@@ -160,7 +136,3 @@ class SequenceClassifier(Classifier[RecurrentSequenceClassifier, Settings, Label
 
     def _beside(self, train: LabelledSequences, examples: LabelledSequences) -> dict[str, Tensor]:
         return beside_sequences(train, examples, self.targets)
-
-    def _own(self, part: str) -> LabelledSequences | None:
-        saved = self.folder.tokens / f"{part}{SUFFIX}"
-        return None if part == "train" and not saved.exists() else LabelledSequences.load(saved, part)

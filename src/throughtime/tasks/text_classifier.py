@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,9 +16,8 @@ from throughtime.models import RecurrentTextClassifier
 from throughtime.nn import Embedding
 from throughtime.tasks.class_targets import ClassTargets
 from throughtime.tasks.classification_evaluation import beside_texts
-from throughtime.tasks.classifier import Classifier, Prediction, read_classes
+from throughtime.tasks.classifier import Classifier, Prediction, read_targets
 from throughtime.tasks.language_cards import text_classifier_card
-from throughtime.tasks.model_runs import read_settings, save_copy, write_settings
 from throughtime.tasks.network_training import Run
 from throughtime.tasks.pretrained_vectors import given_vectors, learned_vectors, start_embedding
 from throughtime.tasks.text_classification import (
@@ -31,7 +30,7 @@ from throughtime.tasks.text_classification import (
     predict,
 )
 from throughtime.tasks.text_classifier_sizing import EMBEDDING_SIZE, learns_vectors, size_settings
-from throughtime.training import ModelFolder, choose_device
+from throughtime.training import ModelFolder
 from throughtime.word2vec import WordVectors
 
 
@@ -80,6 +79,8 @@ class TextClassifier(Classifier[RecurrentTextClassifier, Settings, LabelledText]
     TASK = TASK
     SETTINGS = Settings
     WANTED = "a file or folder of labelled texts"
+    EXAMPLES = LabelledText
+    CARD = staticmethod(text_classifier_card)
 
     def __init__(
         self,
@@ -112,10 +113,17 @@ class TextClassifier(Classifier[RecurrentTextClassifier, Settings, LabelledText]
         return open_data(folder, settings)
 
     @classmethod
-    def _network(cls, settings: Settings, data: ClassifiedText, run: Run) -> RecurrentTextClassifier:
-        torch.manual_seed(settings.seed)
-        network = build_model(settings, data.tokenizer.vocabulary_size, len(data.targets.classes))
-        return network.to(run.processes.device)
+    def _parts(cls, data: ClassifiedText) -> tuple[Tokenizer, ClassTargets]:
+        return data.tokenizer, data.targets
+
+    @classmethod
+    def _read_parts(cls, folder: ModelFolder, settings: Settings) -> tuple[Tokenizer, ClassTargets]:
+        return Tokenizer.load(folder.tokenizer_file), read_targets(folder, settings)
+
+    @classmethod
+    def _built(cls, settings: Settings, parts: tuple[Any, ...]) -> RecurrentTextClassifier:
+        tokenizer, targets = parts
+        return build_model(settings, tokenizer.vocabulary_size, len(targets.classes))
 
     @classmethod
     def _fresh(cls, data: ClassifiedText, settings: Settings, run: Run) -> tuple[Settings, RecurrentTextClassifier]:
@@ -133,38 +141,6 @@ class TextClassifier(Classifier[RecurrentTextClassifier, Settings, LabelledText]
             run.display.line(f"{coverage.found:,} of {coverage.total:,} words ({coverage.fraction:.1%}) have a vector")
         _forget_unknown(network, data.tokenizer)
         return settings, network
-
-    @classmethod
-    def _made(cls, network: RecurrentTextClassifier, data: ClassifiedText, settings: Settings, run: Run) -> Self:
-        model = cls(network, data.tokenizer, data.targets, settings, run.folder, run.processes.device)
-        return model.finish(run, lambda: text_classifier_card(run.folder, settings, data, network))
-
-    @classmethod
-    def load(cls, folder: Path | str, *, device: str = "auto") -> Self:
-        """Load a model folder, on any device whatever it was trained on.
-
-        Raises:
-            ModelFolderError: where the folder is missing, damaged, foreign or of a newer format.
-        """
-        place = ModelFolder(folder)
-        settings = read_settings(place, TASK, Settings)
-        targets = ClassTargets(read_classes(place), settings.multi_label)
-        chosen = choose_device(device)
-        tokenizer = Tokenizer.load(place.tokenizer_file)
-        network = build_model(settings, tokenizer.vocabulary_size, len(targets.classes))
-        place.load_weights(network, chosen)
-        return cls(network, tokenizer, targets, settings, place, chosen)
-
-    def save(self, folder: Path | str) -> None:
-        """Write the model, without its training state and data, into a new folder.
-
-        Raises:
-            ModelFolderError: where something stands there already.
-        """
-        target = ModelFolder(folder)
-        save_copy(self.folder, target, self.network)
-        self.tokenizer.save(target.tokenizer_file)
-        write_settings(target, TASK, self.settings, classes=self.targets.classes)
 
     def predict(self, texts: Sequence[str]) -> list[Prediction]:
         """Classify texts.
@@ -185,10 +161,6 @@ class TextClassifier(Classifier[RecurrentTextClassifier, Settings, LabelledText]
 
     def _beside(self, train: LabelledText, examples: LabelledText) -> dict[str, Tensor]:
         return beside_texts(train, examples.texts, self.targets)
-
-    def _own(self, part: str) -> LabelledText | None:
-        saved = self.folder.tokens / f"{part}.jsonl"
-        return None if part == "train" and not saved.exists() else LabelledText.load(saved, part)
 
     def explain(self, text: str, label: str | None = None) -> Explanation:
         """Show what each word of a text does to the prediction, by leaving the words out, one at a time.

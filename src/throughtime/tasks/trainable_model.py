@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Self, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar, cast
+
+import torch
 
 from throughtime.errors import ArgumentError
-from throughtime.tasks.model_runs import in_model_folder, new_folder, resumed_settings, write_settings
+from throughtime.tasks.model_runs import in_model_folder, new_folder, read_settings, resumed_settings, write_settings
 from throughtime.tasks.network_training import Run
 from throughtime.tasks.trained_model import Network, NetworkSettings, TrainedModel
-from throughtime.training import Display, ModelFolder
+from throughtime.training import Display, ModelFolder, choose_device
 
 Examples = TypeVar("Examples")
 
@@ -23,11 +25,13 @@ class TrainableModel(TrainedModel[Network, NetworkSettings], ABC, Generic[Networ
         TASK: what the config of its model folder calls it.
         SETTINGS: the class of its settings.
         WANTED: what there is to give where nothing was given to learn from.
+        CARD: writes its model card, from the folder, the settings, the data and the network.
     """
 
     TASK: ClassVar[str]
     SETTINGS: ClassVar[Any]
     WANTED: ClassVar[str]
+    CARD: ClassVar[Callable[[ModelFolder, Any, Any, Any], None]]
 
     @classmethod
     def fit(
@@ -67,6 +71,21 @@ class TrainableModel(TrainedModel[Network, NetworkSettings], ABC, Generic[Networ
     ) -> Self:
         """``fit``, with its settings made already."""
         return in_model_folder(output, lambda folder: cls._train(data, settings, folder, resume, display))
+
+    @classmethod
+    def load(cls, folder: Path | str, *, device: str = "auto") -> Self:
+        """Load a model folder, on any device whatever it was trained on.
+
+        Raises:
+            ModelFolderError: where the folder is missing, damaged, foreign or of a newer format.
+        """
+        place = ModelFolder(folder)
+        settings = read_settings(place, cls.TASK, cls.SETTINGS)
+        chosen = choose_device(device)
+        parts = cls._read_parts(place, settings)
+        network = cls._built(settings, parts)
+        place.load_weights(network, chosen)
+        return cls._of(network, parts, settings, place, chosen)
 
     @classmethod
     def _train(
@@ -121,8 +140,24 @@ class TrainableModel(TrainedModel[Network, NetworkSettings], ABC, Generic[Networ
 
     @classmethod
     @abstractmethod
+    def _parts(cls, data: Any) -> tuple[Any, ...]:
+        """What its model has beside the network, such as a vocabulary, as its constructor takes it."""
+
+    @classmethod
+    @abstractmethod
+    def _read_parts(cls, folder: ModelFolder, settings: Any) -> tuple[Any, ...]:
+        """The same, of a saved model."""
+
+    @classmethod
+    @abstractmethod
+    def _built(cls, settings: NetworkSettings, parts: tuple[Any, ...]) -> Network:
+        """The network with fresh weights."""
+
+    @classmethod
     def _network(cls, settings: NetworkSettings, data: Any, run: Run) -> Network:
         """The network for the data, on the run's device; its weights are the same for the same seed."""
+        torch.manual_seed(settings.seed)
+        return cls._built(settings, cls._parts(data)).to(run.processes.device)
 
     @classmethod
     @abstractmethod
@@ -145,6 +180,13 @@ class TrainableModel(TrainedModel[Network, NetworkSettings], ABC, Generic[Networ
         """Train the network; the folder keeps the best weights, the log and what a resumed run needs."""
 
     @classmethod
-    @abstractmethod
     def _made(cls, network: Network, data: Any, settings: NetworkSettings, run: Run) -> Self:
-        """The model of a network that was trained, its card written."""
+        model = cls._of(network, cls._parts(data), settings, run.folder, run.processes.device)
+        return model.finish(run, lambda: cls.CARD(run.folder, settings, data, network))
+
+    @classmethod
+    def _of(
+        cls, network: Network, parts: tuple[Any, ...], settings: Any, folder: ModelFolder, device: torch.device
+    ) -> Self:
+        constructor = cast("Callable[..., Self]", cls)
+        return constructor(network, *parts, settings, folder, device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Generic, Self, TypeVar
 
 import torch
@@ -41,3 +42,13 @@ class TrainedModel(Generic[Network, NetworkSettings]):
             write_card()
         run.processes.wait()
         return self
+
+    def save(self, folder: Path | str) -> None:
+        """Write the model, without its training state and data, into a new folder.
+
+        Raises:
+            ModelFolderError: where something stands there already, or the model's own folder is gone.
+        """
+        target = ModelFolder(folder)
+        self.folder.copy(target)
+        target.save_weights(self.network)

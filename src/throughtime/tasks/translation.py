@@ -194,7 +194,7 @@ class TranslationData:
     @cached_property
     def valid(self) -> tuple[list[Ids], list[Ids]]:
         """The sources and targets that validation reads."""
-        few = self.splits.valid.pairs[: self.settings.validation_pairs]
+        few = self.splits.valid.examples[: self.settings.validation_pairs]
         return self.source.encode_all(pair.source for pair in few), self.target.encode_all(pair.target for pair in few)
 
 
@@ -264,7 +264,7 @@ def _describe(data: TranslationData, run: Run) -> None:
         f"{kinds} tokens, {middles[0]} to {middles[1]} in the median pair; vocabulary of "
         f"{' and '.join(f'{size:,}' for size in sizes)}{' for both' if data.settings.is_joint else ''}"
     )
-    first = data.splits.train.pairs[0]
+    first = data.splits.train.examples[0]
     shown = first.source if data.settings.autoencode else f"{first.source} -> {first.target}"
     run.display.line(f"first pair: {shown[:150]}{'...' if len(shown) > 150 else ''}")
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,9 +27,8 @@ from throughtime.errors import ArgumentError, check_choice, check_range
 from throughtime.models import EncoderDecoder
 from throughtime.tasks.language_cards import translator_card
 from throughtime.tasks.model_card import weights_of
-from throughtime.tasks.model_runs import read_settings, save_copy, write_settings
 from throughtime.tasks.network_training import Run
-from throughtime.tasks.sentence_tokenizers import open_tokenizers, save_tokenizers
+from throughtime.tasks.sentence_tokenizers import open_tokenizers
 from throughtime.tasks.sequence_search import (
     EVALUATION_BATCH,
     Alignment,
@@ -52,7 +51,7 @@ from throughtime.tasks.translation import (
 from throughtime.tasks.translation_evaluation import Evaluation, EvaluationRow
 from throughtime.tasks.translation_scores import score_translations
 from throughtime.tasks.translation_sizing import size_settings
-from throughtime.training import ModelFolder, choose_device
+from throughtime.training import ModelFolder
 
 
 @dataclass(frozen=True)
@@ -98,6 +97,7 @@ class Translator(TrainableModel[EncoderDecoder, Settings, ParallelText]):
     TASK = TASK
     SETTINGS = Settings
     WANTED = "files of sentences and their translations"
+    CARD = staticmethod(translator_card)
 
     def __init__(
         self,
@@ -121,9 +121,17 @@ class Translator(TrainableModel[EncoderDecoder, Settings, ParallelText]):
         return open_data(folder, settings)
 
     @classmethod
-    def _network(cls, settings: Settings, data: TranslationData, run: Run) -> EncoderDecoder:
-        torch.manual_seed(settings.seed)
-        return build_model(settings, data.source.vocabulary_size, data.target.vocabulary_size).to(run.processes.device)
+    def _parts(cls, data: TranslationData) -> tuple[SentenceTokenizer, SentenceTokenizer]:
+        return data.source, data.target
+
+    @classmethod
+    def _read_parts(cls, folder: ModelFolder, settings: Settings) -> tuple[SentenceTokenizer, SentenceTokenizer]:
+        return open_tokenizers(folder, joint=settings.is_joint, lower=settings.lower)
+
+    @classmethod
+    def _built(cls, settings: Settings, parts: tuple[Any, ...]) -> EncoderDecoder:
+        source, target = parts
+        return build_model(settings, source.vocabulary_size, target.vocabulary_size)
 
     @classmethod
     def _fresh(cls, data: TranslationData, settings: Settings, run: Run) -> tuple[Settings, EncoderDecoder]:
@@ -137,37 +145,6 @@ class Translator(TrainableModel[EncoderDecoder, Settings, ParallelText]):
     @classmethod
     def _fit(cls, network: EncoderDecoder, data: TranslationData, settings: Settings, run: Run) -> object:
         return fit(network, data, settings, run)
-
-    @classmethod
-    def _made(cls, network: EncoderDecoder, data: TranslationData, settings: Settings, run: Run) -> Self:
-        model = cls(network, data.source, data.target, settings, run.folder, run.processes.device)
-        return model.finish(run, lambda: translator_card(run.folder, settings, data, network))
-
-    @classmethod
-    def load(cls, folder: Path | str, *, device: str = "auto") -> Self:
-        """Load a model folder, on any device whatever it was trained on.
-
-        Raises:
-            ModelFolderError: where the folder is missing, damaged, foreign or of a newer format.
-        """
-        place = ModelFolder(folder)
-        settings = read_settings(place, TASK, Settings)
-        chosen = choose_device(device)
-        source, target = open_tokenizers(place, joint=settings.is_joint, lower=settings.lower)
-        network = build_model(settings, source.vocabulary_size, target.vocabulary_size)
-        place.load_weights(network, chosen)
-        return cls(network, source, target, settings, place, chosen)
-
-    def save(self, folder: Path | str) -> None:
-        """Write the model, without its training state and data, into a new folder.
-
-        Raises:
-            ModelFolderError: where something stands there already.
-        """
-        place = ModelFolder(folder)
-        save_copy(self.folder, place, self.network)
-        save_tokenizers(place, self.source, self.target)
-        write_settings(place, TASK, self.settings)
 
     def translate(
         self,
@@ -266,7 +243,7 @@ class Translator(TrainableModel[EncoderDecoder, Settings, ParallelText]):
             scores = score_translations(texts, pairs.targets, lower=self.settings.lower)
             rows.append(EvaluationRow(label, scores.bleu, scores.chrf))
         places = np.linspace(0, len(pairs) - 1, min(examples, len(pairs))).astype(int).tolist()
-        shown = [(pairs.pairs[row].source, best[row].text, pairs.pairs[row].target) for row in places]
+        shown = [(pairs.examples[row].source, best[row].text, pairs.examples[row].target) for row in places]
         sides = self.source.encode_all(pairs.sources), self.target.encode_all(pairs.targets)
         loss = teacher_forced_loss(self.network, *sides, precision="32")
         signatures = scores.bleu_signature, scores.chrf_signature

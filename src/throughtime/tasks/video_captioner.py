@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from throughtime.data import (
@@ -19,7 +18,7 @@ from throughtime.errors import ArgumentError
 from throughtime.models import VideoCaptioner as Network
 from throughtime.tasks.captioning import CaptionData, Settings
 from throughtime.tasks.captioning_model import Caption, CaptioningModel
-from throughtime.tasks.image_features import PictureReader, open_pictures
+from throughtime.tasks.image_features import open_pictures
 from throughtime.tasks.network_training import Run
 from throughtime.tasks.sequence_search import Alignment
 from throughtime.tasks.video_captioning import TASK, build_model, load_data, open_data
@@ -31,6 +30,7 @@ class VideoCaptioner(CaptioningModel[Network, CaptionedVideos]):
 
     TASK = TASK
     WANTED = "videos with captions"
+    EXAMPLES = CaptionedVideos
     NEAREST = "caption of the nearest middle frame"
 
     @classmethod
@@ -54,8 +54,9 @@ class VideoCaptioner(CaptioningModel[Network, CaptionedVideos]):
         return open_data(folder, settings)
 
     @classmethod
-    def _built(cls, settings: Settings, reader: PictureReader, vocabulary_size: int) -> Network:
-        return build_model(settings, reader, vocabulary_size)
+    def _built(cls, settings: Settings, parts: tuple[Any, ...]) -> Network:
+        reader, tokenizer = parts
+        return build_model(settings, reader, tokenizer.vocabulary_size)
 
     def caption(self, videos: Sequence[Video | str], *, attention: bool = False, **search: Any) -> list[Caption]:
         """Say what happens in videos.
@@ -69,15 +70,7 @@ class VideoCaptioner(CaptioningModel[Network, CaptionedVideos]):
             ArgumentError: where one video's name is given in place of a list, or for a search that can't be.
             DataError: naming the video, where one can't be read.
         """
-        if isinstance(videos, str | Path):
-            raise ArgumentError("`videos` must be a list of videos, got one name")
-        how = self._search(search)
-        if not len(videos):
-            return []
-        return self._captions(self._seen(CaptionedVideos.of(videos, [""] * len(videos))), how, attention=attention)
-
-    def _own(self, part: str) -> CaptionedVideos:
-        return CaptionedVideos.load(self.folder.tokens / f"{part}.jsonl", part)
+        return self._caption(videos, attention, search)
 
     def _seen(self, examples: CaptionedVideos) -> VideoSequences:
         if examples.examples[0].video is None:

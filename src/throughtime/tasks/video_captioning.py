@@ -16,16 +16,15 @@ from throughtime.data import (
     VideoSequences,
     find_captioned_videos,
     load_splits,
-    split_captioned,
 )
 from throughtime.models import VideoCaptioner
 from throughtime.tasks.captioning import (
     CaptionData,
     Settings,
-    check_enough,
     decoder_options,
     keep_captions,
     open_tokenizer,
+    split_given,
 )
 from throughtime.tasks.image_features import (
     PictureReader,
@@ -52,14 +51,7 @@ def load_data(sources: Sequence[CaptionedVideos | Path | str], settings: Setting
         DataError: naming file and line, where the data can't be read or there is nothing to learn from it.
     """
     run.display.update("looking for the videos", 0.0)
-    parts = find_captioned_videos(sources, settings.columns)
-    for part in parts.values():
-        for remark in part.remarks:
-            run.display.line(remark)
-    splits = split_captioned(
-        parts, settings.validation_pictures, seed=settings.seed, by_caption=settings.split_by == "caption"
-    )
-    check_enough(splits.train)
+    splits = split_given(find_captioned_videos(sources, settings.columns), settings, run)
     frames = {name: AllFrames(part) for name, part in splits.parts().items()}
     reader = choose_reader(frames["train"], settings, spatial=False)
     prepare_pictures(reader, {name: (own, own.places) for name, own in frames.items()}, settings, run)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,7 +26,6 @@ from throughtime.models import FramePredictor
 from throughtime.sequence import SequenceBatch
 from throughtime.tasks.image_features import PictureReader, open_pictures
 from throughtime.tasks.model_card import weights_of
-from throughtime.tasks.model_runs import read_settings, save_copy, write_settings
 from throughtime.tasks.network_training import Run
 from throughtime.tasks.next_frame import (
     TASK,
@@ -42,7 +41,7 @@ from throughtime.tasks.next_frame import (
 )
 from throughtime.tasks.picture_cards import frame_predictor_card
 from throughtime.tasks.trainable_model import TrainableModel
-from throughtime.training import ModelFolder, choose_device
+from throughtime.training import ModelFolder
 
 
 @dataclass(frozen=True)
@@ -90,6 +89,7 @@ class VideoPredictor(TrainableModel[FramePredictor, Settings, LabelledVideos]):
     TASK = TASK
     SETTINGS = Settings
     WANTED = "a file or folder of videos"
+    CARD = staticmethod(frame_predictor_card)
 
     def __init__(
         self,
@@ -117,9 +117,17 @@ class VideoPredictor(TrainableModel[FramePredictor, Settings, LabelledVideos]):
         return open_data(folder, settings)
 
     @classmethod
-    def _network(cls, settings: Settings, data: VideoData, run: Run) -> FramePredictor:
-        torch.manual_seed(settings.seed)
-        return build_model(settings, data.reader).to(run.processes.device)
+    def _parts(cls, data: VideoData) -> tuple[PictureReader]:
+        return (data.reader,)
+
+    @classmethod
+    def _read_parts(cls, folder: ModelFolder, settings: Settings) -> tuple[PictureReader]:
+        del settings  # say nothing of it
+        return (PictureReader.load(folder),)
+
+    @classmethod
+    def _built(cls, settings: Settings, parts: tuple[Any, ...]) -> FramePredictor:
+        return build_model(settings, *parts)
 
     @classmethod
     def _fresh(cls, data: VideoData, settings: Settings, run: Run) -> tuple[Settings, FramePredictor]:
@@ -137,36 +145,6 @@ class VideoPredictor(TrainableModel[FramePredictor, Settings, LabelledVideos]):
     @classmethod
     def _fit(cls, network: FramePredictor, data: VideoData, settings: Settings, run: Run) -> object:
         return fit(network, data, settings, run)
-
-    @classmethod
-    def _made(cls, network: FramePredictor, data: VideoData, settings: Settings, run: Run) -> Self:
-        model = cls(network, data.reader, settings, run.folder, run.processes.device)
-        return model.finish(run, lambda: frame_predictor_card(run.folder, settings, data, network))
-
-    @classmethod
-    def load(cls, folder: Path | str, *, device: str = "auto") -> Self:
-        """Load a model folder, on any device whatever it was trained on.
-
-        Raises:
-            ModelFolderError: where the folder is missing, damaged, foreign or of a newer format.
-        """
-        place = ModelFolder(folder)
-        settings = read_settings(place, TASK, Settings)
-        reader, chosen = PictureReader.load(place), choose_device(device)
-        network = build_model(settings, reader)
-        place.load_weights(network, chosen)
-        return cls(network, reader, settings, place, chosen)
-
-    def save(self, folder: Path | str) -> None:
-        """Write the model, without its training state and data, into a new folder.
-
-        Raises:
-            ModelFolderError: where something stands there already.
-        """
-        target = ModelFolder(folder)
-        save_copy(self.folder, target, self.network)
-        self.reader.save(target)
-        write_settings(target, TASK, self.settings)
 
     @property
     def name(self) -> str:

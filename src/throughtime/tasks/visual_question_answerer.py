@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,7 +26,6 @@ from throughtime.tasks.answer_evaluation import AnswerEvaluation, evaluate_answe
 from throughtime.tasks.answer_forms import ANSWER_FORMS, AnswerForm, AnsweringNetwork
 from throughtime.tasks.image_features import PictureReader, open_pictures
 from throughtime.tasks.model_card import weights_of
-from throughtime.tasks.model_runs import read_settings, save_copy, write_settings
 from throughtime.tasks.network_training import Run
 from throughtime.tasks.picture_cards import visual_question_card
 from throughtime.tasks.sequence_search import Alignment
@@ -43,7 +42,7 @@ from throughtime.tasks.visual_question_answering import (
     sequences_of_questions,
 )
 from throughtime.tasks.visual_question_settings import Settings
-from throughtime.training import ModelFolder, choose_device, choose_precision
+from throughtime.training import ModelFolder, choose_precision
 
 
 @dataclass(frozen=True)
@@ -90,6 +89,7 @@ class VisualQuestionAnswerer(TrainableModel[AnsweringNetwork, Settings, VisualQu
     TASK = TASK
     SETTINGS = Settings
     WANTED = "a file or folder of questions about pictures"
+    CARD = staticmethod(visual_question_card)
 
     def __init__(
         self,
@@ -123,9 +123,19 @@ class VisualQuestionAnswerer(TrainableModel[AnsweringNetwork, Settings, VisualQu
         return open_data(folder, settings)
 
     @classmethod
-    def _network(cls, settings: Settings, data: QuestionData, run: Run) -> AnsweringNetwork:
-        torch.manual_seed(settings.seed)
-        return build_model(settings, data.reader, data.tokenizer, data.answers).to(run.processes.device)
+    def _parts(cls, data: QuestionData) -> tuple[PictureReader, SentenceTokenizer, AnswerForm]:
+        return data.reader, data.tokenizer, data.answers
+
+    @classmethod
+    def _read_parts(
+        cls, folder: ModelFolder, settings: Settings
+    ) -> tuple[PictureReader, SentenceTokenizer, AnswerForm]:
+        answers = ANSWER_FORMS[settings.answers].load(folder, settings)
+        return PictureReader.load(folder), open_tokenizer(folder), answers
+
+    @classmethod
+    def _built(cls, settings: Settings, parts: tuple[Any, ...]) -> AnsweringNetwork:
+        return build_model(settings, *parts)
 
     @classmethod
     def _fresh(cls, data: QuestionData, settings: Settings, run: Run) -> tuple[Settings, AnsweringNetwork]:
@@ -142,39 +152,6 @@ class VisualQuestionAnswerer(TrainableModel[AnsweringNetwork, Settings, VisualQu
     @classmethod
     def _fit(cls, network: AnsweringNetwork, data: QuestionData, settings: Settings, run: Run) -> object:
         return fit(network, data, settings, run)
-
-    @classmethod
-    def _made(cls, network: AnsweringNetwork, data: QuestionData, settings: Settings, run: Run) -> Self:
-        model = cls(network, data.reader, data.tokenizer, data.answers, settings, run.folder, run.processes.device)
-        return model.finish(run, lambda: visual_question_card(run.folder, settings, data, network))
-
-    @classmethod
-    def load(cls, folder: Path | str, *, device: str = "auto") -> Self:
-        """Load a model folder, on any device whatever it was trained on.
-
-        Raises:
-            ModelFolderError: where the folder is missing, damaged, foreign or of a newer format.
-        """
-        place = ModelFolder(folder)
-        settings = read_settings(place, TASK, Settings)
-        answers = ANSWER_FORMS[settings.answers].load(place, settings)
-        reader, tokenizer, chosen = PictureReader.load(place), open_tokenizer(place), choose_device(device)
-        network = build_model(settings, reader, tokenizer, answers)
-        place.load_weights(network, chosen)
-        return cls(network, reader, tokenizer, answers, settings, place, chosen)
-
-    def save(self, folder: Path | str) -> None:
-        """Write the model, without its training state and data, into a new folder.
-
-        Raises:
-            ModelFolderError: where something stands there already.
-        """
-        target = ModelFolder(folder)
-        save_copy(self.folder, target, self.network)
-        self.tokenizer.tokenizer.save(target.tokenizer_file)
-        self.answers.save(target)
-        self.reader.save(target)
-        write_settings(target, TASK, self.settings)
 
     @property
     def name(self) -> str:
@@ -206,7 +183,7 @@ class VisualQuestionAnswerer(TrainableModel[AnsweringNetwork, Settings, VisualQu
             return []
         own = Path(picture) if isinstance(picture, str) else picture
         asked = VisualQuestions(
-            tuple(VisualQuestion(0, question, (), kind_of(question), "") for question in questions), (), (), ""
+            tuple(VisualQuestion(0, question, (), kind_of(question), "") for question in questions), ""
         )
         sequences = sequences_of_questions(asked, self.reader.frames([own]), self.tokenizer)
         grid = self.network.encoder.images.grid

@@ -40,6 +40,8 @@ class ModelFolder:
         self.config_file = self.path / "config.json"
         self.weights_file = self.path / "model.safetensors"
         self.tokenizer_file = self.path / "tokenizer.json"
+        self.source_tokenizer_file = self.path / "source_tokenizer.json"
+        self.target_tokenizer_file = self.path / "target_tokenizer.json"
         self.answers_file = self.path / "answers.json"
         self.preprocessing_file = self.path / "preprocessing.json"
         self.backbone_file = self.path / "backbone.safetensors"
@@ -81,11 +83,36 @@ class ModelFolder:
     def discard(self) -> None:
         """Remove what ``create`` made and what was prepared in it, after a run that could not begin."""
         shutil.rmtree(self.tokens, ignore_errors=True)
-        for file in (self.tokenizer_file, self.answers_file, self.preprocessing_file, self.backbone_file):
+        for file in self._prepared_files:
             file.unlink(missing_ok=True)
         with suppress(OSError):
             for folder in (self.path, *self._made):
                 folder.rmdir()
+
+    def copy(self, target: ModelFolder) -> None:
+        """Copy what a model is beside its weights, without its training state and data, into a new folder.
+
+        Raises:
+            ModelFolderError: where something stands there already, or there is no model here.
+        """
+        self.read_config()
+        target.create()
+        target.tokens.rmdir()
+        for file in (*self._prepared_files, self.config_file, self.card_file, self.metrics_file, self.figure_file):
+            if file.exists():
+                shutil.copyfile(file, target.path / file.name)
+
+    @property
+    def _prepared_files(self) -> tuple[Path, ...]:
+        """What a task may write before training begins, and needs to use its model."""
+        return (
+            self.tokenizer_file,
+            self.source_tokenizer_file,
+            self.target_tokenizer_file,
+            self.answers_file,
+            self.preprocessing_file,
+            self.backbone_file,
+        )
 
     def write_config(self, task: str, content: Mapping[str, object]) -> None:
         """Write config.json; ``content`` is what the task needs to build its model again."""
