@@ -73,6 +73,7 @@ def plot_gradient_flow(flows: GradientFlow | Mapping[str, GradientFlow], *, dark
             color=colours.faint,
         )
         axes.set_xlim(left=0)
+        axes.locator_params(axis="x", integer=True)
         axes.set_xlabel("lag $k$ (steps back)")
         if len(panels) > 1:
             axes.set_title(panel, fontsize=10, loc="left", color=colours.ink)

@@ -160,12 +160,9 @@ def inspect_model(
         for other, name in zip(beside, names, strict=True)
     }
     sections = look.sections(loaded, given, flows, numbers)
-    weights = sum(weight.numel() for weight in loaded.network.parameters())
-    facts = (
-        ("task", look.task.replace("_", " ")),
-        ("network", look.describe(loaded)),
-        ("weights", f"{weights:,}"),
-    )
+    weights = f"{sum(weight.numel() for weight in loaded.network.parameters()):,}"
+    network = look.describe(loaded).removesuffix(f", {weights} weights")
+    facts = (("task", look.task.replace("_", " ")), ("network", network), ("weights", weights))
     return Report(f"Inside {Path(model).name}", facts, tuple(sections), numbers)
 
 
