@@ -21,8 +21,9 @@ from rich.console import Console
 from rich.table import Table
 
 from throughtime.bptt import clip_global_norm, detach
+from throughtime.freed_memory import keep_freed_memory
 from throughtime.models import RecurrentLanguageModel
-from throughtime.training import autocast, build_optimizers, keep_freed_memory, next_token_loss
+from throughtime.training import autocast, build_optimizers, next_token_loss
 
 EMBEDDING_SIZE = 128
 LEARNING_RATE, MATRIX_LEARNING_RATE, WEIGHT_DECAY = 3e-3, 0.05, 0.1

@@ -12,13 +12,15 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import itertools
 import json
 import re
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Generator
+from collections import Counter
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,13 +30,13 @@ import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
-from studio_requests import requests_for
+from studio_requests import Request, requests_for
 
 from throughtime import LanguageModel
 
 TOGETHER, LENGTH, ALONE, ROUNDS = 50, 400, 5, 5
 NEWCOMERS, BETWEEN, WARM = 40, 0.1, 50
-ASKING = 8
+ASKING, LOOKED = 8, 250
 
 
 @dataclass
@@ -170,23 +172,25 @@ def measure_writing(folder: Path) -> None:
     Console().print(table)
 
 
-async def ask_all(port: int, process: int, requests: list[Any], count: int) -> list[tuple[int, float]]:
+async def ask_all(port: int, process: int, models: list[dict[str, Any]], count: int) -> list[tuple[int, float]]:
     """Memory of the server, in MiB, after so many requests."""
+    draw = np.random.default_rng(0)
+    requests = itertools.chain.from_iterable(requests_for(models, draw) for _ in itertools.count())
     found: list[tuple[int, float]] = []
-    statuses: dict[int, int] = {}
-    for start in range(0, count, 500):
-        some = iter([requests[number % len(requests)] for number in range(start, min(start + 500, count))])
+    statuses: Counter[int] = Counter()
 
-        async def work(some: Any = some) -> None:
-            for request in some:
-                answer = await ask(port, *request.arguments, method=request.method)
-                statuses[answer.status] = statuses.get(answer.status, 0) + 1
-                assert (answer.status == 200) == request.is_right, (request, answer)
+    async def work(some: Iterator[Request]) -> None:
+        for request in some:
+            answer = await ask(port, *request.arguments, method=request.method)
+            statuses[answer.status] += 1
+            assert (answer.status == 200) == request.is_right, (request.arguments[0], answer.body[:500])
 
-        await asyncio.gather(*(work() for _ in range(ASKING)))
-        found.append((min(start + 500, count), resident(process)))
-        print(found[-1], flush=True)
-    print("answers by status:", statuses)
+    for start in range(0, count, LOOKED):
+        some = itertools.islice(requests, min(LOOKED, count - start))
+        await asyncio.gather(*(work(some) for _ in range(ASKING)))
+        found.append((statuses.total(), resident(process)))
+        print(*found[-1], flush=True)
+    print("answers by status:", dict(statuses))
     return found
 
 
@@ -198,11 +202,10 @@ def resident(process: int) -> float:
 def measure_memory(folders: list[Path], count: int) -> None:
     with served(folders) as (port, process):
         models = json.loads(asyncio.run(ask(port, "/v1/models", b"", method="GET")).body)["models"]
-        requests = requests_for(models)
         begun = time.perf_counter()
-        found = asyncio.run(ask_all(port, process, requests, count))
+        found = asyncio.run(ask_all(port, process, models, count))
         seconds = time.perf_counter() - begun
-    table = Table(title=f"{count:,} requests of {len(requests)} kinds to {len(folders)} models, {ASKING} at a time")
+    table = Table(title=f"{count:,} requests to {len(folders)} models, {ASKING} at a time")
     for column in ("requests", "memory"):
         table.add_column(column, justify="right")
     for number, size in found:

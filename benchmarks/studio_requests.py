@@ -13,8 +13,7 @@ import numpy as np
 
 from throughtime.data import animation_of, image_of
 
-DRAW = np.random.default_rng(0)
-TEXT = "The value of the first argument is not bad at all."
+TEXT = "The value of the first argument is not bad at all , and nobody who saw it was sorry for that ."
 
 
 @dataclass(frozen=True)
@@ -26,11 +25,11 @@ class Request:
     is_right: bool = True
 
 
-def requests_for(models: list[dict[str, Any]]) -> list[Request]:
-    """For each model those of its task, then what is asked of any studio."""
-    found = [request for model in models for request in KINDS.get(model["task"], nothing)(model["name"])]
-    inside = {"language_modelling", "text_classification", "translation", "forecasting", "sequence_classification"}
-    found += [as_json("/v1/inspect", model=model["name"]) for model in models if model["task"] in inside]
+def requests_for(models: list[dict[str, Any]], draw: np.random.Generator) -> list[Request]:
+    """For each model those of its task, then what is asked of any studio; texts, series and videos of any lengths."""
+    found = [request for model in models for request in KINDS.get(model["task"], nothing)(model["name"], draw)]
+    no_inside = {"image_classification", "word2vec"}
+    found += [as_json("/v1/inspect", model=model["name"]) for model in models if model["task"] not in no_inside]
     found += [got(f"/v1/runs/{model['name']}") for model in models]
     found += [got("/"), got("/docs"), got("/openapi.json"), got("/v1/models")]
     found += [
@@ -40,6 +39,11 @@ def requests_for(models: list[dict[str, Any]]) -> list[Request]:
         got("/nowhere", is_right=False),
     ]
     return found
+
+
+def text(draw: np.random.Generator, most: int) -> str:
+    """From two words to so many."""
+    return " ".join(draw.choice(TEXT.split(), draw.integers(2, most, endpoint=True)))
 
 
 def as_json(path: str, *, is_right: bool = True, **body: Any) -> Request:
@@ -54,35 +58,36 @@ def got(path: str, *, is_right: bool = True, **options: Any) -> Request:
     return Request((f"{path}?{urlencode(options)}", b"", ""), "GET", is_right)
 
 
-def nothing(_: str) -> Iterator[Request]:
+def nothing(_: str, __: np.random.Generator) -> Iterator[Request]:
     yield from ()
 
 
-def language(name: str) -> Iterator[Request]:
+def language(name: str, draw: np.random.Generator) -> Iterator[Request]:
     for number in range(4):
-        options = {"model": name, "prompt": TEXT[: 7 * number], "length": 20 + 10 * number, "stop": ["\n\n"]}
-        yield as_json("/v1/generate", stream=number % 2 == 0, **options)
-    yield as_json("/v1/read", model=name, text=TEXT)
+        options: dict[str, Any] = {"prompt": text(draw, 40), "length": int(draw.integers(1, 100)), "stop": ["\n\n"]}
+        yield as_json("/v1/generate", model=name, stream=number % 2 == 0, **options)
+    yield as_json("/v1/read", model=name, text=text(draw, 60))
     yield as_json("/v1/generate", model=name, length=0, is_right=False)
 
 
-def texts(name: str) -> Iterator[Request]:
-    yield as_json("/v1/classify", model=name, text=TEXT, explain=True)
-    yield as_json("/v1/classify", model=name, text=TEXT, label="no such class", explain=True, is_right=False)
+def texts(name: str, draw: np.random.Generator) -> Iterator[Request]:
+    yield as_json("/v1/classify", model=name, text=text(draw, 60), explain=True)
+    yield as_json("/v1/classify", model=name, text="bad", label="no such class", explain=True, is_right=False)
 
 
-def translation(name: str) -> Iterator[Request]:
-    yield as_json("/v1/translate", model=name, text="12 March 1987", n_best=3)
+def translation(name: str, draw: np.random.Generator) -> Iterator[Request]:
+    yield as_json("/v1/translate", model=name, text=text(draw, 30), n_best=3)
 
 
-def words(name: str) -> Iterator[Request]:
+def words(name: str, _: np.random.Generator) -> Iterator[Request]:
     yield got("/v1/vectors/words", model=name, prefix="k")
     yield got("/v1/vectors/neighbours", model=name, word="nothing like this", is_right=False)
 
 
-def series(name: str) -> Iterator[Request]:
-    days = np.arange("2024-01-01", "2024-04-01", dtype="datetime64[D]")
-    table = "ds,y\n" + "".join(f"{day},{10 + place % 7}\n" for place, day in enumerate(days))
+def series(name: str, draw: np.random.Generator) -> Iterator[Request]:
+    days = np.datetime64("2024-01-01") + np.arange(draw.integers(60, 400))
+    # The kind is that of the generated series of `forecast train --sample`.
+    table = "ds,y,kind\n" + "".join(f"{day},{10 + place % 7},market\n" for place, day in enumerate(days))
     yield sent("/v1/forecast", table.encode(), model=name)
     yield sent("/v1/forecast", b"a,b\n1\n", model=name, is_right=False)
 
@@ -90,7 +95,7 @@ def series(name: str) -> Iterator[Request]:
 def own_data(path: str) -> Any:
     """The model's own data, and a file that can't be read."""
 
-    def requests(name: str) -> Iterator[Request]:
+    def requests(name: str, _: np.random.Generator) -> Iterator[Request]:
         yield sent(path, b"", model=name)
         yield sent(path, b"\x00\x01\x02", model=name, is_right=False)
 
@@ -98,10 +103,10 @@ def own_data(path: str) -> Any:
 
 
 def picture(path: str, **options: Any) -> Any:
-    content = io.BytesIO()
-    image_of(DRAW.integers(0, 256, (64, 64, 3), np.uint8)).save(content, "PNG")
-
-    def requests(name: str) -> Iterator[Request]:
+    def requests(name: str, draw: np.random.Generator) -> Iterator[Request]:
+        content = io.BytesIO()
+        height, width = draw.integers(20, 200, 2)
+        image_of(draw.integers(0, 256, (height, width, 3), np.uint8)).save(content, "PNG")
         yield sent(path, content.getvalue(), model=name, **options)
         yield sent(path, content.getvalue()[:200], model=name, **options, is_right=False)
 
@@ -109,11 +114,10 @@ def picture(path: str, **options: Any) -> Any:
 
 
 def video(path: str) -> Any:
-    content = animation_of(DRAW.integers(0, 256, (8, 32, 32, 1), np.uint8))
-
-    def requests(name: str) -> Iterator[Request]:
-        yield sent(path, content, model=name)
-        yield from own_data(path)(name)
+    def requests(name: str, draw: np.random.Generator) -> Iterator[Request]:
+        frames = draw.integers(0, 256, (draw.integers(2, 20), 32, 32, 1), np.uint8)
+        yield sent(path, animation_of(frames), model=name)
+        yield from own_data(path)(name, draw)
 
     return requests
 
@@ -130,5 +134,6 @@ KINDS = {
     "visual_question_answering": picture("/v1/answer", question="what is it?"),
     "image_classification": picture("/v1/label"),
     "video_classification": video("/v1/label-video"),
+    "video_captioning": video("/v1/caption-video"),
     "next_frame": video("/v1/next-frames"),
 }

@@ -30,9 +30,10 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from translation_peers import JoeyNMT
 
 from throughtime.decoding import Beam, Constraints, beam_search
+from throughtime.freed_memory import keep_freed_memory
 from throughtime.models import DecoderState, EncoderDecoder
 from throughtime.sequence import SequenceBatch
-from throughtime.training import autocast, keep_freed_memory
+from throughtime.training import autocast
 
 FED = "general attention, input feeding"
 FORMS: dict[str, dict[str, object]] = {

@@ -20,10 +20,12 @@ from command_line import run
 from throughtime import (
     AnomalyDetector,
     CaptionedImages,
+    CaptionedVideos,
     Captioner,
     ImageClassifier,
     LabelledVideos,
     SequenceBatch,
+    VideoCaptioner,
     VideoClassifier,
     VideoPredictor,
     VisualQuestionAnswerer,
@@ -41,6 +43,7 @@ from throughtime.inspection.image_report import image_saliency
 from throughtime.inspection.picture_gates import most_varied_units, plot_picture_gates
 from throughtime.inspection.picture_saliency import plot_picture_saliency
 from throughtime.inspection.question_report import question_saliency
+from throughtime.inspection.video_caption_report import plot_frame_attention
 from throughtime.inspection.video_report import plot_video_saliency, video_saliency
 from throughtime.inspection.videos import plot_frames
 from throughtime.models import (
@@ -52,6 +55,7 @@ from throughtime.models import (
 )
 from throughtime.nn import ConvLSTM
 from throughtime.sequence import QuestionBatch
+from throughtime.tasks.captioning_model import Caption
 from throughtime.tasks.question_reading import question_reading
 from throughtime.tasks.reading import autoencoder_readings
 from throughtime.tasks.video_readings import frame_reading
@@ -94,6 +98,12 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     VisualQuestionAnswerer.fit(
         sample_questions(12, side=16), output=place / "written", answers="sequence", combination="joined", **questions
     )
+    clips = running_bar(15)
+    said = CaptionedVideos.of(
+        [np.asarray(one.video) for one in clips.examples], [f"it goes {one.labels[0]}" for one in clips.examples]
+    )
+    VideoCaptioner.fit(said, output=place / "clips", **captions)
+    VideoCaptioner.fit(said, output=place / "blind_clips", attention="none", **captions)
     VideoPredictor.fit(running_bar(10), output=place / "frames", hidden_channels=4, num_layers=1, **QUICK)
     return {path.name: path for path in place.iterdir()}
 
@@ -114,6 +124,8 @@ EXPECTED = {
     "captioner": ["Attention", "Saliency", *SECTIONS],
     "blind": ["Attention", "Saliency", *SECTIONS],
     "videos": ["Saliency", *SECTIONS],
+    "clips": ["Attention", "Saliency", *SECTIONS],
+    "blind_clips": ["Attention", "Saliency", *SECTIONS],
     "convolutional": ["Saliency", *SECTIONS],
     "frames": ["Predicted frames", *SECTIONS],
     "answers": ["Attention", "Saliency", *SECTIONS],
@@ -139,9 +151,9 @@ def test_a_report_of_any_model_is_one_page_that_needs_nothing_else(
             assert row["relative_norm"][0] == pytest.approx(1.0)
     if name == "images":
         assert "no gradient flow through time" in html
-    if name == "blind":
+    if name.startswith("blind"):
         assert "has no attention" in html
-        assert "attention" not in figures
+        assert not {figure for figure in figures if figure.startswith("attention")}
     if name in {"convolutional", "frames"}:
         assert "which are no matrices" in html
         assert {figure for figure in figures if figure.startswith("gates_layer_1_unit_")}
@@ -158,7 +170,13 @@ def test_a_model_is_looked_at_with_what_it_is_given(
         Image.fromarray(frame).save(video / f"{step}.png")
     sample_signals(100, seed=3).frame().write_csv(table)
     out = tmp_path / "report"
-    for name, file in (("captioner", picture), ("images", picture), ("videos", video), ("frames", video)):
+    for name, file in (
+        ("captioner", picture),
+        ("images", picture),
+        ("videos", video),
+        ("clips", video),
+        ("frames", video),
+    ):
         status, printed, error = run(
             capsys, "inspect", folders[name], "-o", out, "--input", file, "--device", "cpu", "--json"
         )
@@ -248,15 +266,24 @@ def test_saliency_of_an_answer_adds_up_to_its_score(name: str, folders: dict[str
 def test_saliency_of_a_caption_adds_up_to_its_log_probability(folders: dict[str, Path]) -> None:
     model: Any = load(folders["captioner"], device="cpu")
     (caption,) = model.caption([np.full((8, 12, 3), (80, 9, 9), np.uint8)])
-    tokens = model.tokenizer.encode(caption.text)
     pictures = torch.full((1, 8, 12, 3), 0, dtype=torch.uint8) + torch.tensor([80, 9, 9], dtype=torch.uint8)
-    found = caption_saliency(model, pictures, [tokens])
+    check_saliency(model, pictures, caption)
+    clips: Any = load(folders["clips"], device="cpu")
+    frames = np.asarray(running_bar(1).examples[0].video)
+    (caption,) = clips.caption([frames])
+    check_saliency(clips, torch.from_numpy(frames)[..., None], caption)
+
+
+def check_saliency(model: Any, frames: Tensor, caption: Caption) -> None:
+    tokens = model.tokenizer.encode(caption.text)
+    found = caption_saliency(model, frames, tokens)
+    assert len(found) == len(frames)
     end = model.network.end
     target = torch.tensor([end, *tokens.tolist(), end])
     with torch.no_grad():
         scores = [
-            model.network(SequenceBatch(own[None]), target[:-1, None])[:, 0].log_softmax(-1)
-            for own in (pictures, (255 * model.network.images.mean).expand(pictures.shape))
+            model.network(SequenceBatch(own.unsqueeze(1)), target[:-1, None])[:, 0].log_softmax(-1)
+            for own in (frames, (255 * model.network.images.mean).expand(frames.shape))
         ]
     one, other = (own.gather(1, target[1:, None]).sum().item() for own in scores)
     assert one == pytest.approx(caption.log_probability, abs=1e-4)
@@ -318,6 +345,7 @@ def figures() -> dict[str, Callable[[bool], Figure]]:
     return {
         "pictures": lambda dark: plot_picture_saliency(pixels[:4], list(maps[:4]), ["$a", "b", "c", "d"], dark=dark),
         "video": lambda dark: plot_video_saliency(pixels, maps, dark=dark),
+        "attention": lambda dark: plot_frame_attention(pixels, ["$a", " "], random.random((3, 12)), dark=dark),
         "frames": lambda dark: plot_frames({"a": pixels, "b": [None, *pixels[1:]]}, dark=dark),
         "gates": lambda dark: plot_picture_gates(own, pixels, unit=most_varied_units(own)[0], dark=dark),
         "parts": lambda dark: plot_score_parts(errors, errors, parts, ["x", "y"], threshold=1.0, dark=dark),
@@ -343,6 +371,7 @@ def test_what_cannot_be_drawn_is_refused() -> None:
         (lambda: plot_picture_gates(own.over_places(), unit=0), "must be of a convolutional layer"),
         (lambda: plot_picture_saliency([], [], []), "at least one"),
         (lambda: plot_video_saliency([pixels], np.zeros((2, 4, 5))), "as many as the frames, 1, got 2"),
+        (lambda: plot_frame_attention([pixels], ["a"], np.zeros((1, 1))), r"\(2, 1\), got \(1, 1\)"),
         (lambda: plot_frames({"a": [pixels], "b": []}), "equally many frames"),
         (lambda: plot_latent_map(np.zeros((2, 3)), [0, 0], ["", ""], threshold=1.0), "at least three windows, got 2"),
         (

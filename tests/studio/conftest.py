@@ -25,6 +25,7 @@ from throughtime import (
     TextClassifier,
     TextInMemory,
     Translator,
+    VideoCaptioner,
     VideoClassifier,
     VideoPredictor,
     VisualQuestionAnswerer,
@@ -38,6 +39,7 @@ from throughtime.data import (
     gliding_digits,
     little_world,
     moving_digits,
+    moving_shapes,
     sample_gestures,
     sample_reviews,
 )
@@ -76,6 +78,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     AnomalyDetector.fit(sample_signals(300), output=place / "machine", window=12, **QUICK)
     filmed: dict[str, Any] = {"num_layers": 1, "steps": 4, "device": "cpu", "precision": "32"}
     VideoClassifier.fit(gliding_digits(20, frames=3), output=place / "videos", channels=[4], hidden_size=8, **filmed)
+    clips = moving_shapes(20, frames=3, side=16)
+    VideoCaptioner.fit(clips, output=place / "clips", channels=[4], hidden_size=8, embedding_size=8, **filmed)
     VideoPredictor.fit(moving_digits(20, frames=4, side=16), output=place / "frames", hidden_channels=4, **filmed)
     return {path.name: path for path in place.iterdir()}
 

@@ -315,7 +315,9 @@ def test_the_page_and_the_documentation_need_no_other_host(client: TestClient) -
             assert (STATIC / imported).is_file(), imported
     paths = client.get("/openapi.json").json()["paths"]
     assert {"/v1/generate", "/v1/classify", "/v1/translate", "/v1/forecast", "/v1/caption", "/v1/answer"} <= set(paths)
-    assert {"/v1/label-sequences", "/v1/detect", "/v1/label-video", "/v1/next-frames"} <= set(paths)
+    assert {"/v1/label-sequences", "/v1/detect", "/v1/label-video", "/v1/caption-video", "/v1/next-frames"} <= set(
+        paths
+    )
     assert all(operation["description"] for methods in paths.values() for operation in methods.values())
 
 

@@ -15,10 +15,11 @@ import pytest
 from PIL import Image, ImageSequence
 from starlette.testclient import TestClient
 
-from throughtime import AnomalyDetector, SequenceClassifier, VideoClassifier, VideoPredictor
+from throughtime import AnomalyDetector, SequenceClassifier, VideoCaptioner, VideoClassifier, VideoPredictor
 from throughtime.data import animation_of, sample_gestures
 from throughtime.inspection import sequence_saliency
 from throughtime.studio import anomaly_routes, video_routes
+from throughtime.studio.series_routes import stamps
 
 
 def asked(client: TestClient, path: str, content: bytes, **options: Any) -> Any:
@@ -109,6 +110,19 @@ def test_points_that_stand_for_several_steps_leave_out_what_is_missing() -> None
     np.testing.assert_array_equal(anomaly_routes._furthest(np.full(4, np.nan), 2), [np.nan] * 2)  # pyright: ignore[reportPrivateUsage]
 
 
+@pytest.mark.parametrize(
+    ("moments", "expected"),
+    [
+        (["2024-05-01T00:00:00.000000", "2024-05-02T00:00:00.000000"], ["2024-05-01", "2024-05-02"]),
+        (["2024-05-01 00:00:00", "2024-05-01 23:00:00"], ["2024-05-01 00:00", "2024-05-01 23:00"]),
+        (["2024-05-01 00:00:00", "2024-05-01 00:00:30"], ["2024-05-01 00:00:00", "2024-05-01 00:00:30"]),
+        ([3, 4], ["3", "4"]),
+    ],
+)
+def test_stamps_are_written_alike(moments: list[object], expected: list[str]) -> None:
+    assert stamps(moments) == expected
+
+
 CLIPS = np.random.default_rng(0).integers(0, 256, (2, 4, 32, 32), np.uint8)
 
 
@@ -124,7 +138,7 @@ def test_videos_are_labelled_as_the_library_does(client: TestClient, folders: di
     (expected,) = model.predict([np.stack([np.asarray(f.convert("RGB")) for f in _frames(gif)])])
     assert own["probabilities"] == pytest.approx(expected.probabilities, abs=1e-4)
     own = asked(client, "/v1/label-video", b"")["videos"]
-    assert [one["known"] for one in own] == [list(labels) for labels in _labels(folders["videos"])]
+    assert [one["known"] for one in own] == _known(folders["videos"], "labels")
 
 
 def _frames(gif: bytes) -> list[Image.Image]:
@@ -132,9 +146,25 @@ def _frames(gif: bytes) -> list[Image.Image]:
         return [frame.copy() for frame in ImageSequence.Iterator(file)]
 
 
-def _labels(folder: Path) -> list[list[str]]:
+def _known(folder: Path, name: str) -> list[list[str]]:
     lines = (folder / "tokens" / "valid.jsonl").read_text(encoding="utf-8").splitlines()
-    return [json.loads(line)["labels"] for line in lines]
+    return [json.loads(line)[name] for line in lines]
+
+
+def test_videos_are_captioned_as_the_library_does(client: TestClient, folders: dict[str, Path]) -> None:
+    model = VideoCaptioner.load(folders["clips"], device="cpu")
+    film = np.random.default_rng(1).integers(0, 256, (2, 5, 16, 16, 3), np.uint8)
+    found = asked(client, "/v1/caption-video", npz(videos=film), look=1)
+    (expected,) = model.caption([film[1]], attention=True, beam_size=5, n_best=3)
+    assert (found["text"], found["pieces"]) == (expected.text, list(expected.pieces))
+    assert found["log_probability"] == pytest.approx(expected.log_probability, abs=1e-4)
+    assert found["others"] == [one.text for one in expected.others]
+    assert expected.attention is not None
+    np.testing.assert_allclose(found["attention"], expected.attention, atol=1e-3)
+    np.testing.assert_array_equal([pixels(frame) for frame in found["frames"]], film[1])
+    assert (found["videos"], found["known"]) == (2, [])
+    own = asked(client, "/v1/caption-video", b"", look=1)
+    assert own["known"] == _known(folders["clips"], "captions")[1]
 
 
 def test_a_video_goes_on_as_the_library_says(client: TestClient, folders: dict[str, Path]) -> None:
@@ -173,6 +203,7 @@ WRONG: list[tuple[str, bytes, dict[str, Any], str]] = [
     ("/v1/label-video", b"nothing", {}, "the video: is not a picture that Pillow can read"),
     ("/v1/label-video", npz(video=np.zeros((2, 3), np.uint8)), {}, "the file: its videos must have shape"),
     ("/v1/label-video", npz(numbers=np.zeros(3)), {}, "the file: has no array called videos or frames"),
+    ("/v1/caption-video", npz(video=CLIPS[0]), {"look": 1}, "`look` must be below 1, the number of videos, got 1"),
     ("/v1/next-frames", npz(video=np.zeros((1_001, 2, 2), np.uint8)), {}, "the video has 1,001 frames"),
     ("/v1/next-frames", npz(video=CLIPS[0]), {"look": 1}, "`look` must be below 1, the number of videos, got 1"),
 ]

@@ -75,7 +75,7 @@ def test_two_tabs_work_at_once(page: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["captions", "questions", "pictures", "sales", "gestures", "machine", "videos", "frames"]
+    "name", ["captions", "questions", "pictures", "sales", "gestures", "machine", "videos", "clips", "frames"]
 )
 def test_a_wrong_file_is_refused_in_words_and_the_page_goes_on(page: Any, tmp_path: Path, name: str) -> None:
     wrong = tmp_path / "wrong.bin"

@@ -21,12 +21,13 @@ from throughtime.commands.training_runs import Output, output_folder, takes_samp
 from throughtime.data.sample_signals import sample_signals
 from throughtime.errors import ArgumentError, data_error
 from throughtime.files import check_output_file, replacing, write_text
+from throughtime.freed_memory import keep_freed_memory
 from throughtime.tasks.anomaly_detection import Settings
 from throughtime.tasks.anomaly_detector import AnomalyDetector, Detection
 from throughtime.tasks.anomaly_evaluation import DetectionRow
 from throughtime.tasks.anomaly_figures import plot_detection
 from throughtime.tasks.anomaly_stream import AnomalyStream, StreamScore
-from throughtime.training import Display, keep_freed_memory
+from throughtime.training import Display
 
 app = App(name="autoencode", help="Recurrent autoencoder of series: find what is odd, make vectors of windows.")
 

@@ -13,9 +13,10 @@ from rich.table import Table
 from throughtime.appearance import check_figure_file
 from throughtime.commands.results import print_json
 from throughtime.errors import ArgumentError
+from throughtime.freed_memory import keep_freed_memory
 from throughtime.tasks.dependency_figures import explain, plot_dependencies, share, verdict
 from throughtime.tasks.long_term_dependencies import INTERRUPTED, Comparison, Settings, compare, load_data
-from throughtime.training import Display, duration, keep_freed_memory
+from throughtime.training import Display, duration
 
 DEFAULTS = Settings()
 

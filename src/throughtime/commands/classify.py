@@ -23,6 +23,7 @@ from throughtime.commands.standard_input import some_lines, standard_input_lines
 from throughtime.commands.training_runs import Output, for_sample, goes_on, tell_training
 from throughtime.data import find_sequences, read_text_file, sample_gestures, sample_reviews
 from throughtime.errors import ArgumentError, ThroughTimeError, data_error
+from throughtime.freed_memory import keep_freed_memory
 from throughtime.tasks import sequence_classification, text_classification
 from throughtime.tasks.classification_evaluation import summary
 from throughtime.tasks.classification_figures import plot_confusion
@@ -31,7 +32,7 @@ from throughtime.tasks.classifiers import AnyClassifier, classifier_for, load_cl
 from throughtime.tasks.cross_validation import cross_validate
 from throughtime.tasks.sequence_classifier import SequenceClassifier
 from throughtime.tasks.text_classifier import Explanation, TextClassifier
-from throughtime.training import Display, ModelFolder, keep_freed_memory
+from throughtime.training import Display, ModelFolder
 
 
 class EitherSettings(text_classification.Settings, sequence_classification.Settings):

@@ -22,13 +22,14 @@ from throughtime.data.series import TIME, SeriesTable
 from throughtime.data.series_files import read_series
 from throughtime.errors import ArgumentError, check_positive_integer, data_error
 from throughtime.files import check_output_file, replacing, write_text
+from throughtime.freed_memory import keep_freed_memory
 from throughtime.tasks.forecast_evaluation import ForecastEvaluation, check_forecast_metrics, summary
 from throughtime.tasks.forecast_figures import plot_backtest, plot_forecasts
 from throughtime.tasks.forecast_stream import StreamForecast
 from throughtime.tasks.forecaster import Forecaster
 from throughtime.tasks.forecasting_comparison import compare_networks
 from throughtime.tasks.forecasting_settings import Settings
-from throughtime.training import Display, keep_freed_memory
+from throughtime.training import Display
 
 app = App(name="forecast", help="Time series: learn them, judge forecasts by backtests, forecast, follow a stream.")
 

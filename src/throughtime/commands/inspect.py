@@ -71,10 +71,10 @@ def _print_summary(report: Report, output: Path) -> None:
     console = Console(highlight=False)
     for name, rows in report.numbers.get("gradient_flow", {}).items():
         for row in rows:
+            verdict = "reaches back over all steps" if row["verdict"] == "reaches" else row["verdict"]
             horizon = "beyond what was looked at" if row["horizon"] is None else f"{row['horizon']} steps"
-            console.print(
-                f"{name}, {row['layer']}: the gradient {row['verdict']}; effective horizon {horizon}", markup=False
-            )
+            line = f"{name}, {row['layer']}: the gradient {verdict}; effective horizon {horizon}"
+            console.print(line, markup=False, soft_wrap=True)
     best: dict[str, Any] = {}
     for one in report.numbers.get("neurons", []):
         best.setdefault(one["feature"], one)

@@ -17,10 +17,11 @@ from throughtime.commands.standard_input import standard_input_text
 from throughtime.commands.training_runs import Output, output_folder, takes_sample
 from throughtime.data import TextSource, python_language_reference
 from throughtime.errors import check_positive_integer
+from throughtime.freed_memory import keep_freed_memory
 from throughtime.tasks.language_evaluation import Evaluation, summary
 from throughtime.tasks.language_model import LanguageModel
 from throughtime.tasks.language_modelling import Settings
-from throughtime.training import Display, keep_freed_memory
+from throughtime.training import Display
 
 LanguageModelSettings = Annotated[Settings, Parameter(name="*")]
 DEFAULTS = Settings()

@@ -9,9 +9,10 @@ from rich.console import Console
 from rich.table import Table
 
 from throughtime.commands.results import print_json
+from throughtime.freed_memory import keep_freed_memory
 from throughtime.tasks.reproduction import figure_of, read_recipe, recipe_names
 from throughtime.tasks.reproduction import reproduce as run_recipe
-from throughtime.training import Display, duration, keep_freed_memory
+from throughtime.training import Display, duration
 
 
 def reproduce(

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from throughtime.errors import MissingExtraError, check_range
+from throughtime.freed_memory import give_back_freed_memory
 
 TOKEN_VARIABLE = "THROUGHTIME_TOKEN"  # noqa: S105 - its name
 
@@ -36,6 +37,7 @@ def studio(
     for package in ("fastapi", "uvicorn"):
         if find_spec(package) is None:
             raise MissingExtraError("the studio", package, "studio")
+    give_back_freed_memory()
     from throughtime.studio import Shelf, serve  # noqa: PLC0415 - an extra
     from throughtime.studio.limits import Limits  # noqa: PLC0415 - as above
 

@@ -11,10 +11,11 @@ from cyclopts import Parameter
 
 from throughtime.commands.results import given_paths, print_json, training_result
 from throughtime.errors import ArgumentError
+from throughtime.freed_memory import keep_freed_memory
 from throughtime.tasks.network_training import TrainingSettings
 from throughtime.tasks.trainable_model import TrainableModel
 from throughtime.tasks.trained_model import TrainedModel
-from throughtime.training import Display, keep_freed_memory
+from throughtime.training import Display
 
 Output = Annotated[Path | None, Parameter(name=["--output", "-o"])]
 LIMITS = frozenset({"epochs", "steps", "time_budget"})

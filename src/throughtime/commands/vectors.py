@@ -14,9 +14,10 @@ from rich.table import Table
 from throughtime.commands.results import given_path, print_json
 from throughtime.data import CorpusSource, little_world
 from throughtime.errors import ArgumentError, check_positive_integer
+from throughtime.freed_memory import keep_freed_memory
 from throughtime.tasks.word2vec import Settings
 from throughtime.tasks.word2vec_model import Word2Vec
-from throughtime.training import Display, duration, keep_freed_memory, read_metrics
+from throughtime.training import Display, duration, read_metrics
 from throughtime.word2vec import (
     WordVectors,
     evaluate_analogies,

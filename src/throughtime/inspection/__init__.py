@@ -37,6 +37,7 @@ from throughtime.inspection.text_features import (
     place_in_line,
 )
 from throughtime.inspection.translation_report import TranslationSaliency, translation_saliency
+from throughtime.inspection.video_caption_report import plot_frame_attention
 from throughtime.inspection.video_report import VideoSaliency, plot_video_saliency, video_saliency
 from throughtime.inspection.videos import plot_frames
 from throughtime.nn.gradient_flow import GradientFlow, gradient_flow
@@ -105,6 +106,7 @@ __all__ = [
     "plot_analogies",
     "plot_contributions",
     "plot_eigenvalues",
+    "plot_frame_attention",
     "plot_frames",
     "plot_gates",
     "plot_gradient_flow",

@@ -22,32 +22,28 @@ from throughtime.tasks.attention_overlays import plot_overlays
 from throughtime.tasks.captioner import Captioner
 from throughtime.tasks.captioning_model import Caption
 from throughtime.tasks.reading import Reading, decoder_reading
+from throughtime.tasks.video_captioner import VideoCaptioner
 from throughtime.training import read_metrics
 
 FLOW_PICTURES, SHOWN = 32, 4
 
 
-def caption_saliency(model: Captioner, pictures: Tensor, captions: Sequence[Ids]) -> Tensor:
-    """What each place of pictures adds to the log-probability of captions of them, shape (pictures, rows, columns).
+def caption_saliency(model: Captioner | VideoCaptioner, frames: Tensor, caption: Ids) -> Tensor:
+    """What each place of a picture or a video adds to the log-probability of a caption of it, (time, rows, columns).
 
     Args:
         model: the captioner.
-        pictures: shape (pictures, ...), as its network gets them.
-        captions: tokens of each, without their ends.
+        frames: shape (time, ...), as its network gets them; a picture is one frame.
+        caption: its tokens, without their ends.
     """
     network = model.network
-    # One picture at a time: captions differ in length.
-    maps: list[Tensor] = []
-    for picture, tokens in zip(pictures, captions, strict=True):
-        target = torch.from_numpy(with_ends(tokens, network.end)).to(model.device)
+    target = torch.from_numpy(with_ends(caption, network.end)).to(model.device)
 
-        def score(values: Tensor, target: Tensor = target) -> Tensor:
-            decoded = network.decode(target[:-1].unsqueeze(1), network.encode(SequenceBatch(values)))
-            scores = network.scores(decoded.readouts)[:, 0].log_softmax(-1)
-            return scores.gather(1, target[1:].unsqueeze(1)).sum().unsqueeze(0)
+    def score(values: Tensor) -> Tensor:
+        scores = network(SequenceBatch(values), target[:-1].unsqueeze(1))[:, 0].log_softmax(-1)
+        return scores.gather(1, target[1:].unsqueeze(1)).sum().unsqueeze(0)
 
-        maps.append(picture_saliency(network.images, score, picture[None, None].to(model.device))[0, 0])
-    return torch.stack(maps)
+    return picture_saliency(network.images, score, frames.unsqueeze(1).to(model.device))[:, 0]
 
 
 def caption_sections(
@@ -120,8 +116,9 @@ def _saliency_section(
         "What each pixel adds to the log-probability of the whole caption, by integrated gradients from a picture that "
         "is all of the mean colour: blue makes it likelier, orange less likely."
     )
-    found = caption_saliency(model, torch.from_numpy(seen.frames.array), tokens)
-    maps = list(found.double().cpu().numpy())
+    pictures = torch.from_numpy(seen.frames.array)
+    found = [caption_saliency(model, one.unsqueeze(0), own)[0] for one, own in zip(pictures, tokens, strict=True)]
+    maps = [own.double().cpu().numpy() for own in found]
     section.show(
         "saliency",
         partial(plot_picture_saliency, seen.pixels, maps, [one.text for one in captions]),

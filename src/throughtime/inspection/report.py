@@ -22,6 +22,7 @@ from throughtime.inspection import (
     question_report,
     sequence_report,
     translation_report,
+    video_caption_report,
     video_report,
 )
 from throughtime.inspection.coloured_text import STYLE
@@ -40,6 +41,7 @@ from throughtime.tasks import (
     sequence_classification,
     text_classification,
     translation,
+    video_captioning,
     video_classification,
     visual_question_answering,
 )
@@ -53,6 +55,7 @@ from throughtime.tasks.reading import Reading
 from throughtime.tasks.sequence_classifier import SequenceClassifier
 from throughtime.tasks.text_classifier import TextClassifier
 from throughtime.tasks.translator import Translator
+from throughtime.tasks.video_captioner import VideoCaptioner
 from throughtime.tasks.video_classifier import VideoClassifier
 from throughtime.tasks.video_predictor import VideoPredictor
 from throughtime.tasks.visual_question_answerer import VisualQuestionAnswerer
@@ -275,6 +278,12 @@ _LOOKS: dict[type[Any], _Look] = {
         "sentences",
         translation_report.translation_sections,
         lambda model, texts: translation_report.flow_readings(model, texts)[0],
+        lambda model: model.settings.network_name,
+    ),
+    VideoCaptioner: _Look(
+        video_captioning.TASK,
+        video_caption_report.video_caption_sections,
+        lambda model, given: video_caption_report.flow_readings(model, given)[0],
         lambda model: model.settings.network_name,
     ),
     VideoClassifier: _Look(

@@ -127,7 +127,7 @@ def video_sections(
     found: list[VideoSaliency] = []
     for place, row in enumerate(rows):
         one = video_saliency(model, seen.sequences.batch([row]).values[:, 0])
-        labels = ", ".join(seen.videos.labels[row])
+        labels = ", ".join(seen.said[row])
         section.show(
             f"saliency_{place + 1}",
             partial(plot_video_saliency, seen.pixels(row), one.integrated_gradients),

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from throughtime.appearance import new_figure, palette
-from throughtime.data import AllFrames, LabelledVideos, Pixels, VideoSequences
+from throughtime.data import AllFrames, CaptionedVideos, LabelledVideos, Pixels, VideoSequences
+from throughtime.data.videos import Videos
 from throughtime.errors import ArgumentError
 from throughtime.inspection.given import Given
 from throughtime.inspection.picture_gates import MOST_FRAMES, draw_strip
 from throughtime.inspection.picture_gates import SIDE as PICTURE
 from throughtime.inspection.pictures import GREY, SIDE
+from throughtime.tasks import video_captioning
 from throughtime.tasks.image_features import PictureReader, open_pictures, pictures_file
 from throughtime.training import ModelFolder
 
@@ -28,12 +30,12 @@ class SeenVideos:
 
     Attributes:
         sequences: as the network gets them.
-        videos: what they are called, and their labels.
+        said: the labels of each, or its captions; none where they aren't known.
         are_known: whether the network gets pixels, not a backbone's features.
     """
 
     sequences: VideoSequences
-    videos: LabelledVideos
+    said: tuple[tuple[str, ...], ...]
     are_known: bool
 
     @classmethod
@@ -51,12 +53,13 @@ class SeenVideos:
             DataError: naming the video, where one can't be read.
         """
         given.check("videos", texts=False, files=True)
+        videos: Videos
         if given.files:
             videos = LabelledVideos.of(list(given.files))
             own = AllFrames(videos)
-            frames = reader.frames(own, own.places)
+            frames, said = reader.frames(own, own.places), videos.labels
         elif pictures_file(folder, "valid").exists():
-            videos = LabelledVideos.load(folder.tokens / "valid.jsonl", "valid")
+            videos, said = own_videos(folder)
             frames = open_pictures(folder, "valid")
         else:
             raise ArgumentError(f"{folder.path} keeps no validation videos to look at; give some by --input")
@@ -65,7 +68,7 @@ class SeenVideos:
             cut = VideoSequences.windows(frames, videos, window)
         if not len(cut):
             raise ArgumentError("the videos must have two frames to look at, got fewer")
-        return cls(cut, videos, reader.gives_pixels)
+        return cls(cut, tuple(said), reader.gives_pixels)
 
     def pixels(self, row: int) -> list[Pixels]:
         """The frames of one, as the network sees them; grey where it gets a backbone's features."""
@@ -73,6 +76,16 @@ class SeenVideos:
         if not self.are_known:
             return [np.full((SIDE, SIDE, 1), GREY, np.uint8)] * length
         return list(self.sequences.frames.array[begin : begin + length])
+
+
+def own_videos(folder: ModelFolder) -> tuple[Videos, list[tuple[str, ...]]]:
+    """A model's own validation videos, without their frames, and the labels or captions of each."""
+    file = folder.tokens / "valid.jsonl"
+    if folder.read_config()["task"] == video_captioning.TASK:
+        captioned = CaptionedVideos.load(file, "valid")
+        return captioned, captioned.captions
+    labelled = LabelledVideos.load(file, "valid")
+    return labelled, labelled.labels
 
 
 def plot_frames(strips: Mapping[str, Sequence[Pixels | None]], *, dark: bool = False) -> Figure:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from throughtime.data.series import SeriesTable
 from throughtime.studio.limits import MOST_POINTS, MOST_SERIES_SHOWN, MOST_SPANS
 from throughtime.studio.requests import Name
-from throughtime.studio.series_routes import TABLE, numbers, stamp
+from throughtime.studio.series_routes import TABLE, numbers, stamps
 from throughtime.studio.work import Body, TheStudio
 from throughtime.tasks import anomaly_detection
 from throughtime.tasks.anomaly_detector import AnomalyDetector, Detected
@@ -73,6 +73,8 @@ async def detect(
 
     def look(loaded: AnomalyDetector) -> Anomalies:
         found = loaded.detect(body or None, threshold=threshold, baselines=False)
+        spans = found.spans[:MOST_SPANS]
+        ends = stamps(end for span in spans for end in (span.first, span.last))
         return Anomalies(
             model=entry.name,
             threshold=found.threshold,
@@ -83,12 +85,12 @@ async def detect(
                     recording=span.recording,
                     begin=span.begin,
                     end=span.end,
-                    first=stamp(span.first),
-                    last=stamp(span.last),
+                    first=first,
+                    last=last,
                     peak=round(span.peak, 3),
                     channel=span.channel,
                 )
-                for span in found.spans[:MOST_SPANS]
+                for span, first, last in zip(spans, ends[::2], ends[1::2], strict=True)
             ],
             left_out=max(len(found.found) - MOST_SERIES_SHOWN, 0),
             remarks=list(found.table.remarks) if body else [],
@@ -106,7 +108,7 @@ def _recording(table: SeriesTable, found: Detected, points: int) -> ScoredRecord
         channels=list(own.channels),
         steps=len(own),
         steps_per_point=each,
-        ds=[stamp(one) for one in table.stamps(own.first + np.arange(0, len(own), each))],
+        ds=stamps(table.stamps(own.first + np.arange(0, len(own), each))),
         values=[numbers(_furthest(channel, each)) for channel in present.T],
         scores=numbers(_furthest(found.scores, each, middle=-np.inf)),
     )

@@ -2,34 +2,41 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from throughtime.studio.requests import PICTURE, Name, picture_of
+from throughtime.data import Pixels
+from throughtime.studio.requests import PICTURE, Beam, Name, picture_of
 from throughtime.studio.work import Body, TheStudio
 from throughtime.tasks import captioning, image_classification, visual_question_answering
 from throughtime.tasks.captioner import Captioner
 from throughtime.tasks.image_classifier import ImageClassifier
+from throughtime.tasks.video_captioner import VideoCaptioner
 from throughtime.tasks.visual_question_answerer import VisualQuestionAnswerer
 
 router = APIRouter(tags=["pictures"])
 
 
-class Captioned(BaseModel):
-    """What is said about a picture."""
+class Said(BaseModel):
+    """A caption."""
 
     model: str
     text: str
     log_probability: float
     pieces: list[str]
+    others: list[str] = Field(description="The next best captions.")
+
+
+class Captioned(Said):
+    """What is said about a picture."""
+
     attention: list[list[list[float]]] | None = Field(
         description="How much each piece, and the end, looked at each place: (pieces + 1, rows, columns); none "
         "without attention."
     )
-    others: list[str] = Field(description="The next best captions.")
 
 
 class Answered(BaseModel):
@@ -50,26 +57,28 @@ class Labelled(BaseModel):
 
 
 @router.post("/v1/caption", openapi_extra=PICTURE)
-async def caption(
-    studio: TheStudio, body: Body, model: Name = None, beam_size: Annotated[int, Query(ge=1, le=32)] = 5
-) -> Captioned:
+async def caption(studio: TheStudio, body: Body, model: Name = None, beam_size: Beam = 5) -> Captioned:
     """Say what is in a picture, which is the body of the request, and where the network looked for each word."""
     entry = studio.shelf.entry(model, captioning.TASK)
 
     def look(loaded: Captioner) -> Captioned:
-        pixels = picture_of(body)
-        has_attention = loaded.settings.attention != "none"
-        (found,) = loaded.caption([pixels], attention=has_attention, beam_size=beam_size, n_best=min(3, beam_size))
-        return Captioned(
-            model=entry.name,
-            text=found.text,
-            log_probability=found.log_probability,
-            pieces=list(found.pieces),
-            attention=None if found.attention is None else np.round(found.attention.astype(np.float64), 4).tolist(),
-            others=[one.text for one in found.others],
-        )
+        return Captioned(**captioned(entry.name, loaded, picture_of(body), beam_size))
 
     return await studio.ask(entry, Captioner, look)
+
+
+def captioned(name: str, model: Captioner | VideoCaptioner, pixels: Pixels, beam_size: int) -> dict[str, Any]:
+    """What a captioner says about a picture or a video, as the fields of an answer."""
+    has_attention = model.settings.attention != "none"
+    (found,) = model.caption([pixels], attention=has_attention, beam_size=beam_size, n_best=min(3, beam_size))
+    return {
+        "model": name,
+        "text": found.text,
+        "log_probability": found.log_probability,
+        "pieces": list(found.pieces),
+        "attention": None if found.attention is None else np.round(found.attention.astype(np.float64), 4).tolist(),
+        "others": [one.text for one in found.others],
+    }
 
 
 @router.post("/v1/answer", openapi_extra=PICTURE)

@@ -12,6 +12,7 @@ from throughtime.studio.limits import MOST_CHARACTERS, MOST_PIXELS
 from throughtime.studio.refusals import RefusedError
 
 Name = Annotated[str | None, Query(description="The model; may be left out where only one is for this task.")]
+Beam = Annotated[int, Query(ge=1, le=32, description="Texts that the search follows side by side.")]
 Text = Annotated[str, Field(max_length=MOST_CHARACTERS)]
 
 

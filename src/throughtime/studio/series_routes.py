@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated
 
 import numpy as np
@@ -85,9 +86,9 @@ def _series(table: SeriesTable, row: int, frame: pl.DataFrame, model: Forecaster
     levels = sorted(model.settings.level, reverse=True) if model.settings.distribution != "point" else []
     return SeriesForecast(
         unique_id=series.unique_id,
-        history_ds=[stamp(one) for one in table.stamps(np.arange(recent.first, recent.end))],
+        history_ds=stamps(table.stamps(np.arange(recent.first, recent.end))),
         history=numbers(recent.values),
-        ds=[stamp(one) for one in own[TIME].to_list()],
+        ds=stamps(own[TIME].to_list()),
         forecast=numbers(own[model.name].to_numpy()),
         intervals=[
             Interval(
@@ -105,9 +106,11 @@ def numbers(values: np.ndarray) -> list[float | None]:
     return [float(f"{value:.7g}") if np.isfinite(value) else None for value in values.tolist()]
 
 
-def stamp(moment: object) -> str:
-    """A stamp as people write it: without a time of day where that is midnight, and without seconds that are 0."""
-    text = str(moment).replace("T", " ").removesuffix(".000000")
-    if text.count(":") == 2:
-        text = text.removesuffix(":00")
-    return text.removesuffix(" 00:00")
+def stamps(moments: Iterable[object]) -> list[str]:
+    """Stamps as people write them: without seconds where all are 0, without times of day where all are midnight."""
+    texts = [str(moment).replace("T", " ").removesuffix(".000000") for moment in moments]
+    if all(text.endswith(":00") and text.count(":") == 2 for text in texts):
+        texts = [text.removesuffix(":00") for text in texts]
+    if all(text.endswith(" 00:00") for text in texts):
+        texts = [text.removesuffix(" 00:00") for text in texts]
+    return texts

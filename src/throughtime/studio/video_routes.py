@@ -1,24 +1,28 @@
-"""Videos: an animation's content in, a label or the frames that come next out."""
+"""Videos: an animation's content in; a label, a caption, or the frames that come next out."""
 
 from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Sequence
 from io import BytesIO
+from itertools import islice
 from typing import Annotated, NamedTuple
 
 import numpy as np
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from throughtime.data import LabelledVideos, Pixels, VideoSequences, animation_of, frames_of, image_of, read_videos
+from throughtime.data import Pixels, VideoSequences, animation_of, frames_of, image_of, read_videos
 from throughtime.errors import ModelFolderError
+from throughtime.inspection.videos import own_videos
 from throughtime.studio.limits import MOST_FRAMES, MOST_FRAMES_AHEAD, MOST_FRAMES_SHOWN, MOST_PIXELS, MOST_VIDEOS
+from throughtime.studio.picture_routes import Said, captioned
 from throughtime.studio.refusals import RefusedError
-from throughtime.studio.requests import Name, content_of
+from throughtime.studio.requests import Beam, Name, content_of
 from throughtime.studio.work import Body, TheStudio
-from throughtime.tasks import next_frame, video_classification
+from throughtime.tasks import next_frame, video_captioning, video_classification
 from throughtime.tasks.image_features import PictureReader, open_pictures
+from throughtime.tasks.video_captioner import VideoCaptioner
 from throughtime.tasks.video_classifier import VideoClassifier
 from throughtime.tasks.video_predictor import VideoPredictor
 from throughtime.training import ModelFolder
@@ -55,6 +59,19 @@ class VideoLabels(BaseModel):
     left_out: int = Field(description="Videos that are too many.")
 
 
+class CaptionedVideo(Said):
+    """What is said about a video."""
+
+    attention: list[list[float]] | None = Field(
+        description="How much each piece, and the end, looked at each frame: (pieces + 1, frames); none without "
+        "attention."
+    )
+    known: list[str] = Field(description="Its captions, where it is one of the model's own.")
+    videos: int = Field(description="How many there are to choose from.")
+    looked_at: int
+    frames: list[Frame] = Field(description="The first ones of the video, as the network saw them.")
+
+
 class NextFrames(BaseModel):
     """How a video goes on."""
 
@@ -67,15 +84,15 @@ class NextFrames(BaseModel):
 
 
 class _Clip(NamedTuple):
-    """A video and its true labels.
+    """A video.
 
     Attributes:
         pixels: shape (time, height, width) or (time, height, width, channel).
-        labels: none where they aren't known.
+        said: its true labels or captions; none where they aren't known.
     """
 
     pixels: Pixels
-    labels: tuple[str, ...] = ()
+    said: tuple[str, ...] = ()
 
 
 @router.post("/v1/label-video", openapi_extra=VIDEO)
@@ -87,24 +104,44 @@ async def label_video(studio: TheStudio, body: Body, model: Name = None, look: L
         clips, left_out = _read(body, loaded.folder, loaded.reader)
         chosen = _chosen(clips, look)
         found = loaded.predict([clip.pixels for clip in clips])
-        frames = frames_of(chosen.pixels[:MOST_FRAMES_SHOWN])
         return VideoLabels(
             model=entry.name,
             videos=[
                 VideoLabel(
                     labels=list(one.labels),
                     probabilities={name: round(value, 6) for name, value in one.probabilities.items()},
-                    known=list(clip.labels),
+                    known=list(clip.said),
                     frames=len(clip.pixels),
                 )
                 for clip, one in zip(clips, found, strict=True)
             ],
             looked_at=look,
-            frames=_pictures([loaded.reader.preprocessing.pixels(frame) for frame in frames]),
+            frames=_seen(chosen, loaded.reader),
             left_out=left_out,
         )
 
     return await studio.ask(entry, VideoClassifier, answer)
+
+
+@router.post("/v1/caption-video", openapi_extra=VIDEO)
+async def caption_video(
+    studio: TheStudio, body: Body, model: Name = None, look: Look = 0, beam_size: Beam = 5
+) -> CaptionedVideo:
+    """Say what happens in a video, which is the body of the request, and at which frames each word looked."""
+    entry = studio.shelf.entry(model, video_captioning.TASK)
+
+    def answer(loaded: VideoCaptioner) -> CaptionedVideo:
+        clips, _ = _read(body, loaded.folder, loaded.reader)
+        chosen = _chosen(clips, look)
+        return CaptionedVideo(
+            **captioned(entry.name, loaded, chosen.pixels, beam_size),
+            known=list(chosen.said),
+            videos=len(clips),
+            looked_at=look,
+            frames=_seen(chosen, loaded.reader),
+        )
+
+    return await studio.ask(entry, VideoCaptioner, answer)
 
 
 @router.post("/v1/next-frames", openapi_extra=VIDEO)
@@ -149,18 +186,15 @@ def _own(folder: ModelFolder, reader: PictureReader) -> list[_Clip]:
     if not reader.gives_pixels:
         raise RefusedError(400, "send the content of a video's file; of the model's own videos there are only features")
     try:
-        videos = LabelledVideos.load(folder.tokens / "valid.jsonl", "valid")
+        videos, said = own_videos(folder)
         sequences = VideoSequences.whole(open_pictures(folder, "valid"), videos)
     except ModelFolderError as error:
         raise RefusedError(400, "send the content of a video's file; the model's own videos are not there") from error
     array = sequences.frames.array
     return [
-        _Clip(np.asarray(array[begin : begin + length]), example.labels)
-        for begin, length, example in zip(
-            sequences.begins[:MOST_VIDEOS].tolist(),
-            sequences.lengths[:MOST_VIDEOS].tolist(),
-            videos.examples[:MOST_VIDEOS],
-            strict=True,
+        _Clip(np.asarray(array[begin : begin + length]), own)
+        for begin, length, own in islice(
+            zip(sequences.begins.tolist(), sequences.lengths.tolist(), said, strict=True), MOST_VIDEOS
         )
     ]
 
@@ -169,6 +203,12 @@ def _chosen(clips: Sequence[_Clip], number: int) -> _Clip:
     if number >= len(clips):
         raise RefusedError(400, f"`look` must be below {len(clips)}, the number of videos, got {number}")
     return clips[number]
+
+
+def _seen(clip: _Clip, reader: PictureReader) -> list[str]:
+    """The first frames of a video as its network sees them."""
+    frames = frames_of(clip.pixels[:MOST_FRAMES_SHOWN])
+    return _pictures([reader.preprocessing.pixels(frame) for frame in frames])
 
 
 def _pictures(frames: Sequence[Pixels] | Pixels) -> list[str]:

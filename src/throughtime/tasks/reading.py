@@ -128,13 +128,34 @@ def translation_readings(
         source_pieces: the text of each token of the sources.
         target_pieces: of the targets.
     """
-    device = next(network.parameters()).device
     source = pad_sequences(list(sources))
-    states: list[Any] = []
-    on_device = source.to(device)
-    read, initial = heard(network.encoder.recurrent, lambda: states.append(network.encode(on_device)))
-    encoder = Reading("encoder", network.encoder.recurrent, read, initial, None, frozen(source_pieces))
-    return encoder, decoder_reading(network, states[0], targets, target_pieces)
+    return both_readings(network, network.encoder.recurrent, source, targets, source_pieces, target_pieces)
+
+
+@torch.no_grad()
+def both_readings(
+    network: DecodingNetwork,
+    encoder: Recurrent,
+    source: SequenceBatch,
+    targets: Sequence[Ids],
+    source_pieces: Sequence[Sequence[str]] = (),
+    target_pieces: Sequence[Sequence[str]] = (),
+) -> tuple[Reading, Reading]:
+    """What an encoder and a decoder read of any sources; see ``translation_readings``.
+
+    Args:
+        network: in evaluation mode.
+        encoder: its recurrent layers that read the sources.
+        source: as ``network.encode`` takes it.
+        targets: tokens for each source, without their ends.
+        source_pieces: what is read at each step of the sources.
+        target_pieces: the text of each token of the targets.
+    """
+    states: list[DecoderState] = []
+    on_device = source.to(next(network.parameters()).device)
+    read, initial = heard(encoder, lambda: states.append(network.encode(on_device)))
+    encoded = Reading("encoder", encoder, read, initial, None, frozen(source_pieces))
+    return encoded, decoder_reading(network, states[0], targets, target_pieces)
 
 
 @torch.no_grad()

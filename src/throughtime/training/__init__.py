@@ -6,7 +6,6 @@ from throughtime.training.checkpoint import load_tree, save_tree
 from throughtime.training.figures import save_loss_curve
 from throughtime.training.frame_objective import NextFrameObjective, next_frame_losses
 from throughtime.training.interrupts import interrupts
-from throughtime.training.memory import keep_freed_memory
 from throughtime.training.model_folder import ModelFolder, keep_metrics_until, read_metrics
 from throughtime.training.objectives import (
     ClassificationObjective,
@@ -56,7 +55,6 @@ __all__ = [
     "describe_hardware",
     "duration",
     "interrupts",
-    "keep_freed_memory",
     "keep_metrics_until",
     "load_tree",
     "next_frame_losses",

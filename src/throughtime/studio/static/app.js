@@ -12,7 +12,7 @@ import { sequencesView } from "./sequences.js";
 import { forecastView } from "./series.js";
 import { trainingView } from "./training.js";
 import { vectorsView } from "./vectors.js";
-import { nextFramesView, videoLabelView } from "./videos.js";
+import { nextFramesView, videoCaptionView, videoLabelView } from "./videos.js";
 
 const TASKS = {
   language_modelling: { name: "Language model", view: languageView },
@@ -26,6 +26,7 @@ const TASKS = {
   sequence_classification: { name: "Classifier of sequences", view: sequencesView },
   anomaly_detection: { name: "Anomaly detector", view: anomaliesView },
   video_classification: { name: "Video classifier", view: videoLabelView },
+  video_captioning: { name: "Captioner of videos", view: videoCaptionView },
   next_frame: { name: "Next frames", view: nextFramesView },
 };
 const nameOf = (task) => TASKS[task]?.name ?? task.replaceAll("_", " ");

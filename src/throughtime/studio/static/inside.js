@@ -5,8 +5,9 @@ import { heatMap, legend, lineChart } from "./charts.js";
 import { field, make, newest, problemLine } from "./dom.js";
 
 const READS_TEXT = new Set(["language_modelling", "text_classification", "translation"]);
+const NOT_RECURRENT = new Set(["image_classification", "word2vec"]);
 
-export const canLookInside = (task) => READS_TEXT.has(task) || task === "forecasting" || task === "sequence_classification";
+export const canLookInside = (task) => !NOT_RECURRENT.has(task);
 
 export function insideView(models) {
   const text = make("textarea", { rows: 2, placeholder: "What the model reads; some of its own data if empty" });
@@ -40,11 +41,13 @@ function flowOf(all) {
     make("p", { class: "note" }, "How much of the gradient of the loss at one step is left at the states of the steps before it. Below the line at 1 % there is hardly anything to learn from."));
 }
 
-function gatesOf({ model, layers, pieces, matrices }, several) {
-  return make("div", {}, layers.map((layer) => make("div", {}, make("h3", {}, several ? `${model}, ${layer.layer}` : `Gates and states, ${layer.layer}`),
+function gatesOf({ model, reads, layers, pieces, matrices }, several) {
+  return make("div", {}, layers.map((layer) => make("div", {}, make("h3", {}, `Gates and states of the ${reads}, ${layer.layer}${several ? `: ${model}` : ""}`),
     make("div", { class: "heats" }, layer.maps.map((map) => make("figure", {}, make("figcaption", {}, `${map.name}, ${map.low < 0 ? "−" + Math.abs(map.low).toFixed(2) : "0"} to ${map.high.toFixed(map.low < 0 ? 2 : 0)}`), heatMap(map, pieces, map.units)))))),
     make("p", { class: "note" }, "A row for each of the units that vary most, a column for each step. Gates go from 0, closed, to 1, open; candidates and states are blue above zero, orange below. Point at a place for its number."),
-    make("h3", {}, "Recurrent matrices"),
-    make("div", { class: "wide" }, make("table", {}, make("thead", {}, make("tr", {}, ["layer", "gate", "spectral radius", "norm"].map((head) => make("th", { scope: "col" }, head)))),
-      make("tbody", {}, matrices.map((one) => make("tr", {}, make("td", {}, String(one.layer)), make("td", {}, one.gate), make("td", { class: "number" }, one.spectral_radius.toFixed(3)), make("td", { class: "number" }, one.norm.toFixed(3))))))));
+    ...(matrices.length ? [make("h3", {}, "Recurrent matrices"), matrixTable(matrices)] : []));
 }
+
+const matrixTable = (matrices) =>
+  make("div", { class: "wide" }, make("table", {}, make("thead", {}, make("tr", {}, ["layer", "gate", "spectral radius", "norm"].map((head) => make("th", { scope: "col" }, head)))),
+      make("tbody", {}, matrices.map((one) => make("tr", {}, make("td", {}, String(one.layer)), make("td", {}, one.gate), make("td", { class: "number" }, one.spectral_radius.toFixed(3)), make("td", { class: "number" }, one.norm.toFixed(3)))))));

@@ -1,4 +1,4 @@
-// A dropped video: labelled, or shown going on as the network thinks it would.
+// A dropped video: labelled, captioned, or shown going on as the network thinks it would.
 
 import { send } from "./api.js";
 import { bars, card, columns, dropZone, field, make, newest, problemLine } from "./dom.js";
@@ -47,6 +47,29 @@ export const videoLabelView = (models) => videoTask(models, "/v1/label-video", (
     film(frames, frames.length), bars(one.probabilities)];
 });
 
+export const videoCaptionView = (models) => videoTask(models, "/v1/caption-video", (found) => {
+  const { text, others, known, frames } = found, shown = film(frames, frames.length);
+  return [make("p", { class: "result", "aria-live": "polite" }, text || "(nothing)"),
+    ...(known.length ? [make("p", { class: "note" }, `People said: ${known.join("; ")}`)] : []),
+    ...(others.length ? [make("p", { class: "note" }, `Next best: ${others.join("; ")}`)] : []),
+    shown, ...(found.attention ? looked(shown, found) : [])];
+});
+
+// How much each word looked at each frame; a chosen word shows the frame that it looked at most.
+function looked(shown, { pieces, attention }) {
+  const words = pieces.map((piece, place) => make("button", { type: "button", "aria-pressed": "false", onclick: () => {
+    choose(place);
+    shown.hold(attention[place].indexOf(Math.max(...attention[place])));
+  } }, piece.trim() || "·"));
+  function choose(place) {
+    words.forEach((word, other) => word.setAttribute("aria-pressed", String(other === place)));
+    shown.weigh(attention[place]);
+  }
+  if (words.length) choose(0);
+  return [make("div", { class: "words", role: "group", "aria-label": "Words of the caption" }, words),
+    make("p", { class: "note" }, "The bar below a frame is how much the network looked at it for the chosen word.")];
+}
+
 export const nextFramesView = (models) => videoTask(models, "/v1/next-frames", ({ seen, predicted, gif }) => [
   film([...seen, ...predicted], seen.length),
   make("p", { class: "note" }, "Framed in orange: what the network predicts, each frame from those that it predicted before."),
@@ -80,8 +103,17 @@ function film(frames, seen) {
     play.textContent = "Pause";
   }
   const roll = make("div", { class: "strip", role: "group", "aria-label": "Frames" }, strip);
+  const whole = make("div", {}, make("figure", { class: "film" }, screen, make("div", {}, caption, play)), roll);
+  whole.hold = (frame) => {
+    pause();
+    look(Math.min(frame, frames.length - 1));
+  };
+  whole.weigh = (weights) => strip.forEach((frame, number) => {
+    frame.classList.add("weighed");
+    frame.style.setProperty("--w", weights[number].toFixed(3));
+    frame.title = `${(100 * weights[number]).toFixed(0)} %`;
+  });
   look(0);
   matchMedia("(prefers-reduced-motion: reduce)").matches ? pause() : begin();
-  return make("div", {}, make("figure", { class: "film" }, screen, make("div", {}, caption, play)),
-    roll);
+  return whole;
 }
