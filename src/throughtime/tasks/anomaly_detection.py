@@ -222,7 +222,7 @@ def size_settings(settings: Settings, data: AnomalyData, processes: Processes) -
         "smoothing": settings.smoothing or max(2, window // 4),
         "together": data.channels > 1 if settings.together is None else settings.together,
     }
-    if settings.epochs is settings.steps is settings.time_budget is None:
+    if settings.is_open_ended:
         changes["steps"] = STEPS
     return settings.replaced(**changes)
 

@@ -7,12 +7,10 @@ from typing import Any
 
 from throughtime.data import CaptionColumns, CaptionedImages, Frames, Picture, find_captioned
 from throughtime.models import Captioner as Network
-from throughtime.tasks.captioning import TASK, CaptionData, Settings, build_model, load_data, open_data
+from throughtime.tasks.captioning import TASK, Settings, build_model, load_data, open_data
 from throughtime.tasks.captioning_model import Caption, CaptioningModel
 from throughtime.tasks.image_features import open_pictures
-from throughtime.tasks.network_training import Run
 from throughtime.tasks.sequence_search import Alignment
-from throughtime.training import ModelFolder
 
 
 class Captioner(CaptioningModel[Network, CaptionedImages]):
@@ -20,20 +18,14 @@ class Captioner(CaptioningModel[Network, CaptionedImages]):
 
     TASK = TASK
     WANTED = "pictures with captions"
+    PREPARE = staticmethod(load_data)
+    OPEN = staticmethod(open_data)
     EXAMPLES = CaptionedImages
     NEAREST = "caption of the nearest picture"
 
     @classmethod
     def find(cls, sources: Sequence[Any], columns: CaptionColumns) -> dict[str, CaptionedImages]:  # noqa: D102
         return find_captioned(sources, columns)
-
-    @classmethod
-    def _prepare(cls, sources: Sequence[Any], settings: Settings, run: Run) -> None:
-        load_data(sources, settings, run)
-
-    @classmethod
-    def _open(cls, folder: ModelFolder, settings: Settings) -> CaptionData:
-        return open_data(folder, settings)
 
     @classmethod
     def _built(cls, settings: Settings, parts: tuple[Any, ...]) -> Network:

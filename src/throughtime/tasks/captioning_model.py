@@ -73,6 +73,7 @@ class CaptioningModel(TrainableModel[Network, Settings, Examples], ABC, Generic[
     """
 
     SETTINGS = Settings
+    FIT = staticmethod(fit)
     CARD = staticmethod(captioner_card)
     EXAMPLES: ClassVar[Any]
     NEAREST: ClassVar[str]
@@ -127,7 +128,7 @@ class CaptioningModel(TrainableModel[Network, Settings, Examples], ABC, Generic[
         changes: dict[str, object] = {"precision": choose_precision(settings.precision, run.processes.device)}
         if vectors:
             changes["embedding_size"] = vectors.vectors.shape[1]
-        if settings.epochs is settings.steps is settings.time_budget is None:
+        if settings.is_open_ended:
             changes["epochs"] = float(enough_epochs(len(data.splits.train)))
         settings = settings.replaced(**changes)
         network = cls._network(settings, data, run)
@@ -139,10 +140,6 @@ class CaptioningModel(TrainableModel[Network, Settings, Examples], ABC, Generic[
     @classmethod
     def _told(cls, network: Network, data: CaptionData, settings: Settings) -> str:
         return f"{settings.network_name}; {weights_of(network)}, dropout {settings.dropout}"
-
-    @classmethod
-    def _fit(cls, network: Network, data: CaptionData, settings: Settings, run: Run) -> object:
-        return fit(network, data, settings, run)
 
     def _own(self, part: str) -> Examples:
         return self.EXAMPLES.load(self.folder.tokens / f"{part}.jsonl", part)

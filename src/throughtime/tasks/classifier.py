@@ -15,10 +15,9 @@ from throughtime.data import PARTS, LabelledExamples, chosen_part
 from throughtime.errors import ModelFolderError, check_choice
 from throughtime.models import ClassifyingNetwork
 from throughtime.tasks.class_targets import ClassTargets
-from throughtime.tasks.classification import ClassifiedData, LabelSettings, fit
+from throughtime.tasks.classification import LabelSettings, fit
 from throughtime.tasks.classification_evaluation import Evaluation, evaluate_probabilities
 from throughtime.tasks.model_card import weights_of
-from throughtime.tasks.network_training import Run
 from throughtime.tasks.trainable_model import TrainableModel
 from throughtime.training import ModelFolder
 
@@ -51,6 +50,7 @@ class Classifier(TrainableModel[Network, OwnSettings, Examples], ABC, Generic[Ne
 
     EXAMPLES: ClassVar[Any]
     SUFFIX: ClassVar[str] = ".jsonl"
+    FIT = staticmethod(fit)
 
     def __init__(
         self, network: Network, targets: ClassTargets, settings: OwnSettings, folder: ModelFolder, device: torch.device
@@ -70,10 +70,6 @@ class Classifier(TrainableModel[Network, OwnSettings, Examples], ABC, Generic[Ne
     @classmethod
     def _told(cls, network: Network, data: Any, settings: OwnSettings) -> str:
         return f"{settings.name}; {weights_of(network)}, dropout {settings.dropout}"
-
-    @classmethod
-    def _fit(cls, network: Network, data: ClassifiedData, settings: OwnSettings, run: Run) -> object:
-        return fit(network, data, settings, run)
 
     @property
     def name(self) -> str:

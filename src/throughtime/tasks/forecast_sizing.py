@@ -43,7 +43,7 @@ def size_settings(settings: Settings, table: SeriesTable, processes: Processes) 
         "members": settings.members or (1 if settings.network == "linear" else 4 if values < 20_000 else 2),
         "precision": choose_precision(settings.precision, processes.device),
     }
-    if settings.epochs is settings.steps is settings.time_budget is None:
+    if settings.is_open_ended:
         changes["steps"] = 500 if values < 20_000 else 1000
     return settings.replaced(**changes)
 

@@ -27,7 +27,7 @@ from throughtime.tasks.image_features import nearest_pictures, open_pictures
 from throughtime.tasks.network_training import Run
 from throughtime.tasks.picture_cards import image_classifier_card
 from throughtime.tasks.picture_classifier import PictureClassifier
-from throughtime.training import ModelFolder, choose_precision
+from throughtime.training import choose_precision
 
 
 class ImageClassifier(PictureClassifier[Network, Settings, LabelledImages]):
@@ -36,6 +36,8 @@ class ImageClassifier(PictureClassifier[Network, Settings, LabelledImages]):
     TASK = TASK
     SETTINGS = Settings
     WANTED = "a file or folder of labelled pictures"
+    PREPARE = staticmethod(load_data)
+    OPEN = staticmethod(open_data)
     EXAMPLES = LabelledImages
     CARD = staticmethod(image_classifier_card)
 
@@ -45,14 +47,6 @@ class ImageClassifier(PictureClassifier[Network, Settings, LabelledImages]):
         return find_images(sources, settings.columns)
 
     @classmethod
-    def _prepare(cls, sources: Sequence[LabelledImages | Path | str], settings: Settings, run: Run) -> None:
-        load_data(sources, settings, run)
-
-    @classmethod
-    def _open(cls, folder: ModelFolder, settings: Settings) -> ClassifiedImages:
-        return open_data(folder, settings)
-
-    @classmethod
     def _built(cls, settings: Settings, parts: tuple[Any, ...]) -> Network:
         reader, targets = parts
         return build_model(settings, reader, len(targets.classes))
@@ -60,7 +54,7 @@ class ImageClassifier(PictureClassifier[Network, Settings, LabelledImages]):
     @classmethod
     def _fresh(cls, data: ClassifiedImages, settings: Settings, run: Run) -> tuple[Settings, Network]:
         changes: dict[str, object] = {"precision": choose_precision(settings.precision, run.processes.device)}
-        if settings.epochs is settings.steps is settings.time_budget is None:
+        if settings.is_open_ended:
             changes["epochs"] = float(settings.enough_epochs(len(data.splits.train)))
         settings = settings.replaced(**changes)
         return settings, cls._network(settings, data, run)

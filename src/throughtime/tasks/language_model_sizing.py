@@ -15,7 +15,7 @@ from throughtime.training import Processes, autocast, choose_precision, next_tok
 
 def size_settings(settings: Settings, data: TextData, processes: Processes) -> Settings:
     """Fill in what the user left open, from the text's size and the time there is."""
-    if settings.epochs is settings.steps is settings.time_budget is None:
+    if settings.is_open_ended:
         settings = settings.replaced(time_budget="10m")
     vocabulary_size = data.tokenizer.vocabulary_size
     tokens = len(data.train)

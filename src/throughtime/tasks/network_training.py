@@ -113,6 +113,11 @@ class TrainingSettings(TaskSettings):
         return self
 
     @property
+    def is_open_ended(self) -> bool:
+        """Whether it isn't said how long to train."""
+        return self.epochs is self.steps is self.time_budget is None
+
+    @property
     def seconds(self) -> float | None:
         """The time budget."""
         return parse_duration(self.time_budget) if self.time_budget else None

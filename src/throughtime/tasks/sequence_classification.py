@@ -127,7 +127,7 @@ def size_settings(settings: Settings, data: ClassifiedSequences, processes: Proc
         "precision": choose_precision(settings.precision, processes.device),
         "scaling": settings.scaling or ("all" if data.splits.train.alike else "each"),
     }
-    if settings.epochs is settings.steps is settings.time_budget is None:
+    if settings.is_open_ended:
         changes["epochs"] = float(enough_epochs(len(data.splits.train)))
     return settings.replaced(**changes)
 

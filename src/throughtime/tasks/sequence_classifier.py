@@ -49,6 +49,8 @@ class SequenceClassifier(Classifier[RecurrentSequenceClassifier, Settings, Label
     TASK = TASK
     SETTINGS = Settings
     WANTED = "a file or folder of labelled sequences"
+    PREPARE = staticmethod(load_data)
+    OPEN = staticmethod(open_data)
     EXAMPLES = LabelledSequences
     SUFFIX = SUFFIX
     CARD = staticmethod(sequence_classifier_card)
@@ -71,14 +73,6 @@ class SequenceClassifier(Classifier[RecurrentSequenceClassifier, Settings, Label
     ) -> dict[str, LabelledSequences]:
         """The parts of a labelled data set of sequences; see ``data.find_sequences``."""
         return find_sequences(sources, settings.sequence_columns, encoding=settings.encoding)
-
-    @classmethod
-    def _prepare(cls, sources: Sequence[LabelledSequences | Path | str], settings: Settings, run: Run) -> None:
-        load_data(sources, settings, run)
-
-    @classmethod
-    def _open(cls, folder: ModelFolder, settings: Settings) -> ClassifiedSequences:
-        return open_data(folder, settings)
 
     @classmethod
     def _parts(cls, data: ClassifiedSequences) -> tuple[Sequence[str], ClassTargets]:

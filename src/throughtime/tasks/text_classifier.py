@@ -79,6 +79,8 @@ class TextClassifier(Classifier[RecurrentTextClassifier, Settings, LabelledText]
     TASK = TASK
     SETTINGS = Settings
     WANTED = "a file or folder of labelled texts"
+    PREPARE = staticmethod(load_data)
+    OPEN = staticmethod(open_data)
     EXAMPLES = LabelledText
     CARD = staticmethod(text_classifier_card)
 
@@ -103,14 +105,6 @@ class TextClassifier(Classifier[RecurrentTextClassifier, Settings, LabelledText]
     def _checked(cls, settings: Settings, run: Run) -> Settings:
         given_vectors(settings.vectors, settings.embedding_size)
         return settings
-
-    @classmethod
-    def _prepare(cls, sources: Sequence[LabelledText | Path | str], settings: Settings, run: Run) -> None:
-        load_data(sources, settings, run)
-
-    @classmethod
-    def _open(cls, folder: ModelFolder, settings: Settings) -> ClassifiedText:
-        return open_data(folder, settings)
 
     @classmethod
     def _parts(cls, data: ClassifiedText) -> tuple[Tokenizer, ClassTargets]:

@@ -32,6 +32,6 @@ def size_settings(settings: Settings, texts: int, processes: Processes, *, vecto
         "precision": choose_precision(settings.precision, processes.device),
         "embedding_size": vector_size or settings.embedding_size or EMBEDDING_SIZE,
     }
-    if settings.epochs is settings.steps is settings.time_budget is None:
+    if settings.is_open_ended:
         changes["epochs"] = float(enough_epochs(texts))
     return settings.replaced(**changes)

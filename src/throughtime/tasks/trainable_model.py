@@ -25,12 +25,18 @@ class TrainableModel(TrainedModel[Network, NetworkSettings], ABC, Generic[Networ
         TASK: what the config of its model folder calls it.
         SETTINGS: the class of its settings.
         WANTED: what there is to give where nothing was given to learn from.
+        PREPARE: reads the data that is given and writes it into the folder of a run, as its settings say.
+        OPEN: opens what ``PREPARE`` wrote, in a folder, as the settings say.
+        FIT: trains a network on that data; the folder keeps its best weights, the log and what a resumed run needs.
         CARD: writes its model card, from the folder, the settings, the data and the network.
     """
 
     TASK: ClassVar[str]
     SETTINGS: ClassVar[Any]
     WANTED: ClassVar[str]
+    PREPARE: ClassVar[Callable[[Sequence[Any], Any, Run], None]]
+    OPEN: ClassVar[Callable[[ModelFolder, Any], Any]]
+    FIT: ClassVar[Callable[[Any, Any, Any, Run], object]]
     CARD: ClassVar[Callable[[ModelFolder, Any, Any, Any], None]]
 
     @classmethod
@@ -97,11 +103,11 @@ class TrainableModel(TrainedModel[Network, NetworkSettings], ABC, Generic[Networ
                 if sources:
                     run.display.line(f"going on with what was prepared in {folder.tokens}")
                 settings = resumed_settings(folder, cls.TASK, settings)
-                data = cls._open(folder, settings)
+                data = cls.OPEN(folder, settings)
                 network = cls._network(settings, data, run)
             else:
                 settings, data, network = cls._begin(sources, settings, run)
-            cls._fit(network, data, settings, run)
+            cls.FIT(network, data, settings, run)
         return cls._made(network, data, settings, run)
 
     @classmethod
@@ -113,9 +119,9 @@ class TrainableModel(TrainedModel[Network, NetworkSettings], ABC, Generic[Networ
         settings = cls._checked(settings, run)
         with new_folder(run.folder, run.processes, may_exist=run.resume):
             if run.processes.is_main:
-                cls._prepare(sources, settings, run)
+                cls.PREPARE(sources, settings, run)
             run.processes.wait()
-            data = cls._open(run.folder, settings)
+            data = cls.OPEN(run.folder, settings)
             settings, network = cls._fresh(data, settings, run)
         if run.processes.is_main:
             write_settings(run.folder, cls.TASK, settings, **cls._config(data))
@@ -127,16 +133,6 @@ class TrainableModel(TrainedModel[Network, NetworkSettings], ABC, Generic[Networ
     def _checked(cls, settings: NetworkSettings, run: Run) -> NetworkSettings:
         """The settings, after a look at what they name and at where the run takes place."""
         return settings
-
-    @classmethod
-    @abstractmethod
-    def _prepare(cls, sources: Sequence[Any], settings: NetworkSettings, run: Run) -> None:
-        """Read the data and write it into the model folder."""
-
-    @classmethod
-    @abstractmethod
-    def _open(cls, folder: ModelFolder, settings: NetworkSettings) -> Any:
-        """Open what ``_prepare`` wrote."""
 
     @classmethod
     @abstractmethod
@@ -173,11 +169,6 @@ class TrainableModel(TrainedModel[Network, NetworkSettings], ABC, Generic[Networ
     @abstractmethod
     def _told(cls, network: Network, data: Any, settings: NetworkSettings) -> str:
         """What the network is, for people to read."""
-
-    @classmethod
-    @abstractmethod
-    def _fit(cls, network: Network, data: Any, settings: NetworkSettings, run: Run) -> object:
-        """Train the network; the folder keeps the best weights, the log and what a resumed run needs."""
 
     @classmethod
     def _made(cls, network: Network, data: Any, settings: NetworkSettings, run: Run) -> Self:

@@ -23,7 +23,7 @@ def size_settings(settings: Settings, pairs: int, processes: Processes) -> Setti
     changes: dict[str, object] = {"precision": choose_precision(settings.precision, processes.device)}
     if settings.autoencode:
         changes |= {name: value for name, value in AUTOENCODER.items() if name not in settings.model_fields_set}
-    if settings.epochs is settings.steps is settings.time_budget is None:
+    if settings.is_open_ended:
         changes["epochs"] = float(default_epochs(pairs))
     return settings.replaced(**changes)
 

@@ -97,6 +97,9 @@ class Translator(TrainableModel[EncoderDecoder, Settings, ParallelText]):
     TASK = TASK
     SETTINGS = Settings
     WANTED = "files of sentences and their translations"
+    PREPARE = staticmethod(load_data)
+    OPEN = staticmethod(open_data)
+    FIT = staticmethod(fit)
     CARD = staticmethod(translator_card)
 
     def __init__(
@@ -111,14 +114,6 @@ class Translator(TrainableModel[EncoderDecoder, Settings, ParallelText]):
         super().__init__(network, settings, folder, device)
         self.source = source
         self.target = target
-
-    @classmethod
-    def _prepare(cls, sources: Sequence[ParallelText | Path | str], settings: Settings, run: Run) -> None:
-        load_data(sources, settings, run)
-
-    @classmethod
-    def _open(cls, folder: ModelFolder, settings: Settings) -> TranslationData:
-        return open_data(folder, settings)
 
     @classmethod
     def _parts(cls, data: TranslationData) -> tuple[SentenceTokenizer, SentenceTokenizer]:
@@ -141,10 +136,6 @@ class Translator(TrainableModel[EncoderDecoder, Settings, ParallelText]):
     @classmethod
     def _told(cls, network: EncoderDecoder, data: TranslationData, settings: Settings) -> str:
         return f"{settings.network_name}; {weights_of(network)}, dropout {settings.dropout}"
-
-    @classmethod
-    def _fit(cls, network: EncoderDecoder, data: TranslationData, settings: Settings, run: Run) -> object:
-        return fit(network, data, settings, run)
 
     def translate(
         self,

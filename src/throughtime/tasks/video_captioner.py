@@ -16,13 +16,12 @@ from throughtime.data import (
 )
 from throughtime.errors import ArgumentError
 from throughtime.models import VideoCaptioner as Network
-from throughtime.tasks.captioning import CaptionData, Settings
+from throughtime.tasks.captioning import Settings
 from throughtime.tasks.captioning_model import Caption, CaptioningModel
 from throughtime.tasks.image_features import open_pictures
 from throughtime.tasks.network_training import Run
 from throughtime.tasks.sequence_search import Alignment
 from throughtime.tasks.video_captioning import TASK, build_model, load_data, open_data
-from throughtime.training import ModelFolder
 
 
 class VideoCaptioner(CaptioningModel[Network, CaptionedVideos]):
@@ -30,6 +29,8 @@ class VideoCaptioner(CaptioningModel[Network, CaptionedVideos]):
 
     TASK = TASK
     WANTED = "videos with captions"
+    PREPARE = staticmethod(load_data)
+    OPEN = staticmethod(open_data)
     EXAMPLES = CaptionedVideos
     NEAREST = "caption of the nearest middle frame"
 
@@ -44,14 +45,6 @@ class VideoCaptioner(CaptioningModel[Network, CaptionedVideos]):
         if settings.fine_tune:
             raise ArgumentError("`fine_tune` is for pictures; of videos a `backbone` stays as it is")
         return super()._checked(settings, run)
-
-    @classmethod
-    def _prepare(cls, sources: Sequence[Any], settings: Settings, run: Run) -> None:
-        load_data(sources, settings, run)
-
-    @classmethod
-    def _open(cls, folder: ModelFolder, settings: Settings) -> CaptionData:
-        return open_data(folder, settings)
 
     @classmethod
     def _built(cls, settings: Settings, parts: tuple[Any, ...]) -> Network:

@@ -27,7 +27,6 @@ from throughtime.tasks.video_classification import (
     load_data,
     open_data,
 )
-from throughtime.training import ModelFolder
 
 
 class VideoClassifier(PictureClassifier[RecurrentVideoClassifier, Settings, LabelledVideos]):
@@ -36,6 +35,8 @@ class VideoClassifier(PictureClassifier[RecurrentVideoClassifier, Settings, Labe
     TASK = TASK
     SETTINGS = Settings
     WANTED = "a file or folder of labelled videos"
+    PREPARE = staticmethod(load_data)
+    OPEN = staticmethod(open_data)
     EXAMPLES = LabelledVideos
     CARD = staticmethod(video_classifier_card)
 
@@ -46,14 +47,6 @@ class VideoClassifier(PictureClassifier[RecurrentVideoClassifier, Settings, Labe
         return find_videos(sources)
 
     @classmethod
-    def _prepare(cls, sources: Sequence[LabelledVideos | Path | str], settings: Settings, run: Run) -> None:
-        load_data(sources, settings, run)
-
-    @classmethod
-    def _open(cls, folder: ModelFolder, settings: Settings) -> ClassifiedVideos:
-        return open_data(folder, settings)
-
-    @classmethod
     def _built(cls, settings: Settings, parts: tuple[Any, ...]) -> RecurrentVideoClassifier:
         reader, targets = parts
         return build_model(settings, reader, len(targets.classes))
@@ -61,7 +54,7 @@ class VideoClassifier(PictureClassifier[RecurrentVideoClassifier, Settings, Labe
     @classmethod
     def _fresh(cls, data: ClassifiedVideos, settings: Settings, run: Run) -> tuple[Settings, RecurrentVideoClassifier]:
         changes: dict[str, object] = {"precision": "32" if settings.precision == "auto" else settings.precision}
-        if settings.epochs is settings.steps is settings.time_budget is None:
+        if settings.is_open_ended:
             changes["epochs"] = float(settings.enough_epochs(len(data.splits.train)))
         settings = settings.replaced(**changes)
         return settings, cls._network(settings, data, run)

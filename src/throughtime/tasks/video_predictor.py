@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,6 +88,9 @@ class VideoPredictor(TrainableModel[FramePredictor, Settings, LabelledVideos]):
     TASK = TASK
     SETTINGS = Settings
     WANTED = "a file or folder of videos"
+    PREPARE = staticmethod(load_data)
+    OPEN = staticmethod(open_data)
+    FIT = staticmethod(fit)
     CARD = staticmethod(frame_predictor_card)
 
     def __init__(
@@ -109,14 +111,6 @@ class VideoPredictor(TrainableModel[FramePredictor, Settings, LabelledVideos]):
         return settings
 
     @classmethod
-    def _prepare(cls, sources: Sequence[LabelledVideos | Path | str], settings: Settings, run: Run) -> None:
-        load_data(sources, settings, run)
-
-    @classmethod
-    def _open(cls, folder: ModelFolder, settings: Settings) -> VideoData:
-        return open_data(folder, settings)
-
-    @classmethod
     def _parts(cls, data: VideoData) -> tuple[PictureReader]:
         return (data.reader,)
 
@@ -133,7 +127,7 @@ class VideoPredictor(TrainableModel[FramePredictor, Settings, LabelledVideos]):
     def _fresh(cls, data: VideoData, settings: Settings, run: Run) -> tuple[Settings, FramePredictor]:
         # Convolutions in bfloat16 would run step by step; in float32 their way back is our own.
         changes: dict[str, object] = {"precision": "32" if settings.precision == "auto" else settings.precision}
-        if settings.epochs is settings.steps is settings.time_budget is None:
+        if settings.is_open_ended:
             changes["epochs"] = float(enough_epochs(len(data.sequences.train)))
         settings = settings.replaced(**changes)
         return settings, cls._network(settings, data, run)
@@ -141,10 +135,6 @@ class VideoPredictor(TrainableModel[FramePredictor, Settings, LabelledVideos]):
     @classmethod
     def _told(cls, network: FramePredictor, data: VideoData, settings: Settings) -> str:
         return f"{settings.network_name}; {weights_of(network)}, patches of {network.patch_size} pixels"
-
-    @classmethod
-    def _fit(cls, network: FramePredictor, data: VideoData, settings: Settings, run: Run) -> object:
-        return fit(network, data, settings, run)
 
     @property
     def name(self) -> str:

@@ -89,6 +89,9 @@ class VisualQuestionAnswerer(TrainableModel[AnsweringNetwork, Settings, VisualQu
     TASK = TASK
     SETTINGS = Settings
     WANTED = "a file or folder of questions about pictures"
+    PREPARE = staticmethod(load_data)
+    OPEN = staticmethod(open_data)
+    FIT = staticmethod(fit)
     CARD = staticmethod(visual_question_card)
 
     def __init__(
@@ -115,14 +118,6 @@ class VisualQuestionAnswerer(TrainableModel[AnsweringNetwork, Settings, VisualQu
         return settings
 
     @classmethod
-    def _prepare(cls, sources: Sequence[VisualQuestions | Path | str], settings: Settings, run: Run) -> None:
-        load_data(sources, settings, run)
-
-    @classmethod
-    def _open(cls, folder: ModelFolder, settings: Settings) -> QuestionData:
-        return open_data(folder, settings)
-
-    @classmethod
     def _parts(cls, data: QuestionData) -> tuple[PictureReader, SentenceTokenizer, AnswerForm]:
         return data.reader, data.tokenizer, data.answers
 
@@ -140,7 +135,7 @@ class VisualQuestionAnswerer(TrainableModel[AnsweringNetwork, Settings, VisualQu
     @classmethod
     def _fresh(cls, data: QuestionData, settings: Settings, run: Run) -> tuple[Settings, AnsweringNetwork]:
         changes: dict[str, object] = {"precision": choose_precision(settings.precision, run.processes.device)}
-        if settings.epochs is settings.steps is settings.time_budget is None:
+        if settings.is_open_ended:
             changes["epochs"] = float(enough_epochs(len(data.splits.train)))
         settings = settings.replaced(**changes)
         return settings, cls._network(settings, data, run)
@@ -148,10 +143,6 @@ class VisualQuestionAnswerer(TrainableModel[AnsweringNetwork, Settings, VisualQu
     @classmethod
     def _told(cls, network: AnsweringNetwork, data: QuestionData, settings: Settings) -> str:
         return f"{settings.network_name}; {weights_of(network)}, {data.answers.told}"
-
-    @classmethod
-    def _fit(cls, network: AnsweringNetwork, data: QuestionData, settings: Settings, run: Run) -> object:
-        return fit(network, data, settings, run)
 
     @property
     def name(self) -> str:
