@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -244,6 +244,16 @@ class ForecastEnsemble(nn.Module):
             member.linear.weight.copy_(weight)
             member.linear.bias.copy_(bias)
             member.spread.copy_(self.output.start(spread))
+
+    def linear_weights(self) -> dict[str, Tensor]:
+        """A copy of the weights of the linear forecast, which all members have in common, by their names."""
+        parts = {name: own for name, own in self.first.state_dict().items() if name.startswith(("linear.", "spread"))}
+        return {name: own.clone() for name, own in parts.items()}
+
+    def take_linear(self, weights: Mapping[str, Tensor]) -> None:
+        """Let all members go on from the linear forecast of other networks of their window, horizon and output."""
+        for member in self.members:
+            member.load_state_dict(weights, strict=False)
 
     @torch.no_grad()
     def weigh(self, share: float) -> None:

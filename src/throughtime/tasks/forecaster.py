@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
 import polars as pl
 import torch
 
@@ -21,7 +23,7 @@ from throughtime.tasks.forecast_evaluation import ForecastEvaluation, evaluate_f
 from throughtime.tasks.forecast_stream import ForecastStream
 from throughtime.tasks.forecast_windows import new_steps, trained_backtests
 from throughtime.tasks.forecaster_runs import begin_run, network_title, new_network
-from throughtime.tasks.forecasting import TASK, ForecastData, build_model, fit, open_data, start_linear
+from throughtime.tasks.forecasting import TASK, ForecastData, build_model, fit, fit_linear_part, open_data
 from throughtime.tasks.forecasting_settings import Settings
 from throughtime.tasks.model_runs import (
     in_model_folder,
@@ -248,10 +250,12 @@ class Forecaster(TrainedModel[ForecastEnsemble, Settings]):
         origins = Origins.rolling(table, horizon, every, between)
         if not len(origins):
             raise DataError(f"{table.name}: no series has {horizon} steps to forecast after some to read")
-        remarks = []
-        if data is None:
-            remarks.append("these steps were kept from training, which was stopped by the error on them")
-        return self.backtest(table, origins, baselines=baselines, remarks=remarks)
+        ends = {one.unique_id: one.end for one in self.data.table.series}
+        known = np.array([ends.get(one.unique_id, one.first) - one.first for one in table.series])
+        if (origins.step + 1 >= known[origins.series]).all():
+            return self.backtest(table, origins, baselines=baselines)
+        remarks = ["these steps were kept from training, which was stopped by the error on them"]
+        return self._without_kept().backtest(table, origins, baselines=baselines, remarks=remarks)
 
     def backtest(
         self,
@@ -363,13 +367,19 @@ class Forecaster(TrainedModel[ForecastEnsemble, Settings]):
         return forecasts(self.network, self.data, table, origins, horizon, probabilities)
 
     def linear(self) -> Forecaster:
-        """The linear forecast on the same window, in closed form."""
+        """The linear forecast that the network adds to."""
         settings = self.settings.replaced(network="linear", members=1)
-        data = replace(self.data, settings=settings)
-        network = build_model(settings, data.encoder)
-        fitted = start_linear(data, [settings.complete("window")])
-        network.start_from(fitted.weight, fitted.bias, fitted.spread)
-        return Forecaster(network, data, settings, self.folder, self.device)
+        network = build_model(settings, self.data.encoder).to(self.device).eval()
+        network.take_linear(self.network.linear_weights())
+        return Forecaster(network, replace(self.data, settings=settings), settings, self.folder, self.device)
+
+    def _without_kept(self) -> Forecaster:
+        """The model before its linear forecast was fitted on the steps that were kept, too."""
+        if self.settings.network == "linear":
+            return self
+        network = copy.deepcopy(self.network)
+        fit_linear_part(network, self.data, self.data.train)
+        return Forecaster(network, self.data, self.settings, self.folder, self.device)
 
     def _levels(self, level: Sequence[float] | None) -> tuple[float, ...]:
         if self.settings.distribution == "point":

@@ -59,7 +59,7 @@ def _started(table: SeriesTable, settings: Settings) -> tuple[ForecastData, Line
     seasonal = settings.complete("season") > 1
     if settings.logarithms is None and settings.may_take_logarithms and seasonal and plain.has_logarithms:
         prepared.append(prepare(table, settings.replaced(logarithms=True)))
-    started = [(one, start_linear(one, window_lengths(settings, table))) for one in prepared]
+    started = [(one, start_linear(one, one.train, window_lengths(settings, table))) for one in prepared]
     data, linear = min(started, key=lambda one: one[1].error)
     return replace(data, settings=data.settings.replaced(window=linear.window)), linear
 

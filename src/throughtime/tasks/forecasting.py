@@ -167,10 +167,16 @@ def build_model(settings: Settings, encoder: FeatureEncoder) -> ForecastEnsemble
     )
 
 
-def start_linear(data: ForecastData, windows: Sequence[int]) -> LinearForecast:
-    """Fit the linear forecast that the networks begin with, for the window among some that serves it best."""
-    settings, train = data.settings, data.train
-    columns = [one[:, :2] for one in data.columns(train)]
+def start_linear(data: ForecastData, table: SeriesTable, windows: Sequence[int]) -> LinearForecast:
+    """Fit the linear forecast that the networks begin with.
+
+    Args:
+        data: the series.
+        table: those of their steps that it is fitted on.
+        windows: lengths of the window, of which it takes the one that serves it best.
+    """
+    settings = data.settings
+    columns = [one[:, :2] for one in data.columns(table)]
     season, horizon = settings.complete("season"), settings.steps_ahead
     store = SeriesStore(columns, season=season)
     counts = [max(len(one) - 2, 1) for one in columns]
@@ -184,9 +190,8 @@ def start_linear(data: ForecastData, windows: Sequence[int]) -> LinearForecast:
 
     exponents = None
     if settings.logarithms:
-        units = [Scale.of(one.values, season).unit for one in train.series]
-        scales = zip(data.scales.values(), units, strict=True)
-        exponents = torch.tensor([[own.unit, own.offset - math.log(unit)] for own, unit in scales], dtype=torch.float64)
+        scales = [(data.scale(one), Scale.of(one.values, season)) for one in table.series]
+        exponents = torch.tensor([[own.unit, own.offset - math.log(plain.unit)] for own, plain in scales]).double()
 
     def sample(window: int) -> WindowSample:
         begin = torch.from_numpy(origin - window + 1)
@@ -270,8 +275,19 @@ def fit(network: ForecastEnsemble, data: ForecastData, settings: Settings, run: 
         loss_unit="nats" if settings.distribution in {"normal", "student-t", "negative-binomial"} else "naive errors",
     )
     if settings.network != "linear" and run.processes.is_main and position.stopped != "interrupted":
+        linear = network.linear_weights()
+        run.folder.load_weights(network, run.processes.device)
+        network.take_linear(linear)
         _weigh(network, data, run)
+        fit_linear_part(network, data, data.table)
+        run.folder.save_weights(network)
     return position
+
+
+def fit_linear_part(network: ForecastEnsemble, data: ForecastData, table: SeriesTable) -> None:
+    """Fit the linear forecast of trained networks anew, on some of the steps."""
+    linear = start_linear(data, table, [data.settings.complete("window")])
+    network.start_from(linear.weight, linear.bias, linear.spread)
 
 
 @torch.inference_mode()
@@ -283,7 +299,6 @@ def _weigh(network: ForecastEnsemble, data: ForecastData, run: Run) -> None:
     """
     from scipy.special import stdtrit  # noqa: PLC0415 - slow to import
 
-    run.folder.load_weights(network, run.processes.device)
     network.eval()
     losses = _stretches(network, data)
     worse = losses - losses[losses.sum(1).argmin()]
@@ -292,7 +307,6 @@ def _weigh(network: ForecastEnsemble, data: ForecastData, run: Run) -> None:
     chance = stdtrit(count - 1, 0.95) * count**0.5 * worse.std(1) if count > 1 else float("inf")
     place = int((worse.sum(1) <= chance).nonzero()[0])
     network.weigh(SHARES[place])
-    run.folder.save_weights(network)
     run.display.line(
         f"{SHARES[place]:.0%} of what the {data.settings.name} adds to the linear forecast is kept, "
         f"judged on {count} stretch{'es' if count > 1 else ''} of {data.settings.steps_ahead} steps"
