@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from throughtime.data import QuestionColumns
+from throughtime.errors import counted
 from throughtime.tasks.image_features import ImageSettings
 from throughtime.tasks.network_training import CellName
 from throughtime.tasks.settings import Duration, Positive, Probability
@@ -79,9 +80,9 @@ class Settings(ImageSettings):
         """The network's parts, for people to read."""
         how = {
             "joined": "joined",
-            "attention": f"stacked attention, {self.hops} hops",
+            "attention": f"stacked attention, {counted(self.hops, 'hop')}",
             "relation": f"relation network of {self.relation_layers} layers",
-            "sequential": f"sequential attention, {self.hops} hops, pairs by {self.relation_layers} layers",
+            "sequential": f"sequential attention, {counted(self.hops, 'hop')}, pairs by {self.relation_layers} layers",
         }[self.combination]
         writes = ", written answers" if self.answers == "sequence" else ""
         looks = self.backbone or f"CNN {' - '.join(map(str, self.channels))}"
