@@ -251,9 +251,19 @@ class QuestionEncoder(nn.Module):
             The places of the pictures, shape (pictures, places, place_size), and what picture and question say
             together, shape (batch, output_size).
         """
-        places, asked = self._look_and_read(questions)
-        seen, asked = self.combination(places, questions.which, asked), torch.tanh(self.asked(asked))
-        return places, relu(self.hidden(self.dropout(torch.cat([seen, asked, seen * asked], -1))))
+        places, read = self._look_and_read(questions)
+        return places, self.joined(places, questions.which, read)
+
+    def joined(self, places: Tensor, which: Tensor, read: Tensor) -> Tensor:
+        """What picture and question say together, shape (batch, output_size).
+
+        Args:
+            places: of the pictures, shape (pictures, places, place_size).
+            which: shape (batch,), int64, the picture of each question.
+            read: the vector of each question, shape (batch, features).
+        """
+        seen, asked = self.combination(places, which, read), torch.tanh(self.asked(read))
+        return relu(self.hidden(self.dropout(torch.cat([seen, asked, seen * asked], -1))))
 
     def looks(self, questions: QuestionBatch) -> Tensor | None:
         """Where attention goes, shape (batch, hops, places); None where there is none."""
