@@ -104,6 +104,22 @@ def legend(axes: Axes, *, dark: bool = False, **options: Any) -> None:
     axes.legend(frameon=False, labelcolor=palette(dark=dark).ink, fontsize=9, **options)
 
 
+def level_line(axes: Axes, value: float, name: str, *, dark: bool = False) -> None:
+    """Draw a dashed line at a value of the y axis, its name to the right of the axes."""
+    faint = palette(dark=dark).faint
+    axes.axhline(value, color=faint, linewidth=1, linestyle=(0, (4, 3)))
+    axes.annotate(
+        name,
+        (1, value),
+        xycoords=("axes fraction", "data"),
+        xytext=(4, 0),
+        textcoords="offset points",
+        va="center",
+        fontsize=9,
+        color=faint,
+    )
+
+
 def check_figure_file(path: Path) -> None:
     """Raise ArgumentError, before the work that is to be drawn, unless ``save_figure`` can write such a file."""
     check_output_file("figure", path, FIGURE_ENDINGS)

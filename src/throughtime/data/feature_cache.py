@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.format import open_memmap
 
+from throughtime.data.array_files import mapped_array
 from throughtime.data.frames import Frames
 from throughtime.data.images import Picture, Pixels, Preprocessing
 from throughtime.errors import DataError, ModelFolderError, counted
@@ -147,7 +148,7 @@ def open_features(file: Path) -> Frames:
         ModelFolderError: where the file is missing, damaged or not finished.
     """
     try:
-        array = np.load(file, mmap_mode="r", allow_pickle=False)
+        array = mapped_array(file)
         content = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
         done, broken = int(content["done"]), set(content["broken"])
     except (OSError, ValueError, EOFError, KeyError, TypeError) as error:

@@ -14,6 +14,7 @@ from zipfile import BadZipFile, ZipFile
 import numpy as np
 import numpy.typing as npt
 
+from throughtime.data.array_files import READING
 from throughtime.data.images import Pixels
 from throughtime.data.labelled_images import LabelledImages
 from throughtime.errors import DataError, counted, data_error
@@ -105,7 +106,7 @@ def read_npz(source: Path | bytes, *, name: str | None = None, most_bytes: int |
                 size = sum(entry.file_size for entry in archive.infolist())
             if size > most_bytes:
                 raise data_error(path, f"holds {size:,} bytes; make it smaller, {most_bytes:,} are read at most")
-        with np.load(opened, allow_pickle=False) as file:
+        with READING, np.load(opened, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     except DataError:
         raise

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from throughtime.data.array_files import mapped_array
 from throughtime.data.text import Text
 from throughtime.data.tokenizer import Tokenizer
 from throughtime.errors import ModelFolderError, data_error
@@ -94,7 +95,7 @@ class TokenFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self.ids: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+            self.ids: npt.NDArray[Any] = mapped_array(path)
             self.counts = TokenCounts(**json.loads(path.with_suffix(".json").read_text(encoding="utf-8")))
             if self.ids.dtype.kind != "u" or self.ids.shape != (self.counts.tokens,):
                 raise ValueError(f"{self.ids.dtype} of shape {self.ids.shape} are not {self.counts.tokens} token ids")

@@ -9,7 +9,7 @@ from torch import Tensor
 from throughtime.errors import ArgumentError
 from throughtime.export.onnx_graph import OnnxGraph
 from throughtime.export.onnx_layers import part
-from throughtime.export.onnx_recurrent import scan_step, valid_steps
+from throughtime.export.onnx_recurrent import add_scan, concatenated, scan_step, valid_steps
 from throughtime.export.onnx_steps import STEPS, StepWriter
 from throughtime.nn import ConvolutionalRecurrent
 
@@ -55,11 +55,8 @@ def add_convolutional(
             output, *final = _scanned(graph, layer, (number, direction), values, mask, own, prefix)
             outputs.append(output)
             finals.append([graph.op("Unsqueeze", state, graph.integers(0)) for state in final])
-        values = outputs[0] if len(outputs) == 1 else graph.op("Concat", *outputs, axis=2)
-    ends = [
-        states[0] if len(states) == 1 else graph.op("Concat", *states, axis=0) for states in zip(*finals, strict=True)
-    ]
-    return values, ends
+        values = concatenated(graph, outputs, 2)
+    return values, [concatenated(graph, states, 0) for states in zip(*finals, strict=True)]
 
 
 def _scanned(
@@ -90,18 +87,7 @@ def _scanned(
     scan_step(
         write, layer, lambda inner, hidden: _convolved(inner, hidden, weights, "hh", own), masked=mask is not None
     )
-    scanned = [gates] if mask is None else [gates, mask]
-    way = [direction]
-    *final, output = graph.ops(
-        "Scan",
-        [*states, *scanned],
-        len(states) + 1,
-        body=body.proto(f"step_{number}_{direction}"),
-        num_scan_inputs=len(scanned),
-        scan_input_directions=way * len(scanned),
-        scan_output_directions=way,
-    )
-    return [output, *final]
+    return add_scan(graph, body, place, states, gates, mask)
 
 
 def _convolved(graph: OnnxGraph, pictures: str, weights: dict[str, Tensor], side: str, prefix: str) -> str:

@@ -27,6 +27,7 @@ from throughtime.tasks.captioner import Captioner
 from throughtime.tasks.forecaster import Forecaster
 from throughtime.tasks.image_classifier import ImageClassifier
 from throughtime.tasks.language_model import LanguageModel
+from throughtime.tasks.loading import NetworkModel
 from throughtime.tasks.sequence_classifier import SequenceClassifier
 from throughtime.tasks.text_classifier import TextClassifier
 from throughtime.tasks.translator import Translator
@@ -34,22 +35,6 @@ from throughtime.tasks.video_captioner import VideoCaptioner
 from throughtime.tasks.video_classifier import VideoClassifier
 from throughtime.tasks.video_predictor import VideoPredictor
 from throughtime.tasks.visual_question_answerer import VisualQuestionAnswerer
-
-Exportable = (
-    AnomalyDetector
-    | Captioner
-    | Forecaster
-    | ImageClassifier
-    | LanguageModel
-    | SequenceClassifier
-    | TextClassifier
-    | Translator
-    | VideoCaptioner
-    | VideoClassifier
-    | VideoPredictor
-    | VisualQuestionAnswerer
-)
-"""What can be written: a model of any task but word vectors."""
 
 CONFIG = "config.json"
 
@@ -70,7 +55,7 @@ class OnnxExport:
     errors: dict[str, float] = field(default_factory=dict[str, float])
 
 
-def export_onnx(model: Exportable, folder: Path | str) -> OnnxExport:
+def export_onnx(model: NetworkModel, folder: Path | str) -> OnnxExport:
     """Write a trained model as ONNX files into a new folder, and what goes with them: vocabulary, classes, names.
 
     Which files there are of each task docs/export.md says. Each is run by onnxruntime at three lengths and batch sizes

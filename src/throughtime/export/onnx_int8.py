@@ -11,9 +11,9 @@ import numpy as np
 
 from throughtime.errors import ArgumentError
 from throughtime.export.int8_measures import measure_for
-from throughtime.export.onnx_export import Exportable
 from throughtime.export.onnx_file import runtime, session_of
 from throughtime.export.onnx_graph import onnx
+from throughtime.tasks.loading import NetworkModel
 
 INT8 = ".int8.onnx"
 WEIGHTS = {"RNN": (1, 2), "GRU": (1, 2), "LSTM": (1, 2), "MatMul": (1,), "Conv": (1,)}
@@ -116,7 +116,7 @@ def _weights_of(graph: Any) -> dict[str, int]:
     return found
 
 
-def measure_int8(model: Exportable, folder: Path | str) -> Int8Figures:
+def measure_int8(model: NetworkModel, folder: Path | str) -> Int8Figures:
     """Measure the files of a folder on the model's validation part, in float32 and in int8.
 
     Raises:

@@ -72,7 +72,7 @@ def add_recurrent(
         values, final = add(graph, layer, number, values, lengths, own, prefix)
         finals.append(final)
     by_state = [[final[place] for final in finals] for place in range(len(layer.cell.states))]
-    return values, [graph.op("Concat", *parts, axis=0) if len(parts) > 1 else parts[0] for parts in by_state]
+    return values, [concatenated(graph, parts, 0) for parts in by_state]
 
 
 def _add_operator(
@@ -130,22 +130,45 @@ def _add_scans(
         gates = graph.op("MatMul", values, graph.weight(f"{own}weight_ih_t", weights["weight_ih"].t()))
         gates = _prepared(graph, layer, gates, weights, "ih", own)
         body = _body(graph, layer, weights, own, masked=mask is not None)
-        scanned = [gates] if mask is None else [gates, mask]
-        way = [direction]
-        *final, output = graph.ops(
-            "Scan",
-            [*states, *scanned],
-            len(states) + 1,
-            body=body.proto(f"step_{number}_{direction}"),
-            num_scan_inputs=len(scanned),
-            scan_input_directions=way * len(scanned),
-            scan_output_directions=way,
-        )
+        output, *final = add_scan(graph, body, (number, direction), states, gates, mask)
         outputs.append(output)
         finals.append([graph.op("Unsqueeze", part, graph.integers(0)) for part in final])
-    joined = outputs[0] if len(outputs) == 1 else graph.op("Concat", *outputs, axis=-1)
-    ends = [parts[0] if len(parts) == 1 else graph.op("Concat", *parts, axis=0) for parts in zip(*finals, strict=True)]
-    return joined, ends
+    return concatenated(graph, outputs, -1), [concatenated(graph, parts, 0) for parts in zip(*finals, strict=True)]
+
+
+def add_scan(
+    graph: OnnxGraph, body: OnnxGraph, place: tuple[int, int], states: Sequence[str], gates: str, mask: str | None
+) -> list[str]:
+    """Add a Scan over the steps of one direction of a layer.
+
+    Args:
+        graph: the graph.
+        body: a step; see ``scan_step``.
+        place: the number of the layer, and 1 for the direction from the last step to the first, else 0.
+        states: before the first step.
+        gates: what a step reads, shape (time, batch, ...).
+        mask: which steps are valid; None where all are.
+
+    Returns:
+        The outputs, and then the final states.
+    """
+    number, direction = place
+    scanned = [gates] if mask is None else [gates, mask]
+    *final, output = graph.ops(
+        "Scan",
+        [*states, *scanned],
+        len(states) + 1,
+        body=body.proto(f"step_{number}_{direction}"),
+        num_scan_inputs=len(scanned),
+        scan_input_directions=[direction] * len(scanned),
+        scan_output_directions=[direction],
+    )
+    return [output, *final]
+
+
+def concatenated(graph: OnnxGraph, parts: Sequence[str], axis: int) -> str:
+    """The parts along an axis; a single one as it is."""
+    return parts[0] if len(parts) == 1 else graph.op("Concat", *parts, axis=axis)
 
 
 def valid_steps(graph: OnnxGraph, values: str, lengths: str) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from throughtime.appearance import legend, new_figure, palette, styled
+from throughtime.appearance import legend, level_line, new_figure, palette, styled
 from throughtime.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -79,17 +79,7 @@ def plot_score_parts(
     styled(below, dark=dark)
     for name, part in parts.items():
         below.plot(steps, part, linewidth=1.4, label=name)
-    below.axhline(threshold, color=colours.faint, linewidth=1, linestyle=(0, (4, 3)))
-    below.annotate(
-        "threshold",
-        (1, threshold),
-        xycoords=("axes fraction", "data"),
-        xytext=(4, 0),
-        textcoords="offset points",
-        va="center",
-        fontsize=9,
-        color=colours.faint,
-    )
+    level_line(below, threshold, "threshold", dark=dark)
     below.set_ylim(bottom=max(float(min(part.min() for part in parts.values())), -1.0))
     below.set_xlabel("step")
     below.set_ylabel("score")

@@ -97,7 +97,7 @@ def _attention_section(seen: Seen, captions: Sequence[Caption], *, has_attention
     if not has_attention:
         section.say("This captioner has no attention: its decoder starts from one vector of the whole picture.")
         return section
-    section.say("Where the decoder looked for each word: the picture is bright there, ■ being the caption's end.")
+    section.say("Where the decoder looked for each word: the picture is bright there.")
     if (remark := seen.remark()) is not None:
         section.say(remark, faint=True)
     section.show(

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 MOST_UNITS = 24
 MOST_STEPS = 90
 LABELLED_STEPS = 60
+LEAST_REACH = 3
+"""Of an axis of half-lives, as a factor to either side of its middle, so that several have their numbers."""
 
 
 def plot_gates(
@@ -85,6 +87,9 @@ def plot_memory_spans(spans: Sequence[MemorySpan], *, dark: bool = False) -> Fig
         ordered = span.half_lives.clamp(max=10 * longest).sort().values.numpy()
         axes.step(ordered, np.arange(1, len(ordered) + 1) / len(ordered), where="post", linewidth=2, label=span.name)
     axes.set_xscale("log")
+    low, high = axes.get_xlim()
+    middle = (low * high) ** 0.5
+    axes.set_xlim(min(low, middle / LEAST_REACH), max(high, middle * LEAST_REACH))
     axes.set_ylim(0, 1.02)
     axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -93,7 +98,7 @@ def plot_memory_spans(spans: Sequence[MemorySpan], *, dark: bool = False) -> Fig
     axes.set_xlabel("half-life of what a unit holds (steps)")
     axes.set_ylabel("units")
     if len(spans) > 1:
-        legend(axes, dark=dark, loc="lower right")
+        legend(axes, dark=dark)
     return figure
 
 

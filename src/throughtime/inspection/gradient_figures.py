@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from throughtime.appearance import legend, new_figure, palette, styled
+from throughtime.appearance import legend, level_line, new_figure, palette, styled
 from throughtime.errors import ArgumentError
 from throughtime.inspection.recurrent_matrices import RecurrentMatrix
 from throughtime.nn.gradient_flow import THRESHOLD, GradientFlow
@@ -61,18 +61,9 @@ def plot_gradient_flow(flows: GradientFlow | Mapping[str, GradientFlow], *, dark
         axes.set_ylim(max(min(lowest, THRESHOLD / 2) / 2, LEAST_SHOWN), max(highest, 1.0) * 2)
         for name, curve in curves.items():
             axes.plot(np.where(curve > 0, curve, np.nan), linewidth=2, label=name or None)
-        axes.axhline(THRESHOLD, color=colours.faint, linewidth=1, linestyle=(0, (4, 3)))
-        axes.annotate(
-            "1 %",
-            (1, THRESHOLD),
-            xycoords=("axes fraction", "data"),
-            xytext=(4, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=9,
-            color=colours.faint,
-        )
+        level_line(axes, THRESHOLD, "1 %", dark=dark)
         axes.set_xlim(left=0)
+        axes.locator_params(axis="x", integer=True)
         axes.set_xlabel("lag $k$ (steps back)")
         if len(panels) > 1:
             axes.set_title(panel, fontsize=10, loc="left", color=colours.ink)

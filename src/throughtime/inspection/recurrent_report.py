@@ -175,15 +175,16 @@ def gates_section(
         pieces = reading.pieces[row] if reading.pieces else None
         for one in activations:
             label = one.name if len(readings) == 1 else f"{reading.name}, {one.name}"
+            called = label[:1].upper() + label[1:]
             name = f"gates_{label.replace(', ', '_').replace(' ', '_')}"
             if is_picture:
                 for unit in most_varied_units(one, row=row)[:SHOWN_UNITS]:
                     draw = partial(plot_picture_gates, one, frames, unit=unit, row=row)
-                    section.show(f"{name}_unit_{unit}", draw, f"The {label}, unit {unit}.")
+                    section.show(f"{name}_unit_{unit}", draw, f"{called}, unit {unit}.")
                 continue
             steps = len(one.row(row).states["hidden"])
             draw = partial(plot_gates, one, pieces, row=row)
-            section.show(name, draw, f"The {label} over {min(steps, MOST_STEPS)} steps.")
+            section.show(name, draw, f"{called}, over {min(steps, MOST_STEPS)} steps.")
     return section, found
 
 

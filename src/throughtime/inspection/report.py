@@ -31,20 +31,6 @@ from throughtime.inspection.page import Section, page
 from throughtime.inspection.recurrent_report import Numbers, flow_of
 from throughtime.inspection.word_report import word_sections
 from throughtime.nn.gradient_flow import GradientFlow
-from throughtime.tasks import (
-    anomaly_detection,
-    captioning,
-    forecasting,
-    image_classification,
-    language_modelling,
-    next_frame,
-    sequence_classification,
-    text_classification,
-    translation,
-    video_captioning,
-    video_classification,
-    visual_question_answering,
-)
 from throughtime.tasks.anomaly_detector import AnomalyDetector
 from throughtime.tasks.captioner import Captioner
 from throughtime.tasks.forecaster import Forecaster
@@ -149,10 +135,10 @@ def inspect_model(
             raise ArgumentError("word vectors have no gradient flow to show beside others; leave out `beside`")
         return inspect_vectors(loaded.vectors, texts, title=str(model))
     look = next((own for kind, own in _LOOKS.items() if isinstance(loaded, kind)), None)
+    task: str = loaded.folder.read_config()["task"]
     if look is None:
-        task = ModelFolder(model).read_config()["task"]
         raise ArgumentError(f"{model}: holds a model for {task}, which this throughtime can't look inside yet")
-    numbers: Numbers = {"model": str(model), "task": look.task}
+    numbers: Numbers = {"model": str(model), "task": task}
     names = [Path(other).name for other in beside]
     alike = len({Path(model).name, *names}) <= len(names)
     flows = {
@@ -160,12 +146,9 @@ def inspect_model(
         for other, name in zip(beside, names, strict=True)
     }
     sections = look.sections(loaded, given, flows, numbers)
-    weights = sum(weight.numel() for weight in loaded.network.parameters())
-    facts = (
-        ("task", look.task.replace("_", " ")),
-        ("network", look.describe(loaded)),
-        ("weights", f"{weights:,}"),
-    )
+    weights = f"{sum(weight.numel() for weight in loaded.network.parameters()):,}"
+    network = look.describe(loaded).removesuffix(f", {weights} weights")
+    facts = (("task", task.replace("_", " ")), ("network", network), ("weights", weights))
     return Report(f"Inside {Path(model).name}", facts, tuple(sections), numbers)
 
 
@@ -198,14 +181,12 @@ def flow_reading(model: AnyModel, texts: Sequence[str] = ()) -> Reading | None:
 class _Look:
     """How to look inside the models of one task."""
 
-    task: str
     sections: Callable[[Any, Given, dict[str, GradientFlow], Numbers], list[Section]]
     flow_reading: Callable[[Any, Given], Reading | None]
     describe: Callable[[Any], str]
 
 
 def _by_texts(
-    task: str,
     reads: str,
     sections: Callable[[Any, Sequence[str], dict[str, GradientFlow], Numbers], list[Section]],
     flow_reading: Callable[[Any, Sequence[str]], Reading | None],
@@ -218,7 +199,6 @@ def _by_texts(
         return given.texts
 
     return _Look(
-        task,
         lambda model, given, beside, numbers: sections(model, texts_of(given), beside, numbers),
         lambda model, given: flow_reading(model, texts_of(given)),
         describe,
@@ -232,74 +212,61 @@ def _layers(model: LanguageModel) -> str:
 
 _LOOKS: dict[type[Any], _Look] = {
     AnomalyDetector: _Look(
-        anomaly_detection.TASK,
         anomaly_report.anomaly_sections,
         anomaly_report.flow_reading,
         lambda model: model.name,
     ),
     Captioner: _Look(
-        captioning.TASK,
         caption_report.caption_sections,
         caption_report.flow_reading,
         lambda model: model.settings.network_name,
     ),
     Forecaster: _by_texts(
-        forecasting.TASK,
         "series",
         forecast_report.forecast_sections,
         forecast_report.flow_reading,
         lambda model: model.title,
     ),
     ImageClassifier: _Look(
-        image_classification.TASK,
         image_report.image_sections,
         image_report.flow_reading,
         lambda model: model.name,
     ),
-    LanguageModel: _by_texts(
-        language_modelling.TASK, "text", language_report.language_sections, language_report.flow_reading, _layers
-    ),
+    LanguageModel: _by_texts("text", language_report.language_sections, language_report.flow_reading, _layers),
     SequenceClassifier: _by_texts(
-        sequence_classification.TASK,
         "sequences of numbers",
         sequence_report.sequence_sections,
         sequence_report.flow_reading,
         lambda model: model.settings.name,
     ),
     TextClassifier: _by_texts(
-        text_classification.TASK,
         "texts",
         classifier_report.classifier_sections,
         classifier_report.flow_reading,
         lambda model: model.settings.name,
     ),
     Translator: _by_texts(
-        translation.TASK,
         "sentences",
         translation_report.translation_sections,
         lambda model, texts: translation_report.flow_readings(model, texts)[0],
         lambda model: model.settings.network_name,
     ),
     VideoCaptioner: _Look(
-        video_captioning.TASK,
         video_caption_report.video_caption_sections,
         lambda model, given: video_caption_report.flow_readings(model, given)[0],
         lambda model: model.settings.network_name,
     ),
     VideoClassifier: _Look(
-        video_classification.TASK,
         video_report.video_sections,
         video_report.flow_reading,
         lambda model: model.name,
     ),
     VideoPredictor: _Look(
-        next_frame.TASK,
         frame_report.frame_sections,
         frame_report.flow_reading,
         lambda model: model.name,
     ),
     VisualQuestionAnswerer: _Look(
-        visual_question_answering.TASK,
         question_report.question_sections,
         question_report.flow_reading,
         lambda model: model.name,
@@ -309,9 +276,9 @@ _LOOKS: dict[type[Any], _Look] = {
 
 
 def _flow_beside(folder: Path | str, model: Any, look: _Look, given: Given, device: str) -> GradientFlow:
-    task = ModelFolder(folder).read_config()["task"]
-    if task != look.task:
-        raise ArgumentError(f"{folder}: holds a model for {task}, which can't stand beside one for {look.task}")
+    task, own = (place.read_config()["task"] for place in (ModelFolder(folder), model.folder))
+    if task != own:
+        raise ArgumentError(f"{folder}: holds a model for {task}, which can't stand beside one for {own}")
     other = type(model).load(folder, device=device)
     reading = look.flow_reading(other, given)
     if reading is None:

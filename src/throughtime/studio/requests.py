@@ -24,10 +24,10 @@ class Asked(BaseModel):
     model: str | None = Field(None, description="The model; may be left out where only one is for this task.")
 
 
-def content_of(kind: str, description: str) -> dict[str, Any]:
+def content_of(kind: str, description: str, *, required: bool = True) -> dict[str, Any]:
     """How OpenAPI describes a request whose body is a file's content."""
     content = {kind: {"schema": {"type": "string", "format": "binary"}}}
-    return {"requestBody": {"description": description, "content": content, "required": True}}
+    return {"requestBody": {"description": description, "content": content, "required": required}}
 
 
 PICTURE = content_of("application/octet-stream", "The content of a picture's file: PNG, JPEG, WebP, GIF and more.")

@@ -23,8 +23,8 @@ SEQUENCES = content_of(
     "application/octet-stream",
     "NPZ, JSON lines with values, or a CSV: a row for each step and a column id, a row for each sequence, or one "
     "sequence with the model's channels as columns. The model's own validation sequences if empty.",
+    required=False,
 )
-SEQUENCES["requestBody"]["required"] = False
 
 
 class SequenceLabel(BaseModel):

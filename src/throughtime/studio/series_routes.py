@@ -19,8 +19,9 @@ from throughtime.tasks.forecaster import Forecaster
 
 router = APIRouter(tags=["time series"])
 
-TABLE = content_of("text/csv", "A CSV: unique_id, ds, y; or a series in each column. The model's own if empty.")
-TABLE["requestBody"]["required"] = False
+TABLE = content_of(
+    "text/csv", "A CSV: unique_id, ds, y; or a series in each column. The model's own if empty.", required=False
+)
 HISTORIES = 4
 """Horizons of history that come along."""
 

@@ -33,8 +33,8 @@ VIDEO = content_of(
     "application/octet-stream",
     "The content of an animated GIF, or of NPZ with an array called video, of shape (time, height, width), or of "
     "several, (videos, time, height, width) or (..., channel). The model's own validation videos if empty.",
+    required=False,
 )
-VIDEO["requestBody"]["required"] = False
 
 Look = Annotated[int, Query(ge=0, lt=MOST_VIDEOS, description="Which of several videos to look at, from 0.")]
 Frame = Annotated[str, Field(description="A PNG picture in base64.")]

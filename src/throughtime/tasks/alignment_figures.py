@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 FORMATS = (".html", ".png")
 MOST_DRAWN = 6
+WIDEST = 5.0
+"""Inches of an alignment beside which another one can be read."""
 COLOUR = "#1f5aa6"
 END = "■"
 
@@ -71,9 +73,9 @@ def plot_alignments(translations: Sequence[Aligned], *, dark: bool = False) -> F
         raise ArgumentError("there is no translation whose attention could be drawn")
     colours = palette(dark=dark)
     grids = [weights_of(one) for one in translations]
-    columns = min(len(translations), 2)
-    rows = -(-len(translations) // columns)
     widths = max(max(len(grid[0]) for grid in grids) * 0.42 + 1.6, 3.5)
+    columns = min(len(translations), 2 if widths <= WIDEST else 1)
+    rows = -(-len(translations) // columns)
     heights = max(max(len(grid) for grid in grids) * 0.36 + 1.5, 2.5)
     figure = new_figure(widths * columns, heights * rows, dark=dark)
     for place, (one, grid) in enumerate(zip(translations, grids, strict=True)):

@@ -36,7 +36,7 @@ from throughtime.tasks.visual_question_answerer import VisualQuestionAnswerer
 from throughtime.tasks.word2vec_model import Word2Vec
 from throughtime.training import ModelFolder
 
-AnyModel = (
+NetworkModel = (
     AnomalyDetector
     | Captioner
     | Forecaster
@@ -49,8 +49,10 @@ AnyModel = (
     | VideoClassifier
     | VideoPredictor
     | VisualQuestionAnswerer
-    | Word2Vec
 )
+"""A model of any task that trains a network: of any but word vectors."""
+
+AnyModel = NetworkModel | Word2Vec
 """A model of any task."""
 
 

@@ -36,9 +36,7 @@ def question_reading(
     chosen = network(questions).argmax(-1)
 
     def loss(outputs: Tensor, _: Tensor) -> Tensor:
-        seen = encoder.combination(places[0], questions.which, outputs)
-        asked = torch.tanh(encoder.asked(outputs))
-        said = functional.relu(encoder.hidden(torch.cat([seen, asked, seen * asked], -1)))
+        said = encoder.joined(places[0], questions.which, outputs)
         return functional.cross_entropy(network.output(said), chosen, reduction="none")
 
     return Reading("question encoder", encoder.recurrent, inputs, state, loss, frozen(pieces))
