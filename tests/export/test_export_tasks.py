@@ -10,13 +10,12 @@ import numpy as np
 import pytest
 import torch
 
+from plain_pictures import patches, running_bar
 from throughtime import (
     AnomalyDetector,
-    CaptionedImages,
     Captioner,
     Forecaster,
     ImageClassifier,
-    LabelledVideos,
     VideoClassifier,
     VideoPredictor,
     VisualQuestionAnswerer,
@@ -34,24 +33,6 @@ onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 QUICK: dict[str, Any] = {"steps": 4, "device": "cpu", "precision": "32"}
-
-
-def running_bar(count: int, frames: int = 6) -> LabelledVideos:
-    """Videos of a white bar that runs to one side."""
-    videos = [
-        np.stack([np.roll(255 * np.eye(8, dtype=np.uint8)[[0] * 8], start + way * t, axis=1) for t in range(frames)])
-        for start in range(count)
-        for way in (1, -1)
-    ]
-    return LabelledVideos.of(videos, ["right", "left"] * count)
-
-
-def patches(count: int) -> CaptionedImages:
-    """Pictures of one colour."""
-    shades = [40 * (number % 6) for number in range(count)]
-    return CaptionedImages.of(
-        [np.full((8, 12, 3), (shade, 9, 9), np.uint8) for shade in shades], [f"shade {s}" for s in shades]
-    )
 
 
 @pytest.fixture(scope="module")

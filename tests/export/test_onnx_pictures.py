@@ -33,6 +33,7 @@ from throughtime.models import (
     VisualQuestionNetwork,
 )
 from throughtime.models.image_encoder import PixelEncoder
+from throughtime.models.visual_question_answering import COMBINATIONS
 from throughtime.tasks.anomaly_scores import ScoreScale
 
 pytest.importorskip("onnxruntime")
@@ -45,8 +46,9 @@ def encoder(kind: str = "convolutional", channels: tuple[int, ...] = (4, 5)) -> 
         return GivenFeatures((2, 3), 5)
     options: dict[str, Any] = {"mean": (0.4, 0.5, 0.6), "std": (0.2, 0.3, 0.4)}
     made: PixelEncoder
-    if kind == "convolutional":
-        made = ConvolutionalEncoder((8, 11, 3), channels=channels, convolutions=2, **options)
+    if kind != "fully connected":
+        batch_norm = kind == "convolutional"
+        made = ConvolutionalEncoder((8, 11, 3), channels=channels, convolutions=2, batch_norm=batch_norm, **options)
     else:
         made = FullyConnectedEncoder((8, 12, 3), hidden_sizes=(6, 5), **options)
     for module in made.modules():
@@ -57,7 +59,7 @@ def encoder(kind: str = "convolutional", channels: tuple[int, ...] = (4, 5)) -> 
     return made
 
 
-@pytest.mark.parametrize("kind", ["convolutional", "fully connected", "features"])
+@pytest.mark.parametrize("kind", ["convolutional", "convolutions alone", "fully connected", "features"])
 @pytest.mark.parametrize("options", [{}, {"pooling": "mean", "fully_connected": 7}, {"pooling": "max"}], ids=str)
 def test_image_classifiers(kind: str, options: dict[str, Any]) -> None:
     network = ImageClassifier(encoder(kind), 4, **options).eval()
@@ -81,7 +83,7 @@ def test_captioners_encoder_and_step(kind: str, options: dict[str, Any]) -> None
     assert max(check_file(file) for file in captioner_files(network)) < 2e-6
 
 
-@pytest.mark.parametrize("combination", ["joined", "attention", "relation"])
+@pytest.mark.parametrize("combination", COMBINATIONS)
 @pytest.mark.parametrize("kind", ["convolutional", "features"])
 def test_networks_that_answer_questions(kind: str, combination: str) -> None:
     options: dict[str, Any] = {"combination": combination, "embedding_size": 4, "hidden_size": 6, "joint_size": 7}

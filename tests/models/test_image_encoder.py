@@ -16,13 +16,15 @@ PIXELS = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (3, 8, 12, 3
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
 
 
-def test_the_convolutional_encoder_is_what_torch_computes_for_the_same_stages() -> None:
-    encoder = ConvolutionalEncoder((8, 12, 3), MEAN, STD, channels=(4, 5), convolutions=2)
+@pytest.mark.parametrize("batch_norm", [True, False])
+def test_the_convolutional_encoder_is_what_torch_computes_for_the_same_stages(batch_norm: bool) -> None:
+    encoder = ConvolutionalEncoder((8, 12, 3), MEAN, STD, channels=(4, 5), convolutions=2, batch_norm=batch_norm)
     plain = nn.Sequential()
     before = 3
     for count in (4, 5):
         for _ in range(2):
-            plain += nn.Sequential(nn.Conv2d(before, count, 3, padding=1, bias=False), nn.BatchNorm2d(count), nn.ReLU())
+            plain.append(nn.Conv2d(before, count, 3, padding=1, bias=not batch_norm))
+            plain += nn.Sequential(nn.BatchNorm2d(count), nn.ReLU()) if batch_norm else nn.Sequential(nn.ReLU())
             before = count
         plain.append(nn.MaxPool2d(2))
     for own, theirs in zip(encoder.parameters(), plain.parameters(), strict=True):

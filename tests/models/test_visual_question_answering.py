@@ -8,7 +8,12 @@ from torch.nn.functional import cross_entropy
 
 from throughtime.errors import ArgumentError
 from throughtime.models import AnswerWriter, ConvolutionalEncoder, QuestionEncoder, VisualQuestionNetwork
-from throughtime.models.visual_question_answering import RelationNetwork, StackedAttention
+from throughtime.models.visual_question_answering import (
+    COMBINATIONS,
+    RelationNetwork,
+    SequentialAttention,
+    StackedAttention,
+)
 from throughtime.nn import GeneralAttention
 from throughtime.sequence import QuestionBatch, SequenceBatch
 from throughtime.training import answer_loss
@@ -49,7 +54,27 @@ def test_stacked_attention_is_what_the_paper_writes_with_a_product_for_its_sum()
         torch.testing.assert_close(found[row], asked)
 
 
-@pytest.mark.parametrize("combination", ["joined", "attention", "relation"])
+def test_sequential_attention_pairs_the_place_that_it_finds_with_every_place() -> None:
+    torch.manual_seed(0)
+    network = SequentialAttention(3, 4, 6, num_layers=3, hops=1).double()
+    places, which = torch.randn(2, 5, 3).double(), torch.tensor([1, 0, 1])
+    question = torch.randn(3, 4).double()
+    found, looks = network.attention.look(places, which, question)
+    weight = torch.cat([network.first.weight, network.second.weight, network.question.weight], 1)
+    for row, picture in enumerate(which.tolist()):
+        reference = (looks[row, -1, :, None] * places[picture]).sum(0)
+        said: list[torch.Tensor] = []
+        for other in places[picture]:
+            values = torch.relu(weight @ torch.cat([reference, other, question[row]]) + network.question.bias)
+            for layer in network.layers:
+                values = torch.relu(layer(values))
+            said.append(values)
+        expected = torch.cat([found[row], torch.stack(said).amax(0)])
+        torch.testing.assert_close(network(places, which, question)[row], expected)
+    torch.testing.assert_close(network.looks(places, which, question), looks)
+
+
+@pytest.mark.parametrize("combination", COMBINATIONS)
 def test_questions_about_a_picture_share_it_and_padding_means_nothing(combination: str) -> None:
     torch.manual_seed(0)
     images = ConvolutionalEncoder((8, 12, 3), channels=(4, 6))

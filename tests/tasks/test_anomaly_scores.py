@@ -41,7 +41,8 @@ def test_a_score_is_high_for_a_spike_a_shift_and_a_silence_and_low_else() -> Non
     generator = np.random.default_rng(0)
     normal = generator.normal(0, 2, (5_000, 1))
     scale = ScoreScale.of([normal], (12,))
-    assert np.mean(scale.scores(normal) > 1) < 0.03
+    # Each of five numbers is above its limit at one of 100 steps.
+    assert np.mean(scale.scores(normal) > 1) < 0.05
     odd = generator.normal(0, 2, (300, 1))
     odd[50] = 16
     odd[120:150] += 5
@@ -62,6 +63,22 @@ def test_what_is_a_little_odd_for_long_is_seen_by_the_longer_mean() -> None:
     labels = (labels >= 200) & (labels < 400)
     short, both = (roc_auc_score(labels, ScoreScale.of([normal], lengths).scores(odd)) for lengths in ((8,), (8, 60)))
     assert both > short + 0.05
+
+
+@pytest.mark.parametrize("pace", [0.5, 2.0])
+def test_another_pace_is_seen_by_its_roughness(pace: float) -> None:
+    generator = np.random.default_rng(0)
+    # A first-order autoregression: at half the pace and at twice it is as large as ever.
+    noise, values = generator.normal(size=9_000), np.zeros(9_000)
+    for step in range(1, len(noise)):
+        values[step] = 0.8 * values[step - 1] + noise[step]
+    normal, odd = values[:5_000, None], values[5_000:].copy()
+    odd[1_000:1_500] = np.interp(1_000 + pace * np.arange(500), np.arange(4_000), odd)
+    own, large, small, rough = ScoreScale.of([normal], (40,)).parts(odd[:, None])
+    labels = (np.arange(4_000) >= 1_000) & (np.arange(4_000) < 1_500)
+    found = [roc_auc_score(labels, part) for part in (own, large, small, rough)]
+    assert found[3] > 0.8
+    assert found[3] > max(found[:3]) + 0.2
 
 
 def test_spans_join_what_is_near() -> None:

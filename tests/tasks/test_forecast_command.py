@@ -77,9 +77,9 @@ def test_a_stream_is_answered_before_it_ends(model: Path) -> None:
     assert process.stdout
     process.stdin.write("70\n")
     process.stdin.flush()
-    assert process.stdout.readline().startswith("2024-03-02 00:00:00\t")
+    assert process.stdout.readline().startswith("2024-03-02\t")
     out, _ = process.communicate("nan\n")
-    assert out.startswith("2024-03-03 00:00:00\t")
+    assert out.startswith("2024-03-03\t")
 
 
 def test_backtest_sets_the_lectures_window_beside_the_network(

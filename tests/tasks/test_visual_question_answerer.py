@@ -14,6 +14,7 @@ from throughtime import VisualQuestionAnswerer, VisualQuestions, load
 from throughtime.cli import main
 from throughtime.data import normalised_answer, sample_questions
 from throughtime.errors import ArgumentError, ModelFolderError
+from throughtime.models.visual_question_answering import COMBINATIONS
 from throughtime.tasks.answer_evaluation import evaluate_answers
 from throughtime.tasks.reproduction import read_recipe
 
@@ -54,7 +55,7 @@ def black_or_white(count: int) -> VisualQuestions:
     return VisualQuestions.of(pictures, asked)
 
 
-@pytest.mark.parametrize("combination", ["joined", "attention", "relation"])
+@pytest.mark.parametrize("combination", COMBINATIONS)
 def test_a_network_learns_to_look(combination: str) -> None:
     answerer = VisualQuestionAnswerer.fit(
         black_or_white(40), combination=combination, epochs=25, hidden_size=8, joint_size=16, channels=[4],

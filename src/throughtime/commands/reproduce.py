@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from throughtime.commands.results import print_json
+from throughtime.commands.training_runs import Output
 from throughtime.freed_memory import keep_freed_memory
 from throughtime.tasks.reproduction import figure_of, read_recipe, recipe_names
 from throughtime.tasks.reproduction import reproduce as run_recipe
@@ -18,7 +19,7 @@ from throughtime.training import Display, duration
 def reproduce(
     name: str | None = None,
     *data: Path,
-    output: Path | None = None,
+    output: Output = None,
     seed: int = 0,
     quiet: bool = False,
     json: bool = False,

@@ -169,7 +169,10 @@ def _target_columns(
             )
         return free
     if not free:
-        raise DataError(f"{name}: has no column of numbers; there is {', '.join(map(repr, present))}")
+        raise DataError(
+            f"{name}: has no column of numbers; there is {', '.join(map(repr, present))}; give --target, and the first "
+            "cell of it that is no number is told"
+        )
     return free
 
 

@@ -10,7 +10,7 @@ import torch
 
 from throughtime.export.onnx_file import Arrays, OnnxFile, arrays
 from throughtime.export.onnx_graph import OnnxGraph
-from throughtime.export.onnx_layers import linear
+from throughtime.export.onnx_layers import linear, part
 from throughtime.export.onnx_recurrent import add_recurrent
 from throughtime.models import RecurrentAutoencoder
 from throughtime.tasks.anomaly_scores import MOST_DEVIATIONS, SMALLEST, ScoreScale, steps_ahead
@@ -80,18 +80,15 @@ def score_graph(normal: ScoreScale) -> Any:
     """From ``errors`` (time, channel) of a recording to ``scores`` (time,), and the ``channels`` furthest off."""
     graph = OnnxGraph()
     errors = graph.input("errors", "FLOAT", ["time", len(normal.error)])
-    relative = graph.op("Abs", graph.op("Div", errors, graph.weight("error", _floats(normal.error))))
+    relative = graph.op("Div", errors, graph.weight("error", _floats(normal.error)))
+    before = graph.op("Concat", part(graph, relative, 0, 1), part(graph, relative, 0, -1), axis=0)
+    changes = graph.op("Sub", relative, before)
+    relative = graph.op("Abs", relative)
     own = graph.op("ReduceMax", relative, axes=[1], keepdims=0)
-    squares = graph.op("Min", graph.op("Mul", relative, relative), graph.number(MOST_DEVIATIONS**2))
-    squares = graph.op("ReduceMean", squares, axes=[1], keepdims=0)
-    series = graph.op("Unsqueeze", squares, graph.integers(0, 1))
+    together = [own for values in (relative, changes) for own in _means_around(graph, values, normal.smoothings)]
     parts = [own]
-    for length, level, spread in zip(normal.smoothings, normal.levels, normal.spreads, strict=True):
-        pads = [length // 2, steps_ahead(length)]
-        around = graph.op("AveragePool", series, kernel_shape=[length], pads=pads, count_include_pad=0)
-        around = graph.op("Squeeze", around, graph.integers(0, 1))
-        together = graph.op("Log", graph.op("Add", around, graph.number(SMALLEST)))
-        centred = graph.op("Div", graph.op("Sub", together, graph.number(level)), graph.number(spread))
+    for values, level, spread in zip(together, normal.levels, normal.spreads, strict=True):
+        centred = graph.op("Div", graph.op("Sub", values, graph.number(level)), graph.number(spread))
         parts += [centred, graph.op("Neg", centred)]
     divided = [graph.op("Div", one, graph.number(limit)) for one, limit in zip(parts, normal.limits, strict=True)]
     graph.op("Max", *divided, name="scores")
@@ -99,6 +96,20 @@ def score_graph(normal: ScoreScale) -> Any:
     graph.op("ArgMax", relative, axis=1, keepdims=0, name="channels")
     graph.output("channels", "INT64", ["time"])
     return graph.model("score")
+
+
+def _means_around(graph: OnnxGraph, values: str, lengths: Sequence[int]) -> list[str]:
+    """The logarithm of the mean square around each step, (time,) for each number of steps."""
+    squares = graph.op("Min", graph.op("Mul", values, values), graph.number(MOST_DEVIATIONS**2))
+    squares = graph.op("ReduceMean", squares, axes=[1], keepdims=0)
+    series = graph.op("Unsqueeze", squares, graph.integers(0, 1))
+    found: list[str] = []
+    for length in lengths:
+        pads = [length // 2, steps_ahead(length)]
+        around = graph.op("AveragePool", series, kernel_shape=[length], pads=pads, count_include_pad=0)
+        around = graph.op("Squeeze", around, graph.integers(0, 1))
+        found.append(graph.op("Log", graph.op("Add", around, graph.number(SMALLEST))))
+    return found
 
 
 def _decoded(graph: OnnxGraph, network: RecurrentAutoencoder, latent: str, time: str) -> str:

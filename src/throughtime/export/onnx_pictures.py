@@ -110,9 +110,12 @@ def _convolutional(graph: OnnxGraph, images: ConvolutionalEncoder, pixels: str) 
         layers = list(cast("nn.ModuleList", stage))
         for place in range(0, len(layers), 2):
             name = f"images.{number}.{place}"
-            weight = graph.weight(f"{name}.weight", layers[place].get_parameter("weight"))
-            maps = graph.op("Conv", maps, weight, kernel_shape=[3, 3], pads=[1, 1, 1, 1])
-            maps = graph.op("Relu", _batch_normalised(graph, layers[place + 1], maps, name))
+            convolution, norm = layers[place : place + 2]
+            weights = [graph.weight(f"{name}.{part}", tensor) for part, tensor in convolution.state_dict().items()]
+            maps = graph.op("Conv", maps, *weights, kernel_shape=[3, 3], pads=[1, 1, 1, 1])
+            if isinstance(norm, nn.BatchNorm2d):
+                maps = _batch_normalised(graph, norm, maps, name)
+            maps = graph.op("Relu", maps)
         maps = graph.op("MaxPool", maps, kernel_shape=[2, 2], strides=[2, 2], ceil_mode=1)
     flat = graph.op("Reshape", maps, graph.integers(0, 0, -1))
     return graph.op("Transpose", flat, perm=[0, 2, 1])

@@ -15,7 +15,7 @@ from throughtime.export.onnx_layers import embedded, linear, pooled
 from throughtime.export.onnx_pictures import looked_at, picture_input, picture_name, placed, random_pictures
 from throughtime.export.onnx_recurrent import add_recurrent, valid_steps
 from throughtime.models import AnswerWriter, DecoderState, QuestionEncoder, VisualQuestionNetwork
-from throughtime.models.visual_question_answering import Joined, RelationNetwork, StackedAttention
+from throughtime.models.visual_question_answering import Joined, RelationNetwork, SequentialAttention, StackedAttention
 from throughtime.nn import GeneralAttention
 from throughtime.sequence import QuestionBatch
 
@@ -114,6 +114,8 @@ def _combined(
     combination = encoder.combination
     if isinstance(combination, StackedAttention):
         return _attended(graph, combination, places, which, question)
+    if isinstance(combination, SequentialAttention):
+        return _found_and_related(graph, combination, places, which, question)
     if isinstance(combination, RelationNetwork):
         return _related(graph, combination, places, which, question), []
     own = cast("Joined", combination)
@@ -123,14 +125,15 @@ def _combined(
 
 
 def _attended(
-    graph: OnnxGraph, combination: StackedAttention, places: str, which: str, question: str
+    graph: OnnxGraph, combination: StackedAttention, places: str, which: str, question: str, prefix: str = ""
 ) -> tuple[str, list[str]]:
-    seen = graph.op("Gather", graph.op("Tanh", linear(graph, combination.place, places, "place")), which, axis=0)
-    asked = graph.op("Tanh", linear(graph, combination.question, question, "question"))
+    place_vectors = graph.op("Tanh", linear(graph, combination.place, places, f"{prefix}place"))
+    seen = graph.op("Gather", place_vectors, which, axis=0)
+    asked = graph.op("Tanh", linear(graph, combination.question, question, f"{prefix}question"))
     looks: list[str] = []
     for place, module in enumerate(combination.attentions):
         attention = cast("GeneralAttention", module)
-        name = f"attention.{place}"
+        name = f"{prefix}attention.{place}"
         keys = projected_keys(graph, attention, seen, name)
         query = graph.op("Div", asked, graph.number(math.sqrt(combination.output_size)))
         weights = graph.op("Softmax", energies_of(graph, attention, query, keys, name), axis=-1)
@@ -144,8 +147,25 @@ def _related(graph: OnnxGraph, combination: RelationNetwork, places: str, which:
     first = graph.op("Unsqueeze", linear(graph, combination.first, places, "first"), graph.integers(2))
     second = graph.op("Unsqueeze", linear(graph, combination.second, places, "second"), graph.integers(1))
     pairs = graph.op("Reshape", graph.op("Add", first, second), graph.integers(0, -1, combination.output_size))
+    values = _compared(graph, combination, graph.op("Gather", pairs, which, axis=0), question)
+    return graph.op("ReduceMean", values, axes=[1], keepdims=0)
+
+
+def _found_and_related(
+    graph: OnnxGraph, combination: SequentialAttention, places: str, which: str, question: str
+) -> tuple[str, list[str]]:
+    found, looks = _attended(graph, combination.attention, places, which, question, "reference.")
+    reference = graph.op("MatMul", looks[-1], graph.op("Gather", places, which, axis=0))
+    first = linear(graph, combination.first, reference, "first")
+    second = graph.op("Gather", linear(graph, combination.second, places, "second"), which, axis=0)
+    values = _compared(graph, combination, graph.op("Add", first, second), question)
+    return graph.op("Concat", found, graph.op("ReduceMax", values, axes=[1], keepdims=0), axis=-1), looks
+
+
+def _compared(graph: OnnxGraph, combination: RelationNetwork, pairs: str, question: str) -> str:
+    """What the network says of pairs, (batch, pairs, size)."""
     asked = graph.op("Unsqueeze", linear(graph, combination.question, question, "question"), graph.integers(1))
-    values = graph.op("Relu", graph.op("Add", graph.op("Gather", pairs, which, axis=0), asked))
+    values = graph.op("Relu", graph.op("Add", pairs, asked))
     for place, layer in enumerate(combination.layers):
         values = graph.op("Relu", linear(graph, layer, values, f"layers.{place}"))
-    return graph.op("ReduceMean", values, axes=[1], keepdims=0)
+    return values

@@ -24,7 +24,7 @@ from throughtime.tasks.reading import Reading, autoencoder_readings
 from throughtime.training import read_metrics
 
 FLOW_WINDOWS, LAG_WINDOWS, LAG_STEPS, SHOWN_SPANS, LISTED_SPANS = 32, 16, 24, 2, 10
-PARTS = ("own error", "errors around too large", "errors around too small")
+PARTS = ("own error", "errors around too large", "errors around too small", "errors around too rough or smooth")
 
 
 def reconstruction_lags(network: RecurrentAutoencoder, windows: Tensor) -> Tensor:
@@ -108,9 +108,10 @@ def _readings(model: AnomalyDetector, detection: Detection, most: int) -> tuple[
 def _score_section(model: AnomalyDetector, detection: Detection, numbers: Numbers) -> Section:
     section = Section("Score")
     section.say(
-        "A step's score is the largest of three numbers: how large its own error is, how large the errors of the steps "
-        "around it are together, and how small these are; each divided by what 99 of 100 normal steps are below. Above "
-        f"{detection.threshold:.2f} a step is odd. The errors of the channels say which of them it is."
+        "A step's score is the largest of four numbers: how large its own error is, how large the errors of the steps "
+        "around it are together, how small, and how rough or smooth these are; each divided by what 99 of 100 normal "
+        f"steps are below. Above {detection.threshold:.2f} a step is odd. The errors of the channels say which of them "
+        "it is."
     )
     spans = detection.spans
     if spans:

@@ -83,6 +83,7 @@ class ConvolutionalEncoder(PixelEncoder):
         channels: filters of each stage.
         convolutions: in each stage.
         dropout: probability that a whole feature map is dropped after a stage.
+        batch_norm: whether what a convolution gives is normalised over the batch; else it has biases.
 
     Raises:
         ArgumentError: for a number below 1, or more stages than the picture can be halved.
@@ -101,6 +102,7 @@ class ConvolutionalEncoder(PixelEncoder):
         channels: Sequence[int] = (32, 64, 128),
         convolutions: int = 1,
         dropout: float = 0.0,
+        batch_norm: bool = True,
     ) -> None:
         super().__init__(shape, mean, std)
         check_positive_integer("convolutions", convolutions)
@@ -121,7 +123,8 @@ class ConvolutionalEncoder(PixelEncoder):
             check_positive_integer("channels", count)
             layers: list[nn.Module] = []
             for _ in range(convolutions):
-                layers += [nn.Conv2d(before, count, 3, padding=1, bias=False), nn.BatchNorm2d(count)]
+                norm = nn.BatchNorm2d(count) if batch_norm else nn.Identity()
+                layers += [nn.Conv2d(before, count, 3, padding=1, bias=not batch_norm), norm]
                 before = count
             self.stages.append(nn.ModuleList(layers))
         self.dropout = nn.Dropout2d(dropout)

@@ -15,7 +15,7 @@ from throughtime.models.image_encoder import ImageEncoder, with_coordinates
 from throughtime.nn import Embedding, GeneralAttention, Pooling, Recurrent
 from throughtime.sequence import QuestionBatch, SequenceBatch
 
-COMBINATIONS = ("joined", "attention", "relation")
+COMBINATIONS = ("joined", "attention", "relation", "sequential")
 
 
 class Combination(nn.Module, ABC):
@@ -39,6 +39,11 @@ class Combination(nn.Module, ABC):
         Returns:
             Shape (batch, output_size).
         """
+
+    def looks(self, places: Tensor, which: Tensor, question: Tensor) -> Tensor | None:
+        """Where each look went, shape (batch, hops, places); None where nothing looks. Arguments as of ``forward``."""
+        del places, which, question
+        return None
 
 
 class Joined(Combination):
@@ -87,6 +92,9 @@ class StackedAttention(Combination):
     def forward(self, places: Tensor, which: Tensor, question: Tensor) -> Tensor:  # noqa: D102
         return self.look(places, which, question)[0]
 
+    def looks(self, places: Tensor, which: Tensor, question: Tensor) -> Tensor:  # noqa: D102
+        return self.look(places, which, question)[1]
+
     def look(self, places: Tensor, which: Tensor, question: Tensor) -> tuple[Tensor, Tensor]:
         """What ``forward`` gives, and where each look went, shape (batch, hops, places)."""
         seen = torch.tanh(self.place(places))[which]
@@ -126,11 +134,45 @@ class RelationNetwork(Combination):
 
     def forward(self, places: Tensor, which: Tensor, question: Tensor) -> Tensor:  # noqa: D102
         of_places = self.first(places).unsqueeze(2) + self.second(places).unsqueeze(1)
-        pairs = of_places.flatten(1, 2)[which] + self.question(question).unsqueeze(1)
-        values = relu(pairs)
+        return self.compared(of_places.flatten(1, 2)[which], question).mean(1)
+
+    def compared(self, pairs: Tensor, question: Tensor) -> Tensor:
+        """What the network says of pairs, shape (batch, pairs, hidden_size), of what the first layer makes of them."""
+        values = relu(pairs + self.question(question).unsqueeze(1))
         for layer in self.layers:
             values = relu(layer(values))
-        return values.mean(1)
+        return values
+
+
+class SequentialAttention(RelationNetwork):
+    """The question finds a place, the reference, which is then paired with every place: An et al. (2018), SARN.
+
+    https://arxiv.org/abs/1811.00246. There are as many pairs as places, where a relation network has their square, so
+    that the places may be small ones. Of the pairs the maximum is taken, not the sum: a sum learns at first how many
+    objects of a kind there are in all, from which much can be guessed, and hardly ever to find the one that is asked
+    for. What was seen at the reference goes on beside it.
+
+    Args:
+        place_size: features of each place, its coordinates among them.
+        question_size: features of a question's vector.
+        hidden_size: units of the attention and of each layer.
+        num_layers: of the network of a pair, at least 2.
+        hops: how often the question looks before it has found the reference.
+    """
+
+    def __init__(self, place_size: int, question_size: int, hidden_size: int, num_layers: int, hops: int) -> None:
+        super().__init__(place_size, question_size, hidden_size, num_layers)
+        self.attention = StackedAttention(place_size, question_size, hidden_size, hops)
+        self.output_size = 2 * hidden_size
+
+    def forward(self, places: Tensor, which: Tensor, question: Tensor) -> Tensor:  # noqa: D102
+        found, looks = self.attention.look(places, which, question)
+        reference = looks[:, -1:] @ places[which]
+        values = self.compared(self.first(reference) + self.second(places)[which], question)
+        return torch.cat([found, values.amax(1)], -1)
+
+    def looks(self, places: Tensor, which: Tensor, question: Tensor) -> Tensor:  # noqa: D102
+        return self.attention.looks(places, which, question)
 
 
 class QuestionEncoder(nn.Module):
@@ -142,7 +184,8 @@ class QuestionEncoder(nn.Module):
     Args:
         images: from pictures to vectors of their places.
         vocabulary_size: tokens of the questions.
-        combination: "joined", "attention" (stacked), or "relation" (all pairs of places).
+        combination: "joined", "attention" (stacked), "relation" (all pairs of places), or "sequential" (a place that is
+            found, with each of the others).
         embedding_size: features of a token's vector.
         cell: a name in CELLS.
         hidden_size: units of the recurrent layer that reads the question.
@@ -192,8 +235,10 @@ class QuestionEncoder(nn.Module):
             self.combination: Combination = Joined(images.places, self.place_size, joint_size)
         elif combination == "attention":
             self.combination = StackedAttention(self.place_size, asked, joint_size, hops)
-        else:
+        elif combination == "relation":
             self.combination = RelationNetwork(self.place_size, asked, joint_size, relation_layers)
+        else:
+            self.combination = SequentialAttention(self.place_size, asked, joint_size, relation_layers, hops)
         self.asked = nn.Linear(asked, self.combination.output_size)
         self.hidden = nn.Linear(3 * self.combination.output_size, joint_size)
         self.dropout = nn.Dropout(dropout)
@@ -221,11 +266,9 @@ class QuestionEncoder(nn.Module):
         return relu(self.hidden(self.dropout(torch.cat([seen, asked, seen * asked], -1))))
 
     def looks(self, questions: QuestionBatch) -> Tensor | None:
-        """Where stacked attention goes, shape (batch, hops, places); None where there is another combination."""
-        if not isinstance(self.combination, StackedAttention):
-            return None
+        """Where attention goes, shape (batch, hops, places); None where there is none."""
         places, asked = self._look_and_read(questions)
-        return self.combination.look(places, questions.which, asked)[1]
+        return self.combination.looks(places, questions.which, asked)
 
     def _look_and_read(self, questions: QuestionBatch) -> tuple[Tensor, Tensor]:
         places = with_coordinates(self.images(questions.pictures), self.images.grid)

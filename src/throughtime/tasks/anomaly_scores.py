@@ -76,14 +76,17 @@ class ScoreScale:
     - how large the errors of the steps around it are together, which a shift or another rhythm makes large, and a
       single spike doesn't, since no error counts as more than 3 deviations here; of a few steps, and of many, in which
       what is odd for long stands out of the noise;
-    - how small they are together, which a sensor that is stuck makes small where the signal never is that calm.
+    - how small they are together, which a sensor that is stuck makes small where the signal never is that calm;
+    - how rough or smooth they are together, which a signal at another pace makes them: the mean square of their
+      successive differences (von Neumann et al. 1941).
 
     Attributes:
         error: the deviation of each channel's error.
-        levels: mean of the logarithm of the mean square error around a step, for each number of steps around.
-        spreads: its deviation.
-        limits: what 99 of 100 normal steps are below: of the own error, and for each number of steps around of how
-            large and of how small they are.
+        levels: for each number of steps around, the mean of the logarithm of the mean square error; then of that of the
+            mean square difference between errors.
+        spreads: their deviations.
+        limits: what 99 of 100 normal steps are below: of the own error, and for each of ``levels`` of how large and of
+            how small it is.
         smoothings: how many the steps around are, with the step itself.
     """
 
@@ -96,7 +99,7 @@ class ScoreScale:
     @classmethod
     def plain(cls, error: Sequence[float], smoothings: Sequence[int]) -> ScoreScale:
         """Nothing has been measured yet but the deviations."""
-        count = len(smoothings)
+        count = 2 * len(smoothings)
         return cls(tuple(error), (0.0,) * count, (1.0,) * count, (1.0,) * (1 + 2 * count), tuple(smoothings))
 
     @classmethod
@@ -120,18 +123,21 @@ class ScoreScale:
         """The score of each step, shape (time,), from errors of shape (time, channel)."""
         return np.max(self.parts(errors), axis=0)
 
-    def parts(self, errors: Numbers) -> tuple[Numbers, Numbers, Numbers]:
-        """Of the own error, of how large those around are and of how small, each the largest number, (time,)."""
+    def parts(self, errors: Numbers) -> tuple[Numbers, Numbers, Numbers, Numbers]:
+        """Of the own error, of how large those around are, how small, and how rough or smooth; (time,) each."""
         own, *around = [part / limit for part, limit in zip(self._unscaled(errors), self.limits, strict=True)]
-        return own, np.max(around[::2], axis=0), np.max(around[1::2], axis=0)
+        sizes, roughness = around[: len(around) // 2], around[len(around) // 2 :]
+        return own, np.max(sizes[::2], axis=0), np.max(sizes[1::2], axis=0), np.max(roughness, axis=0)
 
     def blame(self, errors: Numbers) -> NDArray[np.int64]:
         """The channel with the largest error at each step, shape (time,)."""
         return np.abs(errors / np.array(self.error)).argmax(axis=1)
 
     def _together(self, errors: Numbers) -> list[Numbers]:
-        squares = np.minimum((errors / np.array(self.error)) ** 2, MOST_DEVIATIONS**2).mean(axis=1)
-        return [np.log(mean_around(squares, length) + SMALLEST) for length in self.smoothings]
+        relative = errors / np.array(self.error)
+        changes = np.diff(relative, axis=0, prepend=relative[:1])
+        squares = [np.minimum(values**2, MOST_DEVIATIONS**2).mean(axis=1) for values in (relative, changes)]
+        return [np.log(mean_around(one, length) + SMALLEST) for one in squares for length in self.smoothings]
 
     def _unscaled(self, errors: Numbers) -> list[Numbers]:
         scales = zip(self._together(errors), self.levels, self.spreads, strict=True)

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLUMNS = 6
+FEWEST_COLUMNS, MOST_COLUMNS = 4, 6
+"""Panels side by side; few are as wide as a question."""
 END = "■"
 
 
@@ -69,8 +70,9 @@ def plot_overlays(pictures: Sequence[Pixels], captions: Sequence[Looked], *, dar
         ArgumentError: where a caption has no attention.
     """
     panels = [len(caption.pieces) + 1 for caption in captions]
-    heights = [-(-count // COLUMNS) for count in panels]
-    figure = new_figure(1.55 * COLUMNS, sum(1.75 * rows + 0.35 for rows in heights), dark=dark)
+    columns = min(MOST_COLUMNS, max(FEWEST_COLUMNS, *panels))
+    heights = [-(-count // columns) for count in panels]
+    figure = new_figure(1.55 * columns, sum(1.75 * rows + 0.35 for rows in heights), dark=dark)
     colours = palette(dark=dark)
     parts: Any = figure.subfigures(len(captions), 1, height_ratios=heights, squeeze=False)
     for part, pixels, caption, rows in zip(parts[:, 0], pictures, captions, heights, strict=True):
@@ -78,7 +80,7 @@ def plot_overlays(pictures: Sequence[Pixels], captions: Sequence[Looked], *, dar
             raise ArgumentError("a caption has no attention; ask for it with attention=True, of a model that has it")
         part.set_facecolor(colours.paper)
         part.suptitle(caption.text, fontsize=10, x=0.01, ha="left", color=colours.ink)
-        axes: list[Axes] = list(part.subplots(rows, COLUMNS, squeeze=False).flat)
+        axes: list[Axes] = list(part.subplots(rows, columns, squeeze=False).flat)
         for one in axes:
             one.set_axis_off()
         _show(axes[0], pixels)

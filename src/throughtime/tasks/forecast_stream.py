@@ -107,7 +107,8 @@ class ForecastStream:
         return StreamForecast(self._stamps(horizon), found.point[0], intervals)
 
     def _stamps(self, horizon: int) -> NDArray[Any]:
-        return self.table.stamps(np.arange(self._series.end, self._series.end + horizon))
+        stamps = self.table.stamps(np.arange(self._series.end, self._series.end + horizon))
+        return stamps.astype("datetime64[D]") if self.table.dates_only else stamps
 
     @torch.inference_mode()
     def _forecast(self, time: int) -> StreamForecast:

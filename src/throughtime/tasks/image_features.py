@@ -60,6 +60,8 @@ class ImageSettings(TrainingSettings):
     """Convolutions in each stage."""
     image_dropout: Probability = 0.0
     """Probability of dropping a whole feature map after a stage of the own network."""
+    batch_norm: bool = True
+    """Whether the own network normalises over the batch after each convolution."""
 
 
 @dataclass(frozen=True)
@@ -245,6 +247,7 @@ def build_image_encoder(
         channels=settings.channels,
         convolutions=settings.convolutions,
         dropout=settings.image_dropout,
+        batch_norm=settings.batch_norm,
     )
 
 

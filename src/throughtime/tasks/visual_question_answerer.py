@@ -195,7 +195,7 @@ class VisualQuestionAnswerer(TrainableModel[AnsweringNetwork, Settings, VisualQu
     @property
     def has_attention(self) -> bool:
         """Whether it can be told where the network looks."""
-        return self.settings.answers == "sequence" or self.settings.combination == "attention"
+        return self.settings.answers == "sequence" or self.settings.combination in {"attention", "sequential"}
 
     def evaluate(
         self,

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from throughtime.data import QuestionColumns
+from throughtime.errors import counted
 from throughtime.tasks.image_features import ImageSettings
 from throughtime.tasks.network_training import CellName
 from throughtime.tasks.settings import Duration, Positive, Probability
@@ -37,8 +38,9 @@ class Settings(ImageSettings):
     """Words or characters that are written at most; longer answers are left out of the training (sequence)."""
     min_count: Positive = 1
     """How often a word of the questions must occur to be known."""
-    combination: Literal["joined", "attention", "relation"] = "attention"
-    """How picture and question come together: joined, stacked attention, or a relation network."""
+    combination: Literal["joined", "attention", "relation", "sequential"] = "attention"
+    """How picture and question come together: joined, stacked attention, a relation network of all pairs of places, or
+    sequential attention, which pairs a place that it finds with each of the others."""
     embedding_size: Positive = 64
     """Features of a word's vector."""
     cell: CellName = "lstm"
@@ -49,9 +51,9 @@ class Settings(ImageSettings):
     joint_size: Positive = 256
     """Units of what combines picture and question, and of the layer after it."""
     hops: Positive = 2
-    """How often the question looks at the picture (attention)."""
+    """How often the question looks at the picture (attention, sequential)."""
     relation_layers: Annotated[int, Field(ge=2)] = 4
-    """Layers of the network of a pair of places (relation)."""
+    """Layers of the network of a pair of places (relation, sequential)."""
     dropout: Probability = 0.2
     """Probability of dropping a unit before the last layers."""
 
@@ -78,8 +80,9 @@ class Settings(ImageSettings):
         """The network's parts, for people to read."""
         how = {
             "joined": "joined",
-            "attention": f"stacked attention, {self.hops} hops",
+            "attention": f"stacked attention, {counted(self.hops, 'hop')}",
             "relation": f"relation network of {self.relation_layers} layers",
+            "sequential": f"sequential attention, {counted(self.hops, 'hop')}, pairs by {self.relation_layers} layers",
         }[self.combination]
         writes = ", written answers" if self.answers == "sequence" else ""
         looks = self.backbone or f"CNN {' - '.join(map(str, self.channels))}"
