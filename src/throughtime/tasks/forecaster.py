@@ -13,6 +13,7 @@ import polars as pl
 import torch
 
 from throughtime.data.series import SeriesTable
+from throughtime.data.series_columns import SeriesColumns
 from throughtime.data.series_files import like_given, read_series
 from throughtime.data.series_future import read_future
 from throughtime.errors import ArgumentError, DataError, check_positive_integer
@@ -369,7 +370,7 @@ class Forecaster(TrainedModel[ForecastEnsemble, Settings]):
     def linear(self) -> Forecaster:
         """The linear forecast that the network adds to."""
         settings = self.settings.replaced(network="linear", members=1)
-        network = build_model(settings, self.data.encoder).to(self.device).eval()
+        network = build_model(settings, self.data.encoder)
         network.take_linear(self.network.linear_weights())
         return Forecaster(network, replace(self.data, settings=settings), settings, self.folder, self.device)
 
@@ -388,14 +389,12 @@ class Forecaster(TrainedModel[ForecastEnsemble, Settings]):
             return ()
         return self.settings.level if level is None else Settings.of({"level": tuple(level)}).level
 
-    def _columns(self) -> Any:
+    def _columns(self) -> SeriesColumns:
         """What is known of the columns of a table like the one trained on."""
-        columns = self.settings.columns
         roles = self.data.table
         return replace(
-            columns,
+            self.settings.columns,
             past=tuple(roles.names("past")),
             future=tuple(roles.names("future")),
             static=tuple(roles.series[0].static),
-            start=columns.start,
         )
