@@ -80,10 +80,11 @@ def test_a_saved_model_is_the_same_model(trained: AnomalyDetector, tmp_path: Pat
     assert len(loaded.detect(table).rows) == 1
     assert "Best validation: **mean squared error" in trained.folder.card_file.read_text(encoding="utf-8")
     config = json.loads((tmp_path / "copy" / "config.json").read_text(encoding="utf-8"))
-    del config["normal"]
-    (tmp_path / "copy" / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    with pytest.raises(ModelFolderError, match="says nothing of what is normal"):
-        throughtime.load(tmp_path / "copy")
+    for damaged in ({}, {"normal": {**config["normal"], "levels": [0.0]}}):
+        rest = {name: part for name, part in config.items() if name != "normal"}
+        (tmp_path / "copy" / "config.json").write_text(json.dumps({**rest, **damaged}), encoding="utf-8")
+        with pytest.raises(ModelFolderError, match="doesn.t say what is normal"):
+            throughtime.load(tmp_path / "copy")
 
 
 def test_a_run_that_goes_on_ends_at_the_same_loss(tmp_path: Path) -> None:

@@ -219,7 +219,7 @@ class AnomalyDetector(TrainedModel[RecurrentAutoencoder, Settings]):
             thresholds = {str(name): float(value) for name, value in config["thresholds"].items()}
         except (KeyError, TypeError, ValueError) as error:
             raise ModelFolderError(
-                f"{place.config_file}: says nothing of what is normal; the run has not ended, go on with it by --resume"
+                f"{place.config_file}: doesn't say what is normal; go on with its run by --resume, or train it anew"
             ) from error
         network = build_model(settings, len(channels))
         place.load_weights(network, chosen)

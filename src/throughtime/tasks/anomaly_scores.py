@@ -96,6 +96,12 @@ class ScoreScale:
     limits: tuple[float, ...]
     smoothings: tuple[int, ...]
 
+    def __post_init__(self) -> None:
+        """Raise ValueError where the parts don't go together."""
+        count = 2 * len(self.smoothings)
+        if (len(self.levels), len(self.spreads), len(self.limits)) != (count, count, 1 + 2 * count):
+            raise ValueError("levels, spreads and limits must be those of the smoothings")
+
     @classmethod
     def plain(cls, error: Sequence[float], smoothings: Sequence[int]) -> ScoreScale:
         """Nothing has been measured yet but the deviations."""
