@@ -24,11 +24,10 @@ def give_back_freed_memory() -> None:
 
     glibc has a heap for each thread, which keeps as much as the largest answer ever took there, and raises the size
     from which a block is given back at once to that of the largest block freed. With one heap for all threads, and
-    blocks of a megabyte given back, memory doesn't grow with the number of answers. A megabyte is kept at the heap's
-    end, so that it isn't given back and asked for again at each step. To be called before threads start.
+    blocks of a megabyte given back, memory doesn't grow with the number of answers. To be called before threads start.
     Changes the whole process; does nothing where the C library is another one.
     """
-    _set_options({_M_ARENA_MAX: 1, _M_MMAP_THRESHOLD: 1 << 20, _M_TRIM_THRESHOLD: 1 << 20})
+    _set_options({_M_ARENA_MAX: 1, _M_MMAP_THRESHOLD: 1 << 20})
 
 
 def _set_options(options: dict[int, int]) -> None:
