@@ -99,8 +99,8 @@ def test_nothing_is_fitted_on_the_steps_that_are_kept(value: float) -> None:
     )
     assert first == second
     judged = [one.evaluate(steps=kept, step_size=kept - 7).frame for one in (model, other)]
-    before = [frame.filter(pl.col("cutoff") == pl.col("cutoff").min())["Linear"].to_numpy() for frame in judged]
-    np.testing.assert_array_equal(*before)
+    before, also = (frame.filter(pl.col("cutoff") == pl.col("cutoff").min())["Linear"].to_numpy() for frame in judged)
+    np.testing.assert_array_equal(before, also)
     # What is forecast after them rests on them, too.
     ours, theirs = (one.linear().network.first.linear.weight for one in (model, other))
     assert not torch.allclose(ours, theirs, rtol=0.01)
