@@ -143,6 +143,8 @@ def test_the_command_trains_evaluates_and_predicts(tmp_path: Path, capsys: pytes
     assert (code, err.count("give a picture's file")) == (1, 1)
     with pytest.raises(ArgumentError, match="give one of `backbone` and `network`"):
         ImageClassifier.fit(digits(20), backbone="any", network="convolutional")
+    with pytest.raises(ArgumentError, match="`batch_norm` is left out of convolutions alone"):
+        ImageClassifier.fit(digits(20), network="fully-connected", batch_norm=False)
 
 
 def test_the_recipe_runs(tmp_path: Path) -> None:

@@ -66,7 +66,9 @@ Sessions = Mapping[str, Any]
 
 def _part(path: Path) -> Path:
     if not path.exists():
-        raise ArgumentError(f"{path.parent} keeps no validation part to measure int8 by; its files are there")
+        raise ArgumentError(
+            f"{path.parent} keeps no validation part to measure int8 by; the files are written all the same"
+        )
     return path
 
 

@@ -35,13 +35,7 @@ from throughtime.tasks.anomaly_detection import (
 )
 from throughtime.tasks.anomaly_evaluation import DetectionRow, detection_row
 from throughtime.tasks.anomaly_scores import Numbers, ScoreScale, Span, spans_of, step_errors, window_begins
-from throughtime.tasks.model_runs import (
-    in_model_folder,
-    new_folder,
-    read_settings,
-    resumed_settings,
-    write_settings,
-)
+from throughtime.tasks.model_runs import in_model_folder, new_folder, read_settings, resumed_settings, write_settings
 from throughtime.tasks.network_training import Run
 from throughtime.tasks.series_cards import anomaly_detector_card
 from throughtime.tasks.trained_model import TrainedModel

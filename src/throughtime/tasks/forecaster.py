@@ -26,11 +26,7 @@ from throughtime.tasks.forecast_windows import new_steps, trained_backtests
 from throughtime.tasks.forecaster_runs import begin_run, network_title, new_network
 from throughtime.tasks.forecasting import TASK, ForecastData, build_model, fit, fit_linear_part, open_data
 from throughtime.tasks.forecasting_settings import Settings
-from throughtime.tasks.model_runs import (
-    in_model_folder,
-    read_settings,
-    resumed_settings,
-)
+from throughtime.tasks.model_runs import in_model_folder, read_settings, resumed_settings
 from throughtime.tasks.network_training import Run
 from throughtime.tasks.series_cards import forecaster_card
 from throughtime.tasks.trained_model import TrainedModel

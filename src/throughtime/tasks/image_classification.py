@@ -85,6 +85,8 @@ class Settings(LabelSettings, ImageSettings):
     def _goes_together(self) -> Settings:
         if self.backbone is not None and self.network is not None:
             raise ArgumentError("give one of `backbone` and `network`")
+        if self.network == "fully-connected" and not self.batch_norm:
+            raise ArgumentError("`batch_norm` is left out of convolutions alone; leave out `network`, or this")
         if self.backbone is not None and not self.fine_tune and (self.shift or self.flip):
             raise ArgumentError("`shift` and `flip` move pixels; what a frozen backbone gives is computed once")
         return self

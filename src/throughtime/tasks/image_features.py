@@ -61,7 +61,7 @@ class ImageSettings(TrainingSettings):
     image_dropout: Probability = 0.0
     """Probability of dropping a whole feature map after a stage of the own network."""
     batch_norm: bool = True
-    """Whether the own network normalises over the batch after each convolution."""
+    """Whether the own convolutional network normalises over the batch after each convolution."""
 
 
 @dataclass(frozen=True)

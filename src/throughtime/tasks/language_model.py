@@ -34,13 +34,7 @@ from throughtime.tasks.language_modelling import (
     load_data,
     open_data,
 )
-from throughtime.tasks.model_runs import (
-    in_model_folder,
-    new_folder,
-    read_settings,
-    resumed_settings,
-    write_settings,
-)
+from throughtime.tasks.model_runs import in_model_folder, new_folder, read_settings, resumed_settings, write_settings
 from throughtime.tasks.network_training import Run
 from throughtime.tasks.pretrained_vectors import given_vectors, start_embedding
 from throughtime.tasks.trained_model import TrainedModel
