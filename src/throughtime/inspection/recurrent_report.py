@@ -56,10 +56,11 @@ def flow_section(
             section.say("There is no loss at a single step here, so the gradient is that of random directions.")
         section.list(flow.describe())
         rows = reading.inputs.values.shape[1]
+        over = f", the mean over {rows} sequences" if rows > 1 else ""
         section.show(
             f"gradient_flow_{reading.name.split()[0]}",
             partial(plot_gradient_flow, flow),
-            f"Gradient flow of the {reading.name}, the mean over {rows} sequences.",
+            f"Gradient flow of the {reading.name}{over}.",
         )
         numbers.setdefault("gradient_flow", {})[reading.name] = flow_numbers(flow)
     watched = [record for record in records if record.get("gradient_flow")]
