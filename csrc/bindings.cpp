@@ -192,6 +192,71 @@ NB_MODULE(_core, module) {
           },
           nb::call_guard<nb::gil_scoped_release>());
 
+  nb::class_<PlaceStep>(module, "PlaceStep")
+      .def(
+          "__init__",
+          [](PlaceStep* step, int cell, bool double_precision, Index places, Index units, int threads) {
+            new (step) PlaceStep{.cell = cell, .double_precision = double_precision, .places = places, .units = units,
+                                 .threads = threads};
+          },
+          nb::kw_only(), "cell"_a, "double_precision"_a, "places"_a, "units"_a, "threads"_a)
+      .def("set_gates",
+           [](PlaceStep& s, Address gates, Address recurrent) {
+             s.gates = pointer(gates);
+             s.recurrent = pointer(recurrent);
+           })
+      .def("set_state",
+           [](PlaceStep& s, int state, Address before, Address after) {
+             s.before[state] = pointer(before);
+             s.after[state] = pointer(after);
+           })
+      .def("set_diagonals",
+           [](PlaceStep& s, Address diagonals, Index places) {
+             s.diagonals = pointer(diagonals);
+             s.diagonal_places = places;
+           })
+      .def("set_output_gradient", [](PlaceStep& s, Address address) { s.d_output = pointer(address); })
+      .def("set_state_gradient", [](PlaceStep& s, int state, Address address) { s.d_state[state] = pointer(address); })
+      .def("set_gate_gradients",
+           [](PlaceStep& s, Address gates, Address recurrent) {
+             s.backwards = true;
+             s.d_gates = pointer(gates);
+             s.d_recurrent = pointer(recurrent);
+           })
+      .def(
+          "run", [](const PlaceStep& s) { kernels().step_all_places(s); }, nb::call_guard<nb::gil_scoped_release>());
+
+  nb::class_<Convolution>(module, "Convolution")
+      .def(
+          "__init__",
+          [](Convolution* c, bool double_precision, int kernel, Index pictures, Index height, Index width, Index inputs,
+             Index outputs, int threads) {
+            new (c) Convolution{double_precision, kernel, pictures, height, width, inputs, outputs, threads};
+          },
+          nb::kw_only(), "double_precision"_a, "kernel"_a, "pictures"_a, "height"_a, "width"_a, "inputs"_a, "outputs"_a,
+          "threads"_a)
+      .def_prop_ro("filters_size", [](const Convolution& c) { return kernels().filters_size(c); })
+      .def(
+          "transform_filters",
+          [](const Convolution& c, Address weights, bool backwards, Address transformed) {
+            kernels().transform_filters(c, {pointer(weights), backwards, pointer(transformed)});
+          },
+          "weights"_a, nb::kw_only(), "backwards"_a, "transformed"_a, nb::call_guard<nb::gil_scoped_release>())
+      .def(
+          "convolve",
+          [](const Convolution& c, Address values, Address filters, Address bias, bool add, Address result,
+             const PlaceStep* step) {
+            kernels().convolve(c, pointer(values), pointer(filters), pointer(bias), add, pointer(result), step);
+          },
+          "values"_a, "filters"_a, nb::kw_only(), "bias"_a, "add"_a, "result"_a, "step"_a.none(),
+          nb::call_guard<nb::gil_scoped_release>())
+      .def(
+          "derive_filters",
+          [](const Convolution& c, Address values, Address derivatives, Address weights) {
+            kernels().derive_filters(c, pointer(values), pointer(derivatives), pointer(weights));
+          },
+          "values"_a, "derivatives"_a, nb::kw_only(), "weights"_a, nb::call_guard<nb::gil_scoped_release>());
+
   word2vec::bind(module);
 
   module.def("take_scratch_peak", &take_scratch_peak,

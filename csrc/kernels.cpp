@@ -34,8 +34,16 @@ bool multiplies_bfloat16([[maybe_unused]] const Layer& layer) {
 
 word2vec::Report train_word_vectors(const word2vec::Round& round);  // in word2vec/training.cpp
 
+Index filters_size(const Convolution& c);
+void transform_filters(const Convolution& c, const Filters& filters);
+void convolve(const Convolution& c, const void* values, const void* filters, const void* bias, bool add, void* result,
+              const PlaceStep* step);
+void derive_filters(const Convolution& c, const void* values, const void* derivatives, void* weights);
+void step_all_places(const PlaceStep& step);
+
 extern const Kernels kernels;
 const Kernels kernels = {TEXT(INSTRUCTION_SET), forward, backward, saved_slots, lanes<float>, lanes<double>, cell_names,
-                         multiplies_bfloat16, train_word_vectors};
+                         multiplies_bfloat16, train_word_vectors, filters_size, transform_filters, convolve, derive_filters,
+                         step_all_places};
 
 }  // namespace throughtime::INSTRUCTION_SET

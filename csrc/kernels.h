@@ -1,6 +1,7 @@
 // The entry points of one instruction set.
 #pragma once
 
+#include "convolution.h"
 #include "layer.h"
 
 namespace throughtime {
@@ -22,6 +23,15 @@ struct Kernels {
   // Whether these multiply the bfloat16 parts that a layer's factors may have, faster than others multiply float32.
   bool (*multiplies_bfloat16)(const Layer&);
   word2vec::Report (*train_word_vectors)(const word2vec::Round&);
+  // Convolutions: how many scalars transformed filters are; their transform; result = values * filters + bias, or with `add`
+  // result += values * filters, and at each place of it a step, bias and step if not null; from the derivative of the result
+  // that of the weights, [outputs][kernel][kernel][inputs]; and a step alone.
+  Index (*filters_size)(const Convolution&);
+  void (*transform_filters)(const Convolution&, const Filters&);
+  void (*convolve)(const Convolution&, const void* values, const void* filters, const void* bias, bool add, void* result,
+                   const PlaceStep* step);
+  void (*derive_filters)(const Convolution&, const void* values, const void* derivatives, void* weights);
+  void (*step_all_places)(const PlaceStep&);
 };
 
 // Carry out a call: with the kernels for bfloat16, if this machine has them and they are for such a call.

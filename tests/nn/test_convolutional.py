@@ -140,7 +140,7 @@ def test_every_form_of_a_conv_gru_is_what_the_plain_loop_says(
 @pytest.mark.parametrize("steps_together", [1, 2])
 @pytest.mark.parametrize("kind", ["lstm", "peephole", "peephole by place", "gru"])
 @pytest.mark.parametrize("given_state", [True, False])
-def test_groups_of_steps_and_blocks_of_places_change_nothing(
+def test_groups_of_steps_change_nothing(
     steps_together: int, kind: str, given_state: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch.manual_seed(6)
@@ -155,7 +155,6 @@ def test_groups_of_steps_and_blocks_of_places_change_nothing(
     leaves = [x, *states, *layer.parameters()]
     gates = len(layer.cell.gates) * HIDDEN
     monkeypatch.setattr(convolution, "GROUP_BYTES", steps_together * BATCH * HEIGHT * WIDTH * gates * 8)
-    monkeypatch.setattr(convolution, "BLOCK_NUMBERS", 10 * gates)
 
     def results() -> list[Tensor]:
         output, state = layer(x, tuple(states) or None)

@@ -1,163 +1,52 @@
-"""Convolutional LSTM and GRU through time, backwards by hand; equations as in docs/backpropagation_through_time.md.
+"""Cells through time whose products are convolutions, backwards by hand; docs/backpropagation_through_time.md.
 
 Of many steps at once are taken the input's convolution, the derivatives of the weights and that of the input. A step is
-left with one convolution of the state forwards, one of the gates' derivatives backwards, and what is done to each
-number alone, in place, a few places at a time that stay in a core's cache. The activated gates and the states are all
-that is kept for the way back.
+left with one convolution of the state forwards, and one of the gates' derivatives backwards; what else a step is, the
+native core does at the places that it has just convolved, while their sums are in a core's cache. The activated gates
+and the states are all that is kept for the way back.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from throughtime._core import PlaceStep
 from throughtime.cells import CELLS, Cell, State
-from throughtime.cells.product import channels_first, channels_last, product, space_of
+from throughtime.cells.product import space_of
 from throughtime.recurrence.direction import Direction
+from throughtime.recurrence.filters import Filters, filters_of
+from throughtime.recurrence.passes import KERNELS
 from throughtime.recurrence.reference import zero_state
 from throughtime.sequence import SequenceBatch
 
-_aten: Any = torch.ops.aten
-
 GROUP_BYTES = 12 * 2**20
 """Of the gates of the steps that are taken together."""
-BLOCK_NUMBERS = 2**17
-"""Of the gates of the places that are worked on together: half a megabyte of float32."""
 
-
-class _Steps(ABC):
-    """A cell's step on some places, forwards and backwards, on memory that is there already.
-
-    All tensors have the shape (places, gates * hidden_size) or (places, hidden_size).
-
-    Args:
-        hidden_size: units of each place.
-        peephole: three of shape (1, hidden_size) or (places, hidden_size); none where there are no peepholes.
-    """
-
-    def __init__(self, hidden_size: int, peephole: tuple[Tensor, ...]) -> None:
-        self.hidden_size = hidden_size
-        self.peephole = peephole
-
-    @abstractmethod
-    def forward(self, gates: Tensor, recurrent: Tensor, before: State, after: State) -> None:
-        """Activate ``gates``, which hold the input's part, in place; write the new state into ``after``."""
-
-    @abstractmethod
-    def backward(
-        self, gates: Tensor, recurrent: Tensor, before: State, after: State, gradient: State, found: Tensor
-    ) -> None:
-        """Take a step back.
-
-        Args:
-            gates: as ``forward`` left them.
-            recurrent: as it came to ``forward``.
-            before: the state before the step.
-            after: the state after the step.
-            gradient: of the state after the step; becomes that of the state before, but for what comes through the
-                recurrent convolution.
-            found: gets the derivative of the gates' sums, on the input's side.
-        """
-
-
-class _Lstm(_Steps):
-    """Equations (6) to (14) of docs/backpropagation_through_time.md; gates: input, forget, candidate, output."""
-
-    def forward(self, gates: Tensor, recurrent: Tensor, before: State, after: State) -> None:
-        gates.add_(recurrent)
-        i, f, g, o = gates.chunk(4, -1)
-        hidden, cell = after
-        if self.peephole:
-            i.addcmul_(self.peephole[0], before[1])
-            f.addcmul_(self.peephole[1], before[1])
-        gates[..., : 2 * self.hidden_size].sigmoid_()
-        g.tanh_()
-        torch.mul(f, before[1], out=cell).addcmul_(i, g)
-        if self.peephole:
-            o.addcmul_(self.peephole[2], cell)
-        o.sigmoid_()
-        torch.tanh(cell, out=hidden).mul_(o)
-
-    def backward(
-        self, gates: Tensor, recurrent: Tensor, before: State, after: State, gradient: State, found: Tensor
-    ) -> None:
-        del recurrent  # is a part of the gates
-        i, f, g, o = gates.chunk(4, -1)
-        d_i, d_f, d_g, d_o = found.chunk(4, -1)
-        d_hidden, d_cell = gradient
-        squashed = torch.tanh(after[1])
-        torch.mul(d_hidden, squashed, out=d_o)
-        _back_through_sigmoid(d_o, o)  # (10)
-        d_cell.add_(_aten.tanh_backward(d_hidden.mul_(o), squashed))  # (9)
-        if self.peephole:
-            d_cell.addcmul_(self.peephole[2], d_o)
-        torch.mul(d_cell, g, out=d_i)
-        torch.mul(d_cell, before[1], out=d_f)
-        inner = 2 * self.hidden_size
-        _back_through_sigmoid(found[..., :inner], gates[..., :inner])  # (11), (12)
-        torch.mul(d_cell, i, out=d_g)
-        _aten.tanh_backward.grad_input(d_g, g, grad_input=d_g)  # (13)
-        d_cell.mul_(f)
-        if self.peephole:
-            d_cell.addcmul_(self.peephole[0], d_i).addcmul_(self.peephole[1], d_f)
-        d_hidden.zero_()
-
-
-class _Gru(_Steps):
-    """The gates stand in the order reset, update, candidate; of the candidate's two sides one is gated."""
-
-    def forward(self, gates: Tensor, recurrent: Tensor, before: State, after: State) -> None:
-        inner = 2 * self.hidden_size
-        gates[..., :inner].add_(recurrent[..., :inner]).sigmoid_()
-        r, z, n = gates.chunk(3, -1)
-        n.addcmul_(r, recurrent[..., inner:]).tanh_()
-        torch.sub(before[0], n, out=after[0]).mul_(z).add_(n)
-
-    def backward(
-        self, gates: Tensor, recurrent: Tensor, before: State, after: State, gradient: State, found: Tensor
-    ) -> None:
-        del after  # is not needed
-        r, z, n = gates.chunk(3, -1)
-        d_r, d_z, d_n = found.chunk(3, -1)
-        (d_hidden,) = gradient
-        torch.sub(before[0], n, out=d_z).mul_(d_hidden)
-        _back_through_sigmoid(d_z, z)
-        torch.sub(d_hidden, d_hidden * z, out=d_n)
-        _aten.tanh_backward.grad_input(d_n, n, grad_input=d_n)
-        torch.mul(d_n, recurrent[..., 2 * self.hidden_size :], out=d_r)
-        _back_through_sigmoid(d_r, r)
-        d_hidden.mul_(z)
-
-    def write_recurrent(self, gates: Tensor, found: Tensor, written: Tensor) -> None:
-        """Write the derivative of the gates' sums on the recurrent side."""
-        inner = 2 * self.hidden_size
-        written[..., :inner] = found[..., :inner]
-        torch.mul(found[..., inner:], gates[..., : self.hidden_size], out=written[..., inner:])
-
-
-def _back_through_sigmoid(gradient: Tensor, activated: Tensor) -> None:
-    _aten.sigmoid_backward.grad_input(gradient, activated, grad_input=gradient)
-
-
-STEPS: dict[Cell, type[_Lstm | _Gru]] = {
-    CELLS["lstm"]: _Lstm,
-    CELLS["lstm_peephole_diagonal"]: _Lstm,
-    CELLS["gru"]: _Gru,
+ADDS_SIDES = {
+    CELLS["rnn_tanh"]: True,
+    CELLS["rnn_relu"]: True,
+    CELLS["rnn_logistic"]: True,
+    CELLS["lstm"]: True,
+    CELLS["lstm_peephole_diagonal"]: True,
+    CELLS["gru"]: False,
 }
-"""The cells whose way back is told here."""
+"""The cells that run here, and whether they add up what their gates see of the input's and of the recurrent side."""
 
 
 def refusal(cell: Cell, sequence: SequenceBatch, directions: Sequence[Direction]) -> str | None:
     """Say why this cell can't be run on this sequence here; None if it can."""
-    if not space_of(directions[0].weights["weight_ih"]):
+    weight = directions[0].weights["weight_ih"]
+    if not space_of(weight):
         return "it runs cells whose weights are convolutions"
-    if cell not in STEPS:
-        return f"the derivatives of the cell {cell.name!r} are not written down for convolutions"
+    if cell not in ADDS_SIDES:
+        return f"a step of the cell {cell.name!r} is more than one convolution of the state"
+    if not weight.is_cpu or weight.dtype not in {torch.float32, torch.float64}:
+        return "it runs float32 and float64 on a CPU"
     if sequence.lengths is not None or any(one.regularised or one.watches_gradients for one in directions):
         return "it runs whole batches of one length, without resets and without clipped or recorded gradients"
     if torch.compiler.is_compiling() or torch.is_autocast_enabled(sequence.values.device.type):
@@ -175,10 +64,10 @@ def run_convolution(
         weights = direction.weights
         from_zero = direction.state is None
         state = zero_state(cell, sequence, weights) if direction.state is None else direction.state
-        state = tuple([part.contiguous() for part in state])  # what is cut into blocks is written in place
+        state = tuple([part.contiguous() for part in state])
         own = [weights.get(name) for name in ("weight_ih", "bias_ih", "weight_hh", "bias_hh", "weight_peephole")]
         results: Any = _ThroughTime.apply(
-            STEPS[cell], direction.reverse, from_zero, sequence.values.contiguous(), *own, *state
+            cell, direction.reverse, from_zero, sequence.values.contiguous(), *own, *state
         )
         outputs.append(results[0])
         final.append((results[0][0 if direction.reverse else -1], *results[1:]))
@@ -192,7 +81,7 @@ class _ThroughTime(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
-        kind: type[_Lstm | _Gru],
+        cell: Cell,
         reverse: bool,
         from_zero: bool,
         values: Tensor,
@@ -203,30 +92,33 @@ class _ThroughTime(torch.autograd.Function):
         peephole: Tensor | None,
         *initial: Tensor,
     ) -> tuple[Tensor, ...]:
-        weight_ih, weight_hh = channels_last(weight_ih), channels_last(weight_hh)
-        blocks = _blocks(kind, initial[0], weight_hh, peephole)
+        of_input, of_state = filters_of(weight_ih), filters_of(weight_hh)
+        adds_sides = ADDS_SIDES[cell]
+        bias = bias_ih if bias_hh is None or not adds_sides else bias_hh + (0 if bias_ih is None else bias_ih)
+        steps = _Steps(cell, peephole)
         states = [part.new_empty(len(values), *part.shape) for part in initial]
         all_gates: list[Tensor] = []
         recurrents: list[Tensor] = []
         before: State = initial
-        for steps in _groups(values, weight_hh, reverse=reverse):
-            gates = product(values[steps.start : steps.stop], weight_ih, bias_ih).contiguous()
-            for t in reversed(steps) if reverse else steps:
-                if from_zero and before is initial:
-                    recurrent = (gates.new_zeros(len(weight_hh)) if bias_hh is None else bias_hh).expand(
-                        gates.shape[1:]
-                    )
-                else:
-                    recurrent = product(before[0], weight_hh, bias_hh)
+        for group in _groups(values, weight_hh, reverse=reverse):
+            gates = of_input.product(values[group.start : group.stop], bias)
+            for t in reversed(group) if reverse else group:
+                recurrent = gate = gates[t - group.start]
+                if not adds_sides:
+                    recurrent = torch.zeros_like(gate) if bias_hh is None else bias_hh.expand(gate.shape).clone()
+                    recurrents.append(recurrent)
                 after = tuple([part[t] for part in states])
-                for own, *parts in blocks(gates[t - steps.start], recurrent, *before, *after):
-                    own.forward(parts[0], parts[1], tuple(parts[2 : 2 + len(before)]), tuple(parts[2 + len(before) :]))
-                recurrents += [recurrent] if kind is _Gru else []
+                step = steps.forward(gate, recurrent, before, after)
+                if from_zero and before is initial:
+                    step.run()
+                else:
+                    of_state.add_product(before[0], recurrent, step)
                 before = after
             all_gates.append(gates)
-        ctx.kind, ctx.reverse, ctx.from_zero, ctx.kinds = kind, reverse, from_zero, len(initial)
+        ctx.cell, ctx.reverse, ctx.from_zero, ctx.kinds = cell, reverse, from_zero, len(initial)
         ctx.has_bias = bias_ih is not None, bias_hh is not None
         ctx.groups = len(all_gates)
+        ctx.filters = of_input, of_state
         ctx.save_for_backward(values, weight_ih, weight_hh, peephole, *states, *initial, *all_gates, *recurrents)
         # What is given out is no view of what is kept.
         return (states[0], *(part.clone() for part in before[1:]))
@@ -234,42 +126,98 @@ class _ThroughTime(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, d_output: Tensor, *d_final: Tensor) -> tuple[Any, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        values, weight_ih, weight_hh, peephole, *rest = ctx.saved_tensors
+        values, _, weight_hh, peephole, *rest = ctx.saved_tensors
         kinds: int = ctx.kinds
         states, initial, rest = rest[:kinds], tuple(rest[kinds : 2 * kinds]), rest[2 * kinds :]
         all_gates, recurrents = rest[: ctx.groups], rest[ctx.groups :]
-        blocks = _blocks(ctx.kind, initial[0], weight_hh, peephole)
-        found = _Derivatives(values, weight_ih, weight_hh, peephole, ctx.has_bias, of_values=ctx.needs_input_grad[3])
+        of_input, of_state = ctx.filters
+        found = _Derivatives(values, of_input, of_state, peephole, ctx.has_bias, of_values=ctx.needs_input_grad[3])
+        steps, d_output = _Steps(ctx.cell, peephole), d_output.contiguous()
         groups = _groups(values, weight_hh, reverse=ctx.reverse)
         gradient: State = (
             torch.zeros_like(initial[0]),
             *(part.clone(memory_format=torch.contiguous_format) for part in d_final),
         )
         place = len(values)
-        for steps, gates in zip(reversed(groups), reversed(all_gates), strict=True):
+        later: Tensor | None = None
+        for group, gates in zip(reversed(groups), reversed(all_gates), strict=True):
             sums = torch.empty_like(gates)
-            recurrent_sums = torch.empty_like(gates) if ctx.kind is _Gru else sums
-            for t in steps if ctx.reverse else reversed(steps):
+            recurrent_sums = torch.empty_like(gates) if recurrents else sums
+            for t in group if ctx.reverse else reversed(group):
                 place -= 1
-                at, earlier = t - steps.start, t + 1 if ctx.reverse else t - 1
+                at, earlier = t - group.start, t + 1 if ctx.reverse else t - 1
                 before = tuple([part[earlier] for part in states]) if place else initial
                 after = tuple([part[t] for part in states])
-                gradient[0].add_(d_output[t])
                 recurrent = recurrents[place] if recurrents else gates[at]
-                for own, gate, product_, sum_, other, *parts in blocks(
-                    gates[at], recurrent, sums[at], recurrent_sums[at], *before, *after, *gradient
-                ):
-                    split = [tuple(parts[first : first + kinds]) for first in range(0, 3 * kinds, kinds)]
-                    own.backward(gate, product_, split[0], split[1], split[2], sum_)
-                    if isinstance(own, _Gru):
-                        own.write_recurrent(gate, sum_, other)
+                step = steps.forward(gates[at], recurrent, before, after)
+                steps.turn_back(step, d_output[t], gradient, sums[at], recurrent_sums[at])
+                if later is None:
+                    step.run()
+                else:
+                    of_state.add_values_derivative(later, gradient[0], step)
+                later = recurrent_sums[at]
                 if peephole is not None:
                     found.add_peephole(sums[at], before[1], after[1])
-                if place or not ctx.from_zero:
-                    gradient[0].add_(_convolution_backward(recurrent_sums[at], before[0], weight_hh, "values"))
-            found.add_input(steps, sums)
-            found.add_recurrent(steps, recurrent_sums, states[0], None if ctx.from_zero else initial[0], ctx.reverse)
+            found.add_input(group, sums)
+            found.add_recurrent(group, recurrent_sums, states[0], None if ctx.from_zero else initial[0], ctx.reverse)
+        if later is not None and not ctx.from_zero:
+            of_state.add_values_derivative(later, gradient[0])
         return None, None, None, *found.all(), *gradient
+
+
+class _Steps:
+    """What the native core needs to take a step of a cell at all places.
+
+    Args:
+        cell: one of ``ADDS_SIDES``.
+        peephole: shape (3, hidden_size) or (3, *space, hidden_size); None where there are no peepholes.
+    """
+
+    def __init__(self, cell: Cell, peephole: Tensor | None) -> None:
+        self._number = KERNELS[cell].number
+        self._peephole = None if peephole is None else peephole.contiguous()
+
+    def forward(self, gates: Tensor, recurrent: Tensor, before: State, after: State) -> PlaceStep:
+        """A step that activates ``gates``, which hold a side or the sum, in place, and writes the state after it.
+
+        Args:
+            gates: of the input's side, shape (batch, *space, gates * hidden_size).
+            recurrent: of the recurrent side; the same tensor where the cell adds the sides.
+            before: the states, shape (batch, *space, hidden_size).
+            after: the states, which are written.
+        """
+        units = after[0].shape[-1]
+        step = PlaceStep(
+            cell=self._number,
+            double_precision=gates.dtype == torch.float64,
+            places=after[0].numel() // units,
+            units=units,
+            threads=torch.get_num_threads(),
+        )
+        step.set_gates(gates.data_ptr(), recurrent.data_ptr())
+        for place, (old, new) in enumerate(zip(before, after, strict=True)):
+            step.set_state(place, old.data_ptr(), new.data_ptr())
+        if self._peephole is not None:
+            step.set_diagonals(self._peephole.data_ptr(), self._peephole[0].numel() // units)
+        return step
+
+    def turn_back(
+        self, step: PlaceStep, d_output: Tensor, d_state: State, d_gates: Tensor, d_recurrent: Tensor
+    ) -> None:
+        """Make it the way back of a step that was taken.
+
+        Args:
+            step: whose tensors are as its way forwards left them.
+            d_output: what comes to the output from outside.
+            d_state: of the states after the step; becomes that of the states before, but for what comes through the
+                recurrent convolution.
+            d_gates: gets the derivative of the gates' sums, on the input's side.
+            d_recurrent: gets that on the recurrent side.
+        """
+        step.set_output_gradient(d_output.data_ptr())
+        for place, part in enumerate(d_state):
+            step.set_state_gradient(place, part.data_ptr())
+        step.set_gate_gradients(d_gates.data_ptr(), d_recurrent.data_ptr())
 
 
 class _Derivatives:
@@ -278,14 +226,15 @@ class _Derivatives:
     def __init__(
         self,
         values: Tensor,
-        weight_ih: Tensor,
-        weight_hh: Tensor,
+        of_input: Filters,
+        of_state: Filters,
         peephole: Tensor | None,
         has_bias: tuple[bool, bool],
         *,
         of_values: bool,
     ) -> None:
-        self._values, self._weight_ih = values, weight_ih
+        self._values, self._of_input, self._of_state = values, of_input, of_state
+        weight_ih, weight_hh = of_input.weight, of_state.weight
         self.values = torch.empty_like(values) if of_values else None
         self.weight_ih, self.weight_hh = torch.zeros_like(weight_ih), torch.zeros_like(weight_hh)
         self.bias_ih, self.bias_hh = (weight_ih.new_zeros(len(weight_ih)) if has else None for has in has_bias)
@@ -294,9 +243,9 @@ class _Derivatives:
     def add_input(self, steps: range, sums: Tensor) -> None:
         """What some steps' sums on the input's side say."""
         values = self._values[steps.start : steps.stop]
-        self.weight_ih += _convolution_backward(sums, values, self._weight_ih, "weight")
+        self.weight_ih += self._of_input.weight_derivative(values, sums)
         if self.values is not None:
-            self.values[steps.start : steps.stop] = _convolution_backward(sums, values, self._weight_ih, "values")
+            self.values[steps.start : steps.stop] = self._of_input.values_derivative(sums)
         if self.bias_ih is not None:
             self.bias_ih += sums.flatten(0, -2).sum(0)
 
@@ -307,10 +256,10 @@ class _Derivatives:
         first = steps.start if reverse else first
         if last > first:
             before, own = outputs[first + shift : last + shift], sums[first - steps.start : last - steps.start]
-            self.weight_hh += _convolution_backward(own, before, self.weight_hh, "weight")
+            self.weight_hh += self._of_state.weight_derivative(before, own)
         begins = len(outputs) - 1 if reverse else 0
         if initial is not None and begins in steps:
-            self.weight_hh += _convolution_backward(sums[begins - steps.start], initial, self.weight_hh, "weight")
+            self.weight_hh += self._of_state.weight_derivative(initial, sums[begins - steps.start])
         if self.bias_hh is not None:
             self.bias_hh += sums.flatten(0, -2).sum(0)
 
@@ -337,38 +286,3 @@ def _groups(values: Tensor, weight_hh: Tensor, *, reverse: bool) -> list[range]:
     count = max(1, GROUP_BYTES // max(size, 1))
     groups = [range(start, min(start + count, len(values))) for start in range(0, len(values), count)]
     return groups[::-1] if reverse else groups
-
-
-def _blocks(
-    kind: type[_Lstm | _Gru], state: Tensor, weight: Tensor, peephole: Tensor | None
-) -> Callable[..., Iterator[tuple[Any, ...]]]:
-    """Make a function that cuts tensors of a step into blocks of places, and gives each the steps of its peepholes."""
-    places, hidden_size = state[..., 0].numel(), state.shape[-1]
-    rows = max(1, BLOCK_NUMBERS // len(weight)) if state.is_cpu else places
-    flat: list[Tensor] = []
-    if peephole is not None:
-        flat = [
-            (part if part.ndim == 1 else part.expand(len(state), *part.shape)).reshape(-1, hidden_size)
-            for part in peephole
-        ]
-    steps = [
-        kind(hidden_size, tuple([part[start : start + rows] if len(part) > 1 else part for part in flat]))
-        for start in range(0, places, rows)
-    ]
-
-    def cut(*tensors: Tensor) -> Iterator[tuple[Any, ...]]:
-        parts = [tensor.reshape(places, -1).split(rows) for tensor in tensors]
-        return zip(steps, *parts, strict=True)
-
-    return cut
-
-
-def _convolution_backward(sums: Tensor, values: Tensor, weight: Tensor, of: str) -> Tensor:
-    """The derivative of the values or of the weight, of one step or of several."""
-    space = space_of(weight)
-    lead = sums.shape[: -1 - space]
-    ones, padding = [1] * space, [size // 2 for size in weight.shape[2:]]
-    pictures = [channels_first(part.reshape(-1, *part.shape[-1 - space :])) for part in (sums, values)]
-    wanted = [of == "values", of == "weight", False]
-    found = _aten.convolution_backward(*pictures, weight, None, ones, padding, ones, False, [0] * space, 1, wanted)
-    return found[0].movedim(1, -1).reshape(*lead, *values.shape[-1 - space :]) if of == "values" else found[1]
