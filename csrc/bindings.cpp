@@ -271,6 +271,16 @@ NB_MODULE(_core, module) {
         return names;
       },
       "The names of the cells, in the order of their numbers.");
+  module.def(
+      "cells_at_places",
+      [] {
+        nb::dict cells;
+        for (int cell = 0; kernels().cell_names[cell]; ++cell)
+          if (const Sides sides = kernels().sides_at_places(cell); sides != Sides::unknown)
+            cells[kernels().cell_names[cell]] = sides == Sides::added;
+        return cells;
+      },
+      "The names of the cells that PlaceStep knows, and whether they add up the input's and the recurrent side.");
   module.def("instruction_set", [] { return kernels().name; }, "The instruction set whose kernels run.");
   module.def(
       "instruction_sets", [] { return names(kernels_at); }, "The instruction sets whose kernels this machine can run, the fastest first.");

@@ -312,6 +312,10 @@ void convolve(const Convolution& c, const void* values, const void* filters, con
   });
 }
 
+Sides sides_at_places(int cell) {
+  return with_cell(cell, []<class Cell>() { return sides_at_places<Cell>(); });
+}
+
 void step_all_places(const PlaceStep& step) {
   constexpr Index block = 64, numbers_of_thread = 50000;
   Counter counter;

@@ -23,6 +23,10 @@ struct Filters {
   void* transformed;  // `filters_size` scalars
 };
 
+// How a cell takes the sums of the input's and of the recurrent side: added up, or apart. It is unknown of cells whose step
+// is more than one product of the state, which is not taken at places.
+enum class Sides { unknown, added, apart };
+
 // A step of a cell at each place of some pictures, forwards or backwards, in memory that is there already: gates are
 // [places][gates * units], states [places][units]. Null where a cell has no such thing.
 struct PlaceStep {

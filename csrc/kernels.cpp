@@ -40,10 +40,11 @@ void convolve(const Convolution& c, const void* values, const void* filters, con
               const PlaceStep* step);
 void derive_filters(const Convolution& c, const void* values, const void* derivatives, void* weights);
 void step_all_places(const PlaceStep& step);
+Sides sides_at_places(int cell);
 
 extern const Kernels kernels;
 const Kernels kernels = {TEXT(INSTRUCTION_SET), forward, backward, saved_slots, lanes<float>, lanes<double>, cell_names,
                          multiplies_bfloat16, train_word_vectors, filters_size, transform_filters, convolve, derive_filters,
-                         step_all_places};
+                         step_all_places, sides_at_places};
 
 }  // namespace throughtime::INSTRUCTION_SET

@@ -32,6 +32,7 @@ struct Kernels {
                    const PlaceStep* step);
   void (*derive_filters)(const Convolution&, const void* values, const void* derivatives, void* weights);
   void (*step_all_places)(const PlaceStep&);
+  Sides (*sides_at_places)(int cell);
 };
 
 // Carry out a call: with the kernels for bfloat16, if this machine has them and they are for such a call.

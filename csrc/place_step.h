@@ -2,30 +2,23 @@
 // whose step is one product of the state.
 #pragma once
 
-#include <array>
-
-#include "cells/list.h"
 #include "convolution.h"
+#include "passes.h"
 
 namespace throughtime::INSTRUCTION_SET {
 
+// Whether a cell adds up what it sees of the input's and of the recurrent side, or has a slot for either.
 template <class Cell>
-constexpr bool has_one_product() {
-  if constexpr (requires { Cell::norm_groups; } || requires { Cell::product_count; }) {
-    if constexpr (requires { Cell::norm_groups; })
-      return false;
-    else
-      return Cell::product_count == 1;
-  } else {
-    return std::size(Cell::stages) == 1;
-  }
+constexpr Sides sides_at_places() {
+  if (product_count<Cell>() != 1 || stage_count<Cell>() != 1 || is_normalised<Cell>()) return Sides::unknown;
+  return Cell::slots > Cell::gates ? Sides::apart : Sides::added;
 }
 
 // One vector of units at one place: what a cell's functions see, of both directions in time.
 template <class Cell, class T>
 struct PlaceAt {
   using V = Vec<T>;
-  static constexpr bool keeps_sides_apart = Cell::slots > Cell::gates;
+  static constexpr bool keeps_sides_apart = sides_at_places<Cell>() == Sides::apart;
   const V one = broadcast(T(1));
 
   const PlaceStep& step;
@@ -96,15 +89,10 @@ void step_places(const PlaceStep& step, const Index* places, Index number) {
 }
 
 inline void step_places(const PlaceStep& step, const Index* places, Index number) {
-  int cell = 0;
-#define TRY(name, Cell)                                         \
-  if constexpr (has_one_product<Cell>())                        \
-    if (step.cell == cell)                                      \
-      return step.double_precision ? step_places<Cell, double>(step, places, number) \
-                                   : step_places<Cell, float>(step, places, number); \
-  ++cell;
-  THROUGHTIME_CELLS(TRY)
-#undef TRY
+  with_cell(step.cell, [&]<class Cell>() {
+    if constexpr (sides_at_places<Cell>() != Sides::unknown)
+      step.double_precision ? step_places<Cell, double>(step, places, number) : step_places<Cell, float>(step, places, number);
+  });
 }
 
 }  // namespace throughtime::INSTRUCTION_SET

@@ -10,6 +10,7 @@ from torch.nn.functional import conv1d, conv2d
 from throughtime import nn
 from throughtime.errors import ArgumentError, BackendError
 from throughtime.nn import ConvGRU, ConvLSTM
+from throughtime.nn.convolutional import ConvolutionalRecurrent
 from throughtime.recurrence import convolution
 
 TIME, BATCH, IN, HIDDEN, HEIGHT, WIDTH = 4, 3, 2, 5, 6, 7
@@ -137,6 +138,21 @@ def test_every_form_of_a_conv_gru_is_what_the_plain_loop_says(
         torch.testing.assert_close(one, other, rtol=0, atol=1e-10)
 
 
+def assert_like_the_plain_loop(layer: ConvolutionalRecurrent, x: Tensor, states: list[Tensor]) -> None:
+    def results() -> list[Tensor]:
+        output, state = layer(x, tuple(states) or None)
+        parts = (output, *((state,) if isinstance(state, Tensor) else state))
+        loss = sum((part.sin() * (1 + place)).sum() for place, part in enumerate(parts))
+        assert isinstance(loss, Tensor)
+        return [*parts, *torch.autograd.grad(loss, [x, *states, *layer.parameters()])]
+
+    found = results()
+    assert layer.last_backend == "convolution"
+    layer.backend = "reference"
+    for one, other in zip(found, results(), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-10)
+
+
 @pytest.mark.parametrize("steps_together", [1, 2])
 @pytest.mark.parametrize("kind", ["lstm", "peephole", "peephole by place", "gru"])
 @pytest.mark.parametrize("given_state", [True, False])
@@ -152,22 +168,24 @@ def test_groups_of_steps_change_nothing(
         layer = ConvLSTM(IN, HIDDEN, bidirectional=True, dtype=torch.float64, peephole=kind != "lstm", frame_size=size)
     x = frames(TIME + 1, BATCH, IN, HEIGHT, WIDTH)
     states = [frames(2, BATCH, HIDDEN, HEIGHT, WIDTH) for _ in layer.cell.states] if given_state else []
-    leaves = [x, *states, *layer.parameters()]
     gates = len(layer.cell.gates) * HIDDEN
     monkeypatch.setattr(convolution, "GROUP_BYTES", steps_together * BATCH * HEIGHT * WIDTH * gates * 8)
+    assert_like_the_plain_loop(layer, x, states)
 
-    def results() -> list[Tensor]:
-        output, state = layer(x, tuple(states) or None)
-        parts = (output, *((state,) if isinstance(state, Tensor) else state))
-        loss = sum((part.sin() * (1 + place)).sum() for place, part in enumerate(parts))
-        assert isinstance(loss, Tensor)
-        return [*parts, *torch.autograd.grad(loss, leaves)]
 
-    found = results()
-    assert layer.last_backend == "convolution"
-    layer.backend = "reference"
-    for one, other in zip(found, results(), strict=True):
-        torch.testing.assert_close(one, other, rtol=0, atol=1e-10)
+@pytest.mark.parametrize("name", [cell.name for cell in convolution.ADDS_SIDES])
+@pytest.mark.parametrize(("kernel", "hidden"), [((3, 3), 11), ((5, 5), 16), ((1, 3), 11)])
+@pytest.mark.parametrize(("given_state", "bias"), [(True, True), (False, True), (True, False)])
+def test_every_cell_at_places_is_what_the_plain_loop_says(
+    name: str, kernel: tuple[int, int], hidden: int, given_state: bool, bias: bool
+) -> None:
+    torch.manual_seed(7)
+    layer = ConvolutionalRecurrent(
+        name, 9, hidden, kernel, bias=bias, bidirectional=True, dtype=torch.float64, frame_size=None
+    )
+    x = frames(TIME, BATCH, 9, HEIGHT, WIDTH)
+    states = [frames(2, BATCH, hidden, HEIGHT, WIDTH) for _ in layer.cell.states] if given_state else []
+    assert_like_the_plain_loop(layer, x, states)
 
 
 def test_a_kernel_of_one_place_is_the_layer_at_each_place() -> None:

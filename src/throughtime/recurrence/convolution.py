@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from throughtime._core import PlaceStep
+from throughtime._core import PlaceStep, cells_at_places
 from throughtime.cells import CELLS, Cell, State
 from throughtime.cells.product import space_of
 from throughtime.recurrence.direction import Direction
@@ -27,14 +27,7 @@ from throughtime.sequence import SequenceBatch
 GROUP_BYTES = 12 * 2**20
 """Of the gates of the steps that are taken together."""
 
-ADDS_SIDES = {
-    CELLS["rnn_tanh"]: True,
-    CELLS["rnn_relu"]: True,
-    CELLS["rnn_logistic"]: True,
-    CELLS["lstm"]: True,
-    CELLS["lstm_peephole_diagonal"]: True,
-    CELLS["gru"]: False,
-}
+ADDS_SIDES = {CELLS[name]: adds for name, adds in cells_at_places().items()}
 """The cells that run here, and whether they add up what their gates see of the input's and of the recurrent side."""
 
 
