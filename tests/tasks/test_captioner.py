@@ -14,7 +14,7 @@ from throughtime.data import sample_scenes
 from throughtime.data.sample_scenes import SceneObject
 from throughtime.errors import ArgumentError, DataError, ModelFolderError
 from throughtime.tasks.attention_overlays import brightened
-from throughtime.tasks.reproduction import read_recipe, reproduce
+from throughtime.tasks.reproduction import figure_of, read_recipe, reproduce
 from throughtime.tasks.scene_captioning import HELD_OUT, is_within, judge_scenes, training_scenes, unseen_scenes
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 160, 40), "blue": (30, 60, 210)}
@@ -206,4 +206,7 @@ def test_the_recipe_counts_right_captions_and_those_with_what_was_held_out(monke
     found = reproduce(replace(recipe, settings=short))
     assert not found.reached
     assert [row.scenes for row in found.rows] == [4, 4]
+    assert [figure_of(found.rows[0], metric) for metric in recipe.beside] == [
+        pytest.approx(found.rows[0].looked, nan_ok=True)
+    ]
     assert found.rows[1].model.endswith("held-out combinations")

@@ -56,6 +56,7 @@ def reproduce(
         ("target", f"{recipe.metric} on {part} {bound} {recipe.target}"),
         ("source", recipe.source),
         ("result", f"[bold]{result.result:.4f}[/] ({verdict})"),
+        *((metric, f"{figure_of(result.rows[0], metric):.4f}") for metric in recipe.beside),
         *((row.model, f"{figure_of(row, recipe.metric):.4f}") for row in result.rows[1:]),
         ("wall time", duration(result.seconds)),
         ("cores", str(result.cores)),

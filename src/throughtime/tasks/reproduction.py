@@ -53,6 +53,7 @@ class Recipe:
         folds: of a cross-validation.
         backtest: of a forecaster: ``steps`` at the end to forecast, from each step, and ``values`` of each series, of
             which the first count; all by default.
+        beside: more figures of the same row, which have no target.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Recipe:
     source: str
     folds: int | None = None
     backtest: dict[str, int] | None = None
+    beside: Sequence[str] = ()
 
     @property
     def higher_is_better(self) -> bool:
