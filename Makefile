@@ -39,7 +39,8 @@ sanitize-%:
 		--config-settings 'cmake.define.THROUGHTIME_SANITIZE=$*' --config-settings 'build-dir=build/$*' '.[test]'
 	LD_PRELOAD="$(foreach part,$(subst $(comma), ,$*),$(shell gcc -print-file-name=lib$(runtime_$(part)).so))" \
 		ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
-		.venv-$(subst $(comma),-,$*)/bin/python -m pytest -n 0 tests/recurrence/test_fused.py tests/recurrence/test_fused_precision.py
+		.venv-$(subst $(comma),-,$*)/bin/python -m pytest -n 0 tests/recurrence/test_fused.py tests/recurrence/test_fused_precision.py \
+		tests/recurrence/test_filters.py tests/nn/test_convolutional.py
 
 comma = ,
 runtime_address = asan

@@ -9,7 +9,7 @@ and the states are all that is kept for the way back.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -60,12 +60,31 @@ def run_convolution(
         state = tuple([part.contiguous() for part in state])
         own = [weights.get(name) for name in ("weight_ih", "bias_ih", "weight_hh", "bias_hh", "weight_peephole")]
         results: Any = _ThroughTime.apply(
-            cell, direction.reverse, from_zero, sequence.values.contiguous(), *own, *state
+            _Run(cell, direction.reverse, from_zero, torch.is_grad_enabled()),
+            sequence.values.contiguous(),
+            *own,
+            *state,
         )
         outputs.append(results[0])
         final.append((results[0][0 if direction.reverse else -1], *results[1:]))
     joined = torch.cat(outputs, -1) if len(outputs) > 1 else outputs[0]
     return SequenceBatch(joined), final
+
+
+class _Run(NamedTuple):
+    """How a cell runs in one direction.
+
+    Attributes:
+        cell: which.
+        reverse: from the last step to the first.
+        from_zero: the state before the first step is zero.
+        keeps: what the way back needs is kept.
+    """
+
+    cell: Cell
+    reverse: bool
+    from_zero: bool
+    keeps: bool
 
 
 class _ThroughTime(torch.autograd.Function):
@@ -74,9 +93,7 @@ class _ThroughTime(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
-        cell: Cell,
-        reverse: bool,
-        from_zero: bool,
+        run: _Run,
         values: Tensor,
         weight_ih: Tensor,
         bias_ih: Tensor | None,
@@ -86,29 +103,29 @@ class _ThroughTime(torch.autograd.Function):
         *initial: Tensor,
     ) -> tuple[Tensor, ...]:
         of_input, of_state = filters_of(weight_ih), filters_of(weight_hh)
-        adds_sides = ADDS_SIDES[cell]
+        adds_sides = ADDS_SIDES[run.cell]
         bias = bias_ih if bias_hh is None or not adds_sides else bias_hh + (0 if bias_ih is None else bias_ih)
-        steps = _Steps(cell, peephole)
+        steps = _Steps(run.cell, peephole)
         states = [part.new_empty(len(values), *part.shape) for part in initial]
         all_gates: list[Tensor] = []
         recurrents: list[Tensor] = []
         before: State = initial
-        for group in _groups(values, weight_hh, reverse=reverse):
+        for group in _groups(values, weight_hh, reverse=run.reverse):
             gates = of_input.product(values[group.start : group.stop], bias)
-            for t in reversed(group) if reverse else group:
+            for t in reversed(group) if run.reverse else group:
                 recurrent = gate = gates[t - group.start]
                 if not adds_sides:
                     recurrent = torch.zeros_like(gate) if bias_hh is None else bias_hh.expand(gate.shape).clone()
-                    recurrents.append(recurrent)
+                    recurrents += [recurrent] if run.keeps else []
                 after = tuple([part[t] for part in states])
                 step = steps.forward(gate, recurrent, before, after)
-                if from_zero and before is initial:
+                if run.from_zero and before is initial:
                     step.run()
                 else:
                     of_state.add_product(before[0], recurrent, step)
                 before = after
-            all_gates.append(gates)
-        ctx.cell, ctx.reverse, ctx.from_zero, ctx.kinds = cell, reverse, from_zero, len(initial)
+            all_gates += [gates] if run.keeps else []
+        ctx.run, ctx.kinds = run, len(initial)
         ctx.has_bias = bias_ih is not None, bias_hh is not None
         ctx.groups = len(all_gates)
         ctx.filters = of_input, of_state
@@ -121,12 +138,13 @@ class _ThroughTime(torch.autograd.Function):
     def backward(ctx: Any, d_output: Tensor, *d_final: Tensor) -> tuple[Any, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         values, _, weight_hh, peephole, *rest = ctx.saved_tensors
         kinds: int = ctx.kinds
+        run: _Run = ctx.run
         states, initial, rest = rest[:kinds], tuple(rest[kinds : 2 * kinds]), rest[2 * kinds :]
         all_gates, recurrents = rest[: ctx.groups], rest[ctx.groups :]
         of_input, of_state = ctx.filters
-        found = _Derivatives(values, of_input, of_state, peephole, ctx.has_bias, of_values=ctx.needs_input_grad[3])
-        steps, d_output = _Steps(ctx.cell, peephole), d_output.contiguous()
-        groups = _groups(values, weight_hh, reverse=ctx.reverse)
+        found = _Derivatives(values, of_input, of_state, peephole, ctx.has_bias, of_values=ctx.needs_input_grad[1])
+        steps, d_output = _Steps(run.cell, peephole), d_output.contiguous()
+        groups = _groups(values, weight_hh, reverse=run.reverse)
         gradient: State = (
             torch.zeros_like(initial[0]),
             *(part.clone(memory_format=torch.contiguous_format) for part in d_final),
@@ -136,9 +154,9 @@ class _ThroughTime(torch.autograd.Function):
         for group, gates in zip(reversed(groups), reversed(all_gates), strict=True):
             sums = torch.empty_like(gates)
             recurrent_sums = torch.empty_like(gates) if recurrents else sums
-            for t in group if ctx.reverse else reversed(group):
+            for t in group if run.reverse else reversed(group):
                 place -= 1
-                at, earlier = t - group.start, t + 1 if ctx.reverse else t - 1
+                at, earlier = t - group.start, t + 1 if run.reverse else t - 1
                 before = tuple([part[earlier] for part in states]) if place else initial
                 after = tuple([part[t] for part in states])
                 recurrent = recurrents[place] if recurrents else gates[at]
@@ -152,10 +170,10 @@ class _ThroughTime(torch.autograd.Function):
                 if peephole is not None:
                     found.add_peephole(sums[at], before[1], after[1])
             found.add_input(group, sums)
-            found.add_recurrent(group, recurrent_sums, states[0], None if ctx.from_zero else initial[0], ctx.reverse)
-        if later is not None and not ctx.from_zero:
+            found.add_recurrent(group, recurrent_sums, states[0], None if run.from_zero else initial[0], run.reverse)
+        if later is not None and not run.from_zero:
             of_state.add_values_derivative(later, gradient[0])
-        return None, None, None, *found.all(), *gradient
+        return None, *found.all(), *gradient
 
 
 class _Steps:
