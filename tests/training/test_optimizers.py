@@ -3,10 +3,11 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
-from torch.optim import SGD, AdamW, Muon
+from torch.optim import SGD, AdamW
 
 from throughtime.errors import ArgumentError
 from throughtime.training import build_optimizers
+from throughtime.training.muon import Muon, orthogonalised
 
 
 def network() -> nn.Sequential:
@@ -63,3 +64,28 @@ def test_a_step_lowers_the_loss() -> None:
 def test_an_unknown_optimizer_is_refused() -> None:
     with pytest.raises(ArgumentError, match="`optimizer` must be one of 'muon', 'adamw', 'sgd', got 'adam'"):
         build_optimizers("adam", [], learning_rate=0.1)
+
+
+@pytest.mark.parametrize("shape", [(12, 30), (30, 12), (16, 16)])
+def test_muon_moves_a_matrix_as_torchs_does(shape: tuple[int, int]) -> None:
+    start, gradients = torch.randn(shape), torch.randn(4, *shape)
+    moved: list[torch.Tensor] = []
+    for kind in (Muon, torch.optim.Muon):
+        weight = nn.Parameter(start.clone())
+        optimizer = kind([weight], lr=0.1, weight_decay=0.2)
+        for gradient in gradients:
+            weight.grad = gradient.clone()
+            optimizer.step()
+        assert list(optimizer.state[weight]) == ["momentum_buffer"]
+        moved.append(weight.detach())
+    assert (moved[0] - moved[1]).norm() < 0.01 * (moved[1] - start).norm()  # torch's iterates in bfloat16
+
+
+def test_an_update_is_nearly_orthogonal() -> None:
+    matrix = torch.randn(20, 50)
+    left, _, right = torch.linalg.svd(matrix, full_matrices=False)
+    found = orthogonalised(matrix, (3.4445, -4.7750, 2.0315), 5, 1e-7)
+    values = torch.linalg.svdvals(found.float())
+    assert 0.6 < values.min() < values.max() < 1.3
+    cosine = (found * (left @ right)).sum() / found.norm() / (left @ right).norm()
+    assert cosine > 0.98

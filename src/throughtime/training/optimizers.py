@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from torch import nn
-from torch.optim import SGD, AdamW, Muon, Optimizer
+from torch.optim import SGD, AdamW, Optimizer
 
 from throughtime.errors import check_choice
+from throughtime.training.muon import Muon
 
 OPTIMIZERS = ("muon", "adamw", "sgd")
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cache
 from typing import cast
 
 import torch
@@ -115,7 +116,7 @@ def choose_precision(name: str, device: torch.device) -> str:
         ArgumentError: for an unknown name, or bf16 where the processor has no instructions for it.
     """
     check_choice("precision", name, PRECISIONS)
-    has_bf16 = torch.cuda.is_bf16_supported() if device.type == "cuda" else _processor_has_bf16()
+    has_bf16 = torch.cuda.is_bf16_supported() if device.type == "cuda" else processor_multiplies_bfloat16()
     if name == "auto":
         return "bf16" if has_bf16 and device.type != "mps" else "32"
     if name == "bf16" and (device.type == "mps" or not has_bf16):
@@ -128,7 +129,9 @@ def autocast(precision: str, device: torch.device) -> AbstractContextManager[obj
     return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()
 
 
-def _processor_has_bf16() -> bool:
+@cache
+def processor_multiplies_bfloat16() -> bool:
+    """Whether this processor has instructions for products of bfloat16 that torch is quick with."""
     # torch's recurrent kernels are known to be quick in bfloat16 on x86 alone, so ARM's instructions don't count.
     read = getattr(torch.cpu, "get_capabilities", None)
     capabilities: Mapping[str, object] = read() if read else {}
