@@ -14,8 +14,8 @@ from throughtime.training.processes import processor_multiplies_bfloat16
 class Muon(torch.optim.Muon):
     """torch's Muon (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/), in float32 where bfloat16 is slow.
 
-    torch's own iterates in bfloat16, and a processor without instructions for it then takes up to a hundred times as long
-    as in float32: longer than for all else of a training step. Arguments, state and update are the same.
+    torch's own iterates in bfloat16. A processor without instructions for it takes up to a hundred times as long as in
+    float32, longer than for all else of a training step. Arguments, state and update are the same.
     """
 
     @torch.no_grad()
