@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import max_pool2d, relu
 
 from throughtime.errors import ArgumentError, check_positive_integer, check_range, check_shape
+from throughtime.nn.picture_convolution import PictureConvolution
 
 
 class ImageEncoder(nn.Module, ABC):
@@ -124,7 +125,7 @@ class ConvolutionalEncoder(PixelEncoder):
             layers: list[nn.Module] = []
             for _ in range(convolutions):
                 norm = nn.BatchNorm2d(count) if batch_norm else nn.Identity()
-                layers += [nn.Conv2d(before, count, 3, padding=1, bias=not batch_norm), norm]
+                layers += [PictureConvolution(before, count, bias=not batch_norm), norm]
                 before = count
             self.stages.append(nn.ModuleList(layers))
         self.dropout = nn.Dropout2d(dropout)

@@ -135,8 +135,12 @@ class CoreFilters(Filters):
         )
 
 
+def core_takes(weight: Tensor) -> bool:
+    """Whether the core convolves by filters like these, and is quicker than torch."""
+    suits = weight.ndim == 4 and weight.shape[2:] in {(3, 3), (5, 5)} and weight.shape[1] >= LEAST_INPUTS
+    return suits and weight.is_cpu and weight.dtype in {torch.float32, torch.float64}
+
+
 def filters_of(weight: Tensor) -> Filters:
     """The filters of a weight, by what is fastest for it."""
-    suits = weight.ndim == 4 and weight.shape[2:] in {(3, 3), (5, 5)} and weight.shape[1] >= LEAST_INPUTS
-    known = weight.is_cpu and weight.dtype in {torch.float32, torch.float64}
-    return CoreFilters(weight) if suits and known else Filters(weight)
+    return CoreFilters(weight) if core_takes(weight) else Filters(weight)
