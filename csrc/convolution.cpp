@@ -3,6 +3,7 @@
 // set, into a namespace of its own.
 #include "convolution.h"
 
+#include <algorithm>
 #include <vector>
 
 #include "gemm.h"
@@ -39,7 +40,7 @@ class Tiles {
   // Tiles that are worked on together: what is between the transforms stays in a core's own cache.
   Index block(Index numbers_of_tile, Index bytes, Index most, int threads) const {
     const Index fit = bytes / (numbers_of_tile * positions * static_cast<Index>(sizeof(T)));
-    return smaller(smaller(larger(fit, 12), most), ceiling(count(), threads));
+    return larger(smaller(smaller(larger(fit, 12), most), ceiling(count(), threads)), 1);
   }
   // Elements from one position to the next of so many rows: not a power of two, which would fall into one set of a cache.
   static Index plane(Index rows, Index stride) { return rows * stride + V; }
@@ -272,6 +273,7 @@ void derive_as(const Convolution& c, const T* values, const T* derivatives, T* w
                                            nullptr, number > 0, sum + input * Of::width, Of::width, 0);
       }
     }
+    if (blocks == 0) std::fill(sums + from * c.inputs * Of::width, sums + to * c.inputs * Of::width, T(0));
     barrier.wait(running);
     for (Index panel = tiles.panels() * thread / running; panel < tiles.panels() * (thread + 1) / running; ++panel)
       tiles.derive_filters(sums, panel, weights);

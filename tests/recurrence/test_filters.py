@@ -13,7 +13,7 @@ from throughtime import _core
 from throughtime.recurrence.filters import LEAST_INPUTS, CoreFilters, Filters, filters_of
 
 sizes = st.integers(1, 7)
-shapes = st.tuples(st.integers(1, 3), sizes, sizes, st.integers(1, 20), st.integers(1, 35), st.sampled_from([3, 5]))
+shapes = st.tuples(st.integers(0, 3), sizes, sizes, st.integers(1, 20), st.integers(1, 35), st.sampled_from([3, 5]))
 
 
 @pytest.fixture(params=_core.instruction_sets(), scope="module")
