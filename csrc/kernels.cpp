@@ -42,9 +42,16 @@ void derive_filters(const Convolution& c, const void* values, const void* deriva
 void step_all_places(const PlaceStep& step);
 Sides sides_at_places(int cell);
 
+#if defined(__AVX512BF16__)
+#define CONVOLUTION(function) nullptr  // those of AVX-512 run beside these
+#else
+#define CONVOLUTION(function) function
+#endif
+
 extern const Kernels kernels;
 const Kernels kernels = {TEXT(INSTRUCTION_SET), forward, backward, saved_slots, lanes<float>, lanes<double>, cell_names,
-                         multiplies_bfloat16, train_word_vectors, filters_size, transform_filters, convolve, derive_filters,
-                         step_all_places, sides_at_places};
+                         multiplies_bfloat16, train_word_vectors, CONVOLUTION(filters_size), CONVOLUTION(transform_filters),
+                         CONVOLUTION(convolve), CONVOLUTION(derive_filters), CONVOLUTION(step_all_places),
+                         CONVOLUTION(sides_at_places)};
 
 }  // namespace throughtime::INSTRUCTION_SET
