@@ -74,6 +74,7 @@ class CoreFilters(Filters):
     def product(self, values: Tensor, bias: Tensor | None) -> Tensor:  # noqa: D102
         shape = (*values.shape[:-1], len(self.weight))
         found = values.new_empty(shape)
+        bias = None if bias is None else bias.contiguous()
         self._convolve(values, found, bias=bias, add=False, backwards=False)
         return found
 

@@ -15,8 +15,8 @@ class Muon(torch.optim.Muon):
     """torch's Muon (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/), in float32 where bfloat16 is slow.
 
     torch's own iterates in bfloat16. A processor without instructions for it takes up to a hundred times as long as in
-    float32, longer than for all else of a training step. State and update are the same, and so are the arguments, except
-    ``adjust_lr_fn``, which stays at its default.
+    float32, longer than for all else of a training step. State and update are the same; of the arguments,
+    ``adjust_lr_fn`` must stay at its default.
     """
 
     @torch.no_grad()
